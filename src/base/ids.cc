@@ -1,0 +1,39 @@
+#include "base/ids.h"
+
+#include <string_view>
+
+namespace taffrail {
+namespace {
+constexpr std::string_view kAlphabet =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+}
+
+std::string Uuid::text() const {
+  // 128 bits are 21 characters of six bits and one of two, followed by four zero bits.
+  std::string out;
+  out.reserve(22);
+  const unsigned __int128 all = (static_cast<unsigned __int128>(high) << 64) | low;
+  for (int i = 0; i < 21; ++i) out.push_back(kAlphabet[static_cast<size_t>(all >> (122 - 6 * i)) & 63]);
+  out.push_back(kAlphabet[static_cast<size_t>(all & 3) << 4]);
+  return out;
+}
+
+Uuid Uuid::parse(std::string_view text) {
+  if (text.size() != 22) return {};
+  unsigned __int128 all = 0;
+  for (size_t i = 0; i < 22; ++i) {
+    const size_t digit = kAlphabet.find(text[i]);
+    if (digit == std::string_view::npos) return {};
+    if (i < 21) {
+      all = (all << 6) | digit;
+    } else {
+      if ((digit & 15) != 0) return {};
+      all = (all << 2) | (digit >> 4);
+    }
+  }
+  return {static_cast<uint64_t>(all >> 64), static_cast<uint64_t>(all)};
+}
+
+std::string PartitionKey::text() const { return topic.text() + "-" + std::to_string(partition); }
+
+}  // namespace taffrail

@@ -28,8 +28,9 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
   # TRY() is a statement expression, which both compilers have and neither standard does.
   target_compile_options(taffrail_flags INTERFACE -Wno-gnu-statement-expression -Wthread-safety)
 else()
-  # g++ 12 reports both inside the standard library's own optional and string (PR 105562, 105651).
-  target_compile_options(taffrail_flags INTERFACE -Wno-maybe-uninitialized -Wno-restrict)
+  # g++ 12 reports the first two inside the standard library (PR 105562, 105651), and the third for
+  # every intrusive list whose nodes live on the stack that waits in it.
+  target_compile_options(taffrail_flags INTERFACE -Wno-maybe-uninitialized -Wno-restrict -Wno-dangling-pointer)
 endif()
 if(TAFFRAIL_SANITIZE)
   target_compile_options(taffrail_flags INTERFACE -fsanitize=${TAFFRAIL_SANITIZE} -fno-sanitize-recover=all)

@@ -1,0 +1,139 @@
+// The fibers of one shard: which are ready, which wait for what, and which are asked to stop. The same
+// code under both worlds; a world only says what time it is and when to run what is ready.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <list>
+#include <memory>
+#include <set>
+#include <string>
+
+#include "base/result.h"
+#include "base/units.h"
+#include "runtime/fiber.h"
+
+namespace taffrail {
+
+class Scope;
+class Scheduler;
+
+/// The running fiber's handle. A function that may wait takes `Task& task` first; no task, no wait.
+class Task {
+ public:
+  const std::string& name() const { return name_; }
+  /// True once the fiber was asked to stop. Every wait says so too, as kCancelled.
+  bool cancelled() const { return cancelled_; }
+  Scheduler& scheduler() { return scheduler_; }
+
+ private:
+  friend class Scheduler;
+  friend class Scope;
+  friend class WaitQueue;
+  Task(Scheduler& scheduler, std::string name, uint64_t id)
+      : scheduler_(scheduler), name_(std::move(name)), id_(id) {}
+
+  enum class Wake : uint8_t { kNone, kNotified, kTimer, kCancel };
+
+  /// Stops here until somebody calls Scheduler::make_ready. Throws FiberUnwind on a crash.
+  Wake park(Instant deadline, bool interruptible);
+
+  Scheduler& scheduler_;
+  std::string name_;
+  uint64_t id_;
+  std::unique_ptr<Fiber> fiber_;
+  Scope* scope_ = nullptr;
+  std::list<Task*>::iterator in_scope_;
+  Instant deadline_ = Instant::never();
+  Wake wake_ = Wake::kNone;
+  bool parked_ = false;
+  bool interruptible_ = false;
+  bool ready_ = false;
+  bool cancelled_ = false;
+  bool unwinding_ = false;
+};
+
+/// The owner of fibers: the last member of the object whose state they touch. Nothing is detached.
+class Scope {
+ public:
+  Scope() = default;
+  /// Fails a CHECK if fibers are alive: cancel() and join() first.
+  ~Scope();
+  Scope(const Scope&) = delete;
+  Scope& operator=(const Scope&) = delete;
+
+  /// Asks every fiber to stop: their waits return kCancelled. New fibers start cancelled.
+  void cancel();
+  /// Waits until every fiber has ended. Not interrupted by the caller's own cancellation.
+  void join(Task& task);
+  bool empty() const { return tasks_.empty(); }
+  bool cancelled() const { return cancelled_; }
+
+ private:
+  friend class Scheduler;
+  std::list<Task*> tasks_;
+  std::list<Task*> joiners_;
+  bool cancelled_ = false;
+};
+
+class Scheduler {
+ public:
+  Scheduler();
+  virtual ~Scheduler();
+  Scheduler(const Scheduler&) = delete;
+  Scheduler& operator=(const Scheduler&) = delete;
+
+  /// A fiber owned by `scope`; it first runs after this call has returned.
+  void spawn(Scope& scope, std::string name, std::function<void(Task&)> body);
+
+  /// Runs one ready fiber until it waits or ends; false if none is ready.
+  bool run_one();
+  bool has_ready() const { return !ready_.empty(); }
+  /// The earliest deadline of any waiting fiber; never() if there is none.
+  Instant next_deadline() const;
+  /// Makes ready every fiber whose deadline is at or before `now`.
+  void fire_timers(Instant now);
+  /// Waits for nothing but its turn: others run first.
+  void yield(Task& task);
+  /// Until `deadline`. Errors: kCancelled.
+  Result<> sleep_until(Task& task, Instant deadline);
+
+  /// The crash of a node: unwinds every fiber, the youngest first, so that children go before the
+  /// owners of their scopes. Nothing that runs on the way may wait or have effects on the world.
+  void unwind_all();
+  size_t fiber_count() const { return tasks_.size(); }
+  /// The fiber that runs now; null outside.
+  Task* running() { return running_; }
+
+ protected:
+  /// Which of `count` ready fibers runs next, 0 being the one that waits longest. The simulator
+  /// draws; the real world does not.
+  virtual size_t pick(size_t count) { (void)count; return 0; }
+  /// A fiber became ready although none was before: a sleeping loop has to look.
+  virtual void on_ready() {}
+
+ private:
+  friend class Task;
+  friend class WaitQueue;
+  friend class Scope;
+  void make_ready(Task& task, Task::Wake why);
+  void finish(Task& task);
+
+  struct Timer {
+    Instant at;
+    uint64_t id;
+    Task* task;
+    bool operator<(const Timer& o) const { return at != o.at ? at < o.at : id < o.id; }
+  };
+
+  StackPool stacks_;
+  uint64_t next_id_ = 1;
+  std::list<std::unique_ptr<Task>> tasks_;  // In order of birth.
+  std::deque<Task*> ready_;
+  std::set<Timer> timers_;
+  Task* running_ = nullptr;
+  bool unwinding_ = false;
+};
+
+}  // namespace taffrail

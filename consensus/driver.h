@@ -1,0 +1,130 @@
+// All of Raft's I/O on one shard: persists, sends, applies; acknowledges only what is durable.
+//
+//   network --> on_message --\                     /--> Log (append, truncate, hard state)
+//   loop    --> tick ---------> Raft (pure step) --> --> Peers, at once or once durable
+//   WAL     --> on_durable --/    one per group    \--> GroupEvents (commit, role, truncation)
+//
+// One driver carries every group of its shard: one sync makes all of them durable, one link per node
+// carries all their messages, one heartbeat per node keeps all their leaders alive.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/entry.h"
+#include "base/units.h"
+#include "consensus/raft.h"
+#include "net/peers.h"
+#include "runtime/runtime.h"
+#include "storage/log.h"
+
+namespace taffrail {
+
+class Store;
+class RaftDriver;
+
+struct DriverOptions {
+  Duration heartbeat_interval = 100_ms;
+  Duration election_timeout_min = 500_ms;
+  Duration election_timeout_max = 1000_ms;
+  ByteCount append_bytes_max = 1_MiB;      ///< Of one AppendRequest's payloads; at least one entry goes.
+  uint32_t append_entries_max = 1024;
+};
+
+/// What a group tells the one that built on it. Called from within the driver: must not wait, and must
+/// not propose; wake a fiber for that.
+class GroupEvents {
+ public:
+  virtual ~GroupEvents() = default;
+  /// Entries up to `index` are committed, and may be read from the log.
+  virtual void on_commit(LogIndex index) = 0;
+  /// This replica's own disk holds everything up to `index`.
+  virtual void on_durable(LogIndex index) = 0;
+  virtual void on_role(Role role, Term term, BrokerId leader) = 0;
+  /// Entries from `from` on were cut off: another leader's history won. None of them was committed.
+  virtual void on_truncate(LogIndex from) = 0;
+  /// A follower took the leader's entries up to `last`: not committed yet.
+  virtual void on_appended(LogIndex last) = 0;
+  /// Leader only: a member's durable position moved.
+  virtual void on_progress() = 0;
+  /// Replaces the state by a snapshot that the leader sent; the log begins behind `last`.
+  virtual Result<> on_snapshot(Task& task, EntryId last, Slice state) = 0;
+  /// What a member that is behind the log's start is given. Errors: kUnavailable if there is none.
+  virtual Result<std::pair<EntryId, Slice>> make_snapshot(Task& task) = 0;
+};
+
+/// One replica's membership of one group.
+class RaftGroup {
+ public:
+  ~RaftGroup();
+  const PartitionKey& key() const;
+  Role role() const;
+  Term term() const;
+  /// kNoBroker while unknown.
+  BrokerId leader() const;
+  LogIndex commit() const;
+  const Configuration& configuration() const;
+  /// Not taking part any more, by name of the invariant that a message or entry broke; empty if healthy.
+  const std::string& quarantine() const;
+
+  /// Leader only: gives `entries` their index and term, queues them for this disk and for the followers,
+  /// and returns the last one's place. Does not wait. Errors: kNotLeader.
+  Result<EntryId> propose(std::span<Entry> entries);
+
+  struct MemberView {
+    ReplicaId replica;
+    LogIndex match;          ///< Durable there, as far as its acknowledgements tell.
+    Instant last_contact;
+    bool voter = false;
+  };
+  /// Leader only, itself included; empty elsewhere.
+  std::vector<MemberView> members() const;
+  /// Campaign at the next chance, without waiting for a timeout: for the first leader of a new group.
+  void campaign_soon();
+  void transfer_leadership(const ReplicaId& to);
+
+ private:
+  friend class RaftDriver;
+  struct State;
+  explicit RaftGroup(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+class RaftDriver {
+ public:
+  RaftDriver(Runtime& runtime, Store& store, Peers& peers, ReplicaId self, DriverOptions options);
+  ~RaftDriver();
+
+  void start();
+  void stop(Task& task);
+
+  /// Joins `log`'s group with what the log holds. `bootstrap` is the membership before its first entry.
+  /// `committed` is known to be committed (it stands in segments or in a snapshot). `events` outlives the
+  /// group.
+  RaftGroup& add(const PartitionKey& key, Log& log, const Configuration& bootstrap, LogIndex committed,
+                 GroupEvents& events);
+  /// The group is forgotten; its log is the caller's to remove.
+  void remove(const PartitionKey& key);
+  RaftGroup* find(const PartitionKey& key);
+
+  /// From Peers, for kRaft and kHeartbeat.
+  void on_message(const PeerIdentity& from, PeerKind kind, Slice body);
+  void on_link(BrokerId node, bool up);
+  /// When this node last heard from `node`; nothing if never.
+  std::optional<Instant> last_heard(BrokerId node) const;
+
+  /// Told of every quarantine: key and invariant.
+  std::function<void(const PartitionKey&, const std::string&)> on_quarantine;
+
+ private:
+  friend class RaftGroup;
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace taffrail

@@ -1,0 +1,94 @@
+// Links between brokers: one connection per pair and direction, dialled by the sender, over which
+// everything that one node has to tell another travels in batches: Raft messages of all groups, heartbeats,
+// leaderships, and calls with an answer.
+//
+// A link starts with a greeting (docs/formats.md, "Between brokers") that names format version, cluster,
+// node and disk; a link to another cluster, or to another node than was meant, is refused and logged.
+// Messages keep their order while a link lives. When it breaks, what was queued or in flight is lost, and
+// both sides are told: the protocols above ask again.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/entry.h"
+#include "net/server.h"
+#include "runtime/runtime.h"
+
+namespace taffrail {
+
+/// What a message between brokers is about; the first byte of its frame.
+enum class PeerKind : uint8_t {
+  kRaft = 1,        ///< One message of one group (consensus/wire.h).
+  kHeartbeat = 2,   ///< consensus/heartbeat.h.
+  kLeaders = 3,     ///< Leaderships of partitions, for Metadata (broker/leaders.h).
+  kCall = 4,        ///< A question: id, name of the service, body.
+  kAnswer = 5,      ///< Its answer, on the connection that the question came on.
+};
+
+/// Who a node says it is when it greets another.
+struct PeerIdentity {
+  ClusterId cluster;  ///< Zero: not yet in one.
+  ReplicaId replica;
+  uint64_t incarnation = 0;  ///< Drawn at every start of the process.
+};
+
+/// Services that answer calls. One per name; the names are fixed: "discover", "found", "forward", ...
+using PeerService = std::function<Result<Chain>(Task&, const PeerIdentity& from, Slice body)>;
+
+struct PeerOptions {
+  ByteCount queue_max = 64_MiB;      ///< Per link; past it, messages are dropped and the link is reset.
+  uint32_t frame_size_max = 104'857'600;
+  Duration dial_timeout = 2_s;
+  Duration redial_min = 50_ms;       ///< Doubles up to the maximum, with jitter.
+  Duration redial_max = 1_s;
+  Duration stall_max = 5_s;          ///< A link that takes no bytes for this long is given up.
+};
+
+class Peers {
+ public:
+  Peers(Runtime& runtime, PeerOptions options);
+  ~Peers();
+
+  /// Listens for other brokers. Errors: as Net::listen.
+  Result<> start(Task& task, const Endpoint& at, const PeerIdentity& self);
+  Endpoint local() const;
+  void stop(Task& task);
+
+  /// Changes what later greetings say; existing links of another cluster are dropped.
+  void set_identity(const PeerIdentity& self);
+  const PeerIdentity& identity() const;
+
+  /// Where `node` is to be found. Starts a link, or moves it when the address changed.
+  void set_address(BrokerId node, const Endpoint& at);
+  void forget(BrokerId node);
+
+  /// Queues a message; lost without a word when the link is down or breaks. `parts` are not copied.
+  void send(BrokerId to, PeerKind kind, Chain parts);
+  bool connected(BrokerId node) const;
+  /// Bytes queued towards `node` and not yet handed to the transport.
+  ByteCount queued(BrokerId node) const;
+
+  /// Asks and waits for the answer. Errors: kClosed (link down or broken), kTimedOut, kNotFound (no such
+  /// service there), and what the service itself answered.
+  Result<Slice> call(Task& task, BrokerId to, std::string_view service, Chain body, Instant deadline);
+  /// The same towards an address whose node is not known yet: a connection of its own.
+  Result<Slice> call_address(Task& task, const Endpoint& to, std::string_view service, Chain body,
+                             Instant deadline);
+
+  /// Called for each message, in order, on the reading fiber: must not wait.
+  std::function<void(const PeerIdentity& from, PeerKind kind, Slice body)> on_message;
+  /// The outgoing link to a node came up or broke.
+  std::function<void(BrokerId node, bool up)> on_link;
+  void serve(std::string name, PeerService service);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace taffrail

@@ -1,0 +1,101 @@
+// The cluster's metadata as group 0 has it: brokers, topics, assignments, configs. A pure value: the same
+// records in the same order give the same image, on every broker and after every restart.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/entry.h"
+#include "base/result.h"
+#include "partition/topic_config.h"
+#include "runtime/net.h"
+
+namespace taffrail {
+
+/// A broker as it registered. Whether it is alive is not in the log: that is each broker's own view.
+struct BrokerRecord {
+  ReplicaId replica;
+  uint64_t incarnation = 0;
+  Endpoint internal;                          ///< Where other brokers find it.
+  std::map<std::string, Endpoint> listeners;  ///< Advertised address by listener name.
+  std::optional<std::string> rack;
+  bool operator==(const BrokerRecord&) const = default;
+};
+
+struct PartitionRecord {
+  std::vector<ReplicaId> replicas;  ///< The preferred leader first.
+  int64_t revision = 0;             ///< Index of the record that set it; older ones are refused.
+  bool operator==(const PartitionRecord&) const = default;
+};
+
+struct TopicRecord {
+  TopicId id;
+  std::string name;
+  std::vector<PartitionRecord> partitions;
+  ConfigMap configs;
+  bool operator==(const TopicRecord&) const = default;
+};
+
+/// What stands in a kCommand entry of group 0; layouts in docs/formats.md, "Metadata records".
+struct RegisterBroker { BrokerRecord broker; bool operator==(const RegisterBroker&) const = default; };
+struct CreateTopic { TopicRecord topic; bool operator==(const CreateTopic&) const = default; };
+struct DeleteTopic { TopicId topic; bool operator==(const DeleteTopic&) const = default; };
+struct AddPartitions {
+  TopicId topic;
+  std::vector<PartitionRecord> partitions;
+  bool operator==(const AddPartitions&) const = default;
+};
+/// Replaces the whole set of a resource. `topic` names a topic by id; zero: cluster-wide broker configs.
+struct SetConfigs {
+  TopicId topic;
+  ConfigMap configs;
+  bool operator==(const SetConfigs&) const = default;
+};
+/// Producer ids [next, next + count) now belong to one broker; no id is ever handed out twice (I-T8).
+struct AllocateProducerIds {
+  BrokerId broker;
+  int64_t count = 0;
+  bool operator==(const AllocateProducerIds&) const = default;
+};
+using MetadataRecord = std::variant<RegisterBroker, CreateTopic, DeleteTopic, AddPartitions, SetConfigs,
+                                    AllocateProducerIds>;
+
+/// One entry's payload: a list of records that take effect together.
+Slice encode_records(const std::vector<MetadataRecord>& records);
+/// Errors: kCorrupt with what and where; kUnsupported for a newer format version.
+Result<std::vector<MetadataRecord>> decode_records(ByteView bytes);
+
+class ClusterImage {
+ public:
+  /// Applies one record at `index`. A record that contradicts the image (a topic that exists, a broker
+  /// that does not) changes nothing and returns false: the caller puts group 0 in quarantine.
+  [[nodiscard]] bool apply(const MetadataRecord& record, LogIndex index);
+
+  const TopicRecord* find_topic(std::string_view name) const;
+  const TopicRecord* find_topic(const TopicId& id) const;
+  const std::map<TopicId, TopicRecord>& topics() const { return topics_; }
+  const std::map<std::string, TopicId, std::less<>>& names() const { return names_; }
+  const std::map<BrokerId, BrokerRecord>& brokers() const { return brokers_; }
+  const BrokerRecord* find_broker(BrokerId id) const;
+  const ConfigMap& cluster_configs() const { return cluster_configs_; }
+  int64_t next_producer_id() const { return next_producer_id_; }
+
+  /// The state as a snapshot, and back. Errors: kCorrupt, kUnsupported.
+  Slice encode() const;
+  static Result<ClusterImage> decode(ByteView bytes);
+  bool operator==(const ClusterImage&) const = default;
+
+ private:
+  std::map<TopicId, TopicRecord> topics_;
+  std::map<std::string, TopicId, std::less<>> names_;
+  std::map<BrokerId, BrokerRecord> brokers_;
+  ConfigMap cluster_configs_;
+  int64_t next_producer_id_ = 0;
+};
+
+}  // namespace taffrail

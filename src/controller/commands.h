@@ -1,0 +1,92 @@
+// What may be asked of the controller, and how it decides: pure, state and request in, records and
+// replies out. Kafka's admin requests arrive here already decoded; answers carry Kafka's error codes.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "base/random.h"
+#include "controller/cluster_image.h"
+#include "protocol/errors.h"
+
+namespace taffrail {
+
+struct NewTopic {
+  std::string name;
+  int32_t partition_count = -1;      ///< -1: num.partitions.
+  int16_t replication_factor = -1;   ///< -1: default.replication.factor, min(3, brokers).
+  std::vector<std::pair<int32_t, std::vector<BrokerId>>> assignments;  ///< By hand; then both above are -1.
+  ConfigMap configs;
+};
+struct CreateTopicsCommand { std::vector<NewTopic> topics; bool validate_only = false; };
+struct DeleteTopicsCommand {
+  struct Which { std::optional<std::string> name; TopicId id; };
+  std::vector<Which> topics;
+};
+struct CreatePartitionsCommand {
+  struct Topic {
+    std::string name;
+    int32_t count = 0;  ///< The new total.
+    std::optional<std::vector<std::vector<BrokerId>>> assignments;
+  };
+  std::vector<Topic> topics;
+  bool validate_only = false;
+};
+struct AlterConfigsCommand {
+  enum class Op : int8_t { kSet = 0, kDelete = 1, kAppend = 2, kSubtract = 3 };
+  struct Change { std::string name; Op op; std::optional<std::string> value; };
+  struct Resource { int8_t type = 0; std::string name; std::vector<Change> changes; };
+  std::vector<Resource> resources;
+  bool validate_only = false;
+};
+struct RegisterBrokerCommand { BrokerRecord broker; };
+struct AllocateProducerIdsCommand { BrokerId broker; };
+
+using ControllerCommand = std::variant<CreateTopicsCommand, DeleteTopicsCommand, CreatePartitionsCommand,
+                                       AlterConfigsCommand, RegisterBrokerCommand, AllocateProducerIdsCommand>;
+
+/// One line of an answer, in the order of the request.
+struct ItemReply {
+  protocol::ErrorCode error = protocol::ErrorCode::kNone;
+  std::string message;
+  std::string name;
+  TopicId topic;
+  int32_t partition_count = -1;
+  int16_t replication_factor = -1;
+  bool operator==(const ItemReply&) const = default;
+};
+struct ControllerReply {
+  std::vector<ItemReply> items;
+  int64_t first_producer_id = -1;
+  int64_t producer_id_count = 0;
+  bool operator==(const ControllerReply&) const = default;
+};
+
+struct Decision {
+  std::vector<MetadataRecord> records;  ///< Empty: nothing to append; the reply stands all the same.
+  ControllerReply reply;
+};
+
+/// What a decision may know besides the image.
+struct DecisionContext {
+  std::vector<BrokerId> alive;   ///< Sorted; where new replicas may be placed.
+  LogIndex next_index;           ///< The index that the records will get: their revision.
+  int32_t default_partitions = 1;
+  Random* random = nullptr;      ///< Topic ids; placement starts at a random broker.
+};
+
+Decision decide(const ClusterImage& image, const ControllerCommand& command, const DecisionContext& context);
+
+/// Between brokers: a command on its way to the leader of group 0, and the reply.
+Slice encode_command(const ControllerCommand& command);
+Result<ControllerCommand> decode_command(ByteView bytes);
+Slice encode_reply(const ControllerReply& reply);
+Result<ControllerReply> decode_reply(ByteView bytes);
+
+/// [a-zA-Z0-9._-]{1,249}, not "." or ".."; the reason if it is not.
+std::optional<std::string> bad_topic_name(std::string_view name);
+
+}  // namespace taffrail

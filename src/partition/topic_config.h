@@ -1,0 +1,60 @@
+// Topic configs: one table of keys, from which defaults, checks, DescribeConfigs and the docs all come.
+// Names, defaults and ranges are Kafka's (research: topic configs of Kafka 4.x, KIP-1030 floors).
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace taffrail {
+
+enum class ConfigType : uint8_t {  // Kafka's numbers (DescribeConfigs v3+).
+  kBoolean = 1, kString = 2, kInt = 3, kShort = 4, kLong = 5, kDouble = 6, kList = 7,
+};
+
+struct TopicConfigKey {
+  std::string_view name;
+  ConfigType type;
+  std::string_view default_value;
+  std::string_view broker_synonym;  ///< The cluster-wide key whose value stands in ("log.retention.ms").
+  bool acts;                        ///< False: checked, kept and described, but nothing follows from it yet.
+  std::string_view doc;             ///< One sentence.
+};
+
+/// Every key that CreateTopics and IncrementalAlterConfigs accept, sorted by name.
+std::span<const TopicConfigKey> topic_config_keys();
+const TopicConfigKey* find_topic_config_key(std::string_view name);
+/// Keys that Kafka no longer defines but tools still send; accepted and dropped.
+bool is_retired_topic_config(std::string_view name);
+/// Errors: kInvalid with the reason, as a person may read it ("retention.ms: \"x\" is not a whole number").
+Result<> check_topic_config(std::string_view name, std::string_view value);
+
+/// What was set on a topic, by key; absent keys have their default.
+using ConfigMap = std::map<std::string, std::string, std::less<>>;
+
+enum class TimestampType : uint8_t { kCreateTime = 0, kLogAppendTime = 1 };
+
+/// The values that act, typed. Made from a ConfigMap that check_topic_config let pass.
+struct TopicConfig {
+  int64_t retention_ms = 604'800'000;        ///< -1: for ever.
+  int64_t retention_bytes = -1;
+  int64_t segment_bytes = 1'073'741'824;
+  int64_t segment_ms = 604'800'000;
+  int32_t max_message_bytes = 1'048'588;
+  int32_t min_insync_replicas = 1;
+  TimestampType timestamp_type = TimestampType::kCreateTime;
+  int64_t timestamp_before_max_ms = INT64_MAX;
+  int64_t timestamp_after_max_ms = 3'600'000;
+  int8_t compression = -1;                   ///< -1: producer; else a codec number (0 uncompressed ... 4 zstd).
+  bool compacted = false;                    ///< cleanup.policy names compact: keyless records are refused.
+  bool deleted = true;                       ///< cleanup.policy names delete: retention acts.
+
+  static TopicConfig from(const ConfigMap& set);
+};
+
+}  // namespace taffrail

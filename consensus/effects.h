@@ -12,13 +12,6 @@
 
 namespace taffrail {
 
-/// What a replica must remember over a crash, beside its log.
-struct HardState {
-  Term term;
-  std::optional<ReplicaId> vote;  ///< Whom this replica voted for in `term`, itself included.
-  bool operator==(const HardState&) const = default;
-};
-
 enum class Role : uint8_t { kFollower, kPreCandidate, kCandidate, kLeader };
 /// "follower", "pre-candidate", "candidate", "leader".
 std::string_view role_name(Role role);

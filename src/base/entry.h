@@ -1,6 +1,8 @@
 // One entry of a replicated log, as Raft, the disk and the network all know it.
 #pragma once
 
+#include <optional>
+
 #include "base/bytes.h"
 #include "base/ids.h"
 
@@ -40,6 +42,13 @@ struct EntryMeta {
   constexpr EntryId id() const { return {index, term}; }
   constexpr Offset next_offset() const { return base_offset + offset_count; }
   constexpr bool operator==(const EntryMeta&) const = default;
+};
+
+/// What a replica must remember over a crash, beside its log (Raft paper, Figure 2).
+struct HardState {
+  Term term;
+  std::optional<ReplicaId> vote;  ///< Whom this replica voted for in `term`, itself included.
+  bool operator==(const HardState&) const = default;
 };
 
 struct Entry {

@@ -1,0 +1,39 @@
+// The five codecs of Kafka's record batches, as whole buffers. Decompression is what an attacker
+// would aim at, so it is capped before it allocates, never after.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+#include "base/bytes.h"
+#include "base/result.h"
+
+namespace taffrail {
+
+/// The numbers are those of a batch's attributes, bits 0 to 2.
+enum class Codec : uint8_t { kNone = 0, kGzip = 1, kSnappy = 2, kLz4 = 3, kZstd = 4 };
+
+/// "none", "gzip", "snappy", "lz4", "zstd": the words of `compression.type`.
+std::string_view codec_name(Codec codec);
+std::optional<Codec> codec_named(std::string_view name);
+
+struct DecompressLimits {
+  /// Of the result. The output grows geometrically as bytes arrive and never past this, whatever a
+  /// header promises.
+  size_t max_bytes = 100u << 20;
+  /// What Kafka's own reader takes. The window is address space until it is really written to.
+  int zstd_window_log_max = 27;
+};
+
+/// Reads whole payloads: several gzip members, several zstd frames, xerial or raw snappy, and the
+/// first LZ4 frame. kNone copies.
+/// Errors: kCorrupt; kTooLarge past a limit; kUnsupported for an LZ4 frame of linked blocks, which
+/// Java clients cannot read.
+Result<Slice> decompress(Codec codec, ByteView input, const DecompressLimits& limits = {});
+
+/// Snappy is written in xerial blocks of 32 KiB, LZ4 as independent blocks of 64 KiB: the forms that
+/// every client reads. `level` is the codec's own scale, its default if absent; snappy has none.
+Slice compress(Codec codec, ByteView input, std::optional<int> level = {});
+
+}  // namespace taffrail

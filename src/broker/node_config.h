@@ -1,0 +1,72 @@
+// Everything a node is told before it starts. Written by the configuration file or by flags
+// (cli/node_file.h), and by simulated clusters; read once, by the node.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/units.h"
+#include "runtime/net.h"
+
+namespace taffrail {
+
+/// Where a node listens, and what it tells others to dial: behind a container or a NAT they differ.
+struct ListenerConfig {
+  Endpoint bind;        ///< Port 0: any free one.
+  Endpoint advertised;  ///< Empty host: the bind host; port 0: the port that was really bound.
+  bool operator==(const ListenerConfig&) const = default;
+};
+
+/// Timing of every Raft group of the node. An election timeout is drawn from [min, max] each time.
+struct RaftConfig {
+  Duration heartbeat = 100_ms;
+  Duration election_min = 500_ms;
+  Duration election_max = 1000_ms;
+  bool operator==(const RaftConfig&) const = default;
+};
+
+struct StorageConfig {
+  ByteCount wal_segment_bytes = 64_MiB;  ///< Size of a recycled segment of the write-ahead log.
+  ByteCount memory = 256_MiB;            ///< For the tails of all logs of one shard.
+  ByteCount flush_bytes = 256_KiB;       ///< Committed bytes that move to a segment in one piece.
+  bool operator==(const StorageConfig&) const = default;
+};
+
+/// Of each listener for clients.
+struct ServerConfig {
+  ByteCount request_bytes_max = 104'857'600;  ///< socket.request.max.bytes.
+  uint32_t connections_max = 100'000;
+  Duration idle_max = 600_s;  ///< connections.max.idle.ms.
+  bool operator==(const ServerConfig&) const = default;
+};
+
+struct NodeConfig {
+  BrokerId id = kNoBroker;
+  std::optional<std::string> rack;
+  std::string data_dir;  ///< As the operating system names it; the node itself only sees its Disk.
+
+  /// By name, as clients are told: "PLAINTEXT". At least one.
+  std::map<std::string, ListenerConfig> listeners;
+  /// Where the other brokers find this one. Not for clients.
+  ListenerConfig internal;
+  /// Internal addresses of the brokers that found the cluster; the same list, in any order, on each of
+  /// them. A broker that is not listed joins through them.
+  std::vector<Endpoint> seeds;
+
+  uint32_t shards = 1;
+  int32_t default_partitions = 1;                ///< num.partitions.
+  int16_t default_replication_factor = 3;        ///< Fewer while fewer brokers are alive.
+  bool auto_create_topics = true;                ///< auto.create.topics.enable.
+
+  RaftConfig raft;
+  StorageConfig storage;
+  ServerConfig server;
+
+  bool operator==(const NodeConfig&) const = default;
+};
+
+}  // namespace taffrail

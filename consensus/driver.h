@@ -41,8 +41,9 @@ struct DriverOptions {
 class GroupEvents {
  public:
   virtual ~GroupEvents() = default;
-  /// Entries up to `index` are committed, and may be read from the log.
-  virtual void on_commit(LogIndex index) = 0;
+  /// Entries up to `index` are committed, and may be read from the log; `next_offset` is the Kafka offset
+  /// behind the last of them.
+  virtual void on_commit(LogIndex index, Offset next_offset) = 0;
   /// This replica's own disk holds everything up to `index`.
   virtual void on_durable(LogIndex index) = 0;
   virtual void on_role(Role role, Term term, BrokerId leader) = 0;
@@ -68,6 +69,10 @@ class RaftGroup {
   /// kNoBroker while unknown.
   BrokerId leader() const;
   LogIndex commit() const;
+  /// The Kafka offset behind the last committed entry: the high watermark.
+  Offset commit_offset() const;
+  /// Leader only: an entry of its own term is committed, so commit() is the group's, not a past one.
+  bool commit_is_current() const;
   const Configuration& configuration() const;
   /// Not taking part any more, by name of the invariant that a message or entry broke; empty if healthy.
   const std::string& quarantine() const;
@@ -91,9 +96,12 @@ class RaftGroup {
  private:
   friend class RaftDriver;
   struct State;
+  friend struct DriverState;
   explicit RaftGroup(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };
+
+struct DriverState;
 
 class RaftDriver {
  public:
@@ -103,11 +111,12 @@ class RaftDriver {
   void start();
   void stop(Task& task);
 
-  /// Joins `log`'s group with what the log holds. `bootstrap` is the membership before its first entry.
-  /// `committed` is known to be committed (it stands in segments or in a snapshot). `events` outlives the
-  /// group.
-  RaftGroup& add(const PartitionKey& key, Log& log, const Configuration& bootstrap, LogIndex committed,
-                 GroupEvents& events);
+  /// Joins `log`'s group with what the log holds; what log.committed() says is known to be committed.
+  /// `bootstrap` is the membership before the log's first entry. `events` outlives the group, and hears
+  /// nothing before this returns. The group lives until remove(). Errors: as Log::read_entries, for the
+  /// log's uncommitted end.
+  Result<RaftGroup*> add(Task& task, const PartitionKey& key, Log& log, const Configuration& bootstrap,
+                         GroupEvents& events);
   /// The group is forgotten; its log is the caller's to remove.
   void remove(const PartitionKey& key);
   RaftGroup* find(const PartitionKey& key);
@@ -122,9 +131,7 @@ class RaftDriver {
   std::function<void(const PartitionKey&, const std::string&)> on_quarantine;
 
  private:
-  friend class RaftGroup;
-  struct State;
-  std::unique_ptr<State> state_;
+  std::unique_ptr<DriverState> state_;
 };
 
 }  // namespace taffrail

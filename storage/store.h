@@ -1,0 +1,96 @@
+// All that one shard keeps on one disk: a write-ahead log, and the logs above it.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "runtime/runtime.h"
+#include "storage/log.h"
+#include "storage/types.h"
+#include "storage/wal.h"
+
+namespace taffrail {
+
+class Checkpointer;
+
+/// Opening recovers: what the write-ahead log holds is read, judged (recovery()), written into fresh
+/// segments and synced, before open() returns. Nothing that open() reports can be lost by the next crash.
+class Store final : private Wal::Listener {
+ public:
+  /// `runtime` outlives the store. The caller holds the lock of the data directory.
+  /// Errors: kIo, kNoSpace; kUnsupported for files of a newer format, by name; kCorrupt for files that
+  /// belong to another disk. Damage is not an error: see recovery().
+  static Result<std::unique_ptr<Store>> open(Task& task, Runtime& runtime, StoreOptions options);
+  /// After close(), or after a crash unwound the fibers.
+  ~Store() override;
+
+  const RecoveryReport& recovery() const { return recovery_; }
+  const StoreOptions& options() const { return options_; }
+
+  /// An empty log. Errors: kExists. Survives once wal().wait_durable(log.last_sequence()) returned.
+  Result<Log*> create_log(const PartitionKey& key);
+  /// Null if it does not exist. The log lives until remove_log() or the store ends.
+  Log* find_log(const PartitionKey& key);
+  /// Returns when neither a crash nor a restart brings it back. No reader of it may be waiting. Errors:
+  /// kNotFound; kIo.
+  Result<> remove_log(Task& task, const PartitionKey& key);
+  /// Ascending by key.
+  std::vector<Log*> logs();
+
+  Wal& wal() { return *wal_; }
+
+  /// Called from the writing fiber after every sync, with what is durable now. Must not wait. One hook.
+  void on_durable(std::move_only_function<void(WalSequence)> hook) { durable_hook_ = std::move(hook); }
+  /// Called once when a write or sync failed. Default: Runtime::stop_node. Must not wait.
+  void on_failed(std::move_only_function<void(const Error&)> hook) { failed_hook_ = std::move(hook); }
+
+  /// Moves everything committed to segments, syncs them, and lets go of all of the write-ahead log that
+  /// is not needed any more. Runs by itself in the background; here for shutdown and for tests.
+  Result<> checkpoint(Task& task);
+  /// Ends the fibers in order; everything queued is durable afterwards unless the log has failed.
+  void close(Task& task);
+
+  ByteCount cached_bytes() const { return cached_bytes_; }
+  bool failed() const { return wal_->failed(); }
+
+ private:
+  friend class Log;
+  friend class Checkpointer;
+  friend class Recovery;
+  Store(Runtime& runtime, StoreOptions options);
+
+  void on_placed(const WalFrame& frame, WalPosition at) override;
+  void on_durable(WalSequence sequence) override;
+  void on_failed(const Error& error) override;
+
+  Log& add_log(const PartitionKey& key);
+  void cache(Log& log, LogIndex index, WalSequence sequence, ByteCount size);
+  void uncache(ByteCount size) { cached_bytes_ -= size; }
+  void evict();
+  void poke();
+
+  struct Cached {
+    uint32_t slot;
+    LogIndex index;
+    WalSequence sequence;
+  };
+
+  Runtime& runtime_;
+  StoreOptions options_;
+  RecoveryReport recovery_;
+  std::map<PartitionKey, std::unique_ptr<Log>> logs_;
+  std::vector<Log*> slots_;  ///< By slot; null where a log was removed.
+  std::deque<Cached> cached_;
+  ByteCount cached_bytes_ = 0;
+  std::move_only_function<void(WalSequence)> durable_hook_;
+  std::move_only_function<void(const Error&)> failed_hook_;
+  std::unique_ptr<Wal> wal_;
+  std::unique_ptr<Checkpointer> checkpointer_;
+};
+
+}  // namespace taffrail

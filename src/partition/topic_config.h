@@ -8,8 +8,10 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
+#include "record/batch.h"
 
 namespace taffrail {
 
@@ -24,6 +26,19 @@ struct TopicConfigKey {
   std::string_view broker_synonym;  ///< The cluster-wide key whose value stands in ("log.retention.ms").
   bool acts;                        ///< False: checked, kept and described, but nothing follows from it yet.
   std::string_view doc;             ///< One sentence.
+  int64_t min = INT64_MIN;          ///< Of numbers; both ends are allowed.
+  int64_t max = INT64_MAX;
+  std::string_view choices = {};    ///< What a string, or each element of a list, may be: "a,b"; empty: anything.
+  /// "at least -1", "delete, compact"; empty if everything of the type goes. For people.
+  std::string range() const;
+};
+
+/// "boolean", "int", ...: as Kafka's documentation names them.
+std::string_view config_type_name(ConfigType type);
+
+/// Floors that a test world sets lower than Kafka has them, to see many small segments.
+struct TopicConfigLimits {
+  int64_t segment_bytes_min = 1'048'576;
 };
 
 /// Every key that CreateTopics and IncrementalAlterConfigs accept, sorted by name.
@@ -32,14 +47,26 @@ const TopicConfigKey* find_topic_config_key(std::string_view name);
 /// Keys that Kafka no longer defines but tools still send; accepted and dropped.
 bool is_retired_topic_config(std::string_view name);
 /// Errors: kInvalid with the reason, as a person may read it ("retention.ms: \"x\" is not a whole number").
-Result<> check_topic_config(std::string_view name, std::string_view value);
+Result<> check_topic_config(std::string_view name, std::string_view value,
+                            const TopicConfigLimits& limits = {});
 
 /// What was set on a topic, by key; absent keys have their default.
 using ConfigMap = std::map<std::string, std::string, std::less<>>;
 
-enum class TimestampType : uint8_t { kCreateTime = 0, kLogAppendTime = 1 };
+/// Every value by itself, and those that depend on each other. Errors: as check_topic_config.
+Result<> check_topic_configs(const ConfigMap& set, const TopicConfigLimits& limits = {});
 
-/// The values that act, typed. Made from a ConfigMap that check_topic_config let pass.
+/// The topic key whose cluster-wide default is the broker config `name` ("log.retention.ms"); null if none.
+const TopicConfigKey* find_topic_config_by_synonym(std::string_view name);
+/// What acts on a topic: its own values, and under them the cluster's, by topic key. `cluster` is by
+/// broker key ("log.retention.ms"), as the cluster's image has it.
+ConfigMap with_cluster_defaults(const ConfigMap& topic, const ConfigMap& cluster);
+
+/// The elements of a list value, blanks around them dropped; none for an empty value.
+std::vector<std::string_view> config_list(std::string_view value);
+
+/// The values that act, typed. Made from a ConfigMap that check_topic_config let pass; a value that it
+/// would not have let pass counts as absent. A negative retention is "for ever", as Kafka has it.
 struct TopicConfig {
   int64_t retention_ms = 604'800'000;        ///< -1: for ever.
   int64_t retention_bytes = -1;

@@ -16,7 +16,8 @@ namespace taffrail {
 ///
 /// While `old_voters` is not empty the group is *joint*: it is on its way from `old_voters` to `voters`,
 /// and elections and commits need a majority of both. Learners receive the log, and are asked nothing.
-/// All three lists are sorted and without doubles; a learner is in neither list of voters.
+/// All three lists are sorted and without doubles; a learner is not among `voters`, but while joint may
+/// be among `old_voters`: it votes until the change is done.
 struct Configuration {
   std::vector<ReplicaId> voters;
   std::vector<ReplicaId> old_voters;
@@ -25,10 +26,11 @@ struct Configuration {
   bool joint() const { return !old_voters.empty(); }
   /// A voter of either half.
   bool is_voter(const ReplicaId& replica) const;
-  bool is_learner(const ReplicaId& replica) const;
   bool is_member(const ReplicaId& replica) const {
     return is_voter(replica) || is_learner(replica);
   }
+  /// Receives the log, and has no vote.
+  bool is_learner(const ReplicaId& replica) const;
   /// All that are sent the log, sorted, each once.
   std::vector<ReplicaId> members() const;
   bool empty() const { return voters.empty() && learners.empty(); }

@@ -109,7 +109,8 @@ struct FetchSnapshot {
   bool operator==(const FetchSnapshot&) const = default;
 };
 
-/// The doubt of set_possibly_longer is over: nothing that was committed is missing.
+/// The doubt of set_possibly_longer is over: nothing that was committed is missing, once everything
+/// before this is durable. Only then may the disk forget the doubt.
 struct TailSettled {
   bool operator==(const TailSettled&) const = default;
 };

@@ -12,15 +12,15 @@ namespace taffrail {
 
 /// RequestVote, and with `pre` the question whether asking would be of use (Raft thesis, 9.6).
 struct VoteRequest {
-  Term term;       ///< The candidate's; with `pre` the term it would campaign in.
-  EntryId last;    ///< The end of its log.
+  Term term{};       ///< The candidate's; with `pre` the term it would campaign in.
+  EntryId last{};    ///< The end of its log.
   bool pre = false;
   bool transfer = false;  ///< The leader asked for this election: do not protect it.
   bool operator==(const VoteRequest&) const = default;
 };
 
 struct VoteReply {
-  Term term;  ///< The voter's; of a granted pre-vote, the term that was asked for.
+  Term term{};  ///< The voter's; of a granted pre-vote, the term that was asked for.
   bool pre = false;
   bool granted = false;
   bool operator==(const VoteReply&) const = default;
@@ -28,51 +28,51 @@ struct VoteReply {
 
 /// AppendEntries. Without entries it asks whether `prev` is held, and tells the commit index.
 struct AppendRequest {
-  Term term;
+  Term term{};
   uint64_t serial = 0;  ///< Counts the requests of this leader to this replica; the reply repeats it.
-  EntryId prev;
-  LogIndex commit;
-  std::vector<EntryMeta> entries;  ///< Indexes continue from `prev`.
+  EntryId prev{};
+  LogIndex commit{};
+  std::vector<EntryMeta> entries{};  ///< Indexes continue from `prev`.
   /// The decoded payloads of the kConfig entries among `entries`, in order. Not sent twice: the receiver
   /// takes them from the payloads (wire.h, fill_configurations) before it calls Raft.
-  std::vector<Configuration> configurations;
+  std::vector<Configuration> configurations{};
   LogIndex last() const { return prev.index + static_cast<int64_t>(entries.size()); }
   bool operator==(const AppendRequest&) const = default;
 };
 
 struct AppendReply {
-  Term term;
+  Term term{};
   uint64_t serial = 0;
   bool ok = false;
-  LogIndex match;  ///< If ok: this log equals the leader's up to here, and is durable up to here.
-  EntryId hint;    ///< If not: where the two logs may still agree (LogView::hint_for).
+  LogIndex match{};  ///< If ok: this log equals the leader's up to here, and is durable up to here.
+  EntryId hint{};    ///< If not: where the two logs may still agree (LogView::hint_for).
   bool operator==(const AppendReply&) const = default;
 };
 
 /// "This entry is committed", when there is nothing else to send. No reply.
 struct CommitNotice {
-  Term term;
-  EntryId commit;  ///< A follower that does not hold this very entry ignores the notice.
+  Term term{};
+  EntryId commit{};  ///< A follower that does not hold this very entry ignores the notice.
   bool operator==(const CommitNotice&) const = default;
 };
 
 /// "Campaign at once": the end of a leadership transfer (Raft thesis, 3.10).
 struct TimeoutNow {
-  Term term;
+  Term term{};
   bool operator==(const TimeoutNow&) const = default;
 };
 
 /// InstallSnapshot: what the leader would send. The state itself is moved by the drivers.
 struct SnapshotOffer {
-  Term term;
-  EntryId last;                 ///< The last entry that the snapshot covers.
-  Configuration configuration;  ///< In force there, joint or not.
+  Term term{};
+  EntryId last{};                 ///< The last entry that the snapshot covers.
+  Configuration configuration{};  ///< In force there, joint or not.
   bool operator==(const SnapshotOffer&) const = default;
 };
 
 struct SnapshotReply {
-  Term term;
-  LogIndex match;  ///< Durable and equal to the leader's log up to here: by the snapshot, or without it.
+  Term term{};
+  LogIndex match{};  ///< Durable and equal to the leader's log up to here: by the snapshot, or without it.
   bool operator==(const SnapshotReply&) const = default;
 };
 
@@ -80,15 +80,16 @@ struct SnapshotReply {
 /// damage, and may not vote for a shorter one before it knows (Raft::set_possibly_longer). Terms on both
 /// are told, not adopted.
 struct TailQuery {
-  Term term;
-  EntryId last;  ///< Where the asking log ends now.
+  Term term{};
+  EntryId last{};  ///< Where the asking log ends now.
   bool operator==(const TailQuery&) const = default;
 };
 
 struct TailAnswer {
-  Term term;
-  EntryId asked;
-  EntryId last;  ///< Where the answering log ends. Not beyond `asked`: whatever was lost, it is not here.
+  Term term{};
+  EntryId asked{};
+  EntryId last{};  ///< Where the answering log ends. Not beyond `asked`: whatever was lost, it is not here.
+  bool doubtful = false;  ///< The answering log may have lost its own end: it proves nothing.
   bool operator==(const TailAnswer&) const = default;
 };
 

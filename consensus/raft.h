@@ -168,7 +168,7 @@ class Raft {
 
  private:
   // raft.cc: the frame, terms, time.
-  void dispatch(ReplicaId from, const Message& message, Instant now, Effects& out);
+  void handle(ReplicaId from, const Message& message, Instant now, Effects& out);
   void answer_stale(ReplicaId from, const Message& message, Effects& out);
   void set_term(Term term, std::optional<ReplicaId> vote, Effects& out);
   void become_follower(Term term, std::optional<ReplicaId> leader, Instant now, Effects& out);
@@ -189,14 +189,15 @@ class Raft {
   void on_tail_query(ReplicaId from, const TailQuery& query, Effects& out);
   void on_tail_answer(ReplicaId from, const TailAnswer& answer, Effects& out);
   void ask_for_tail(Instant now, Effects& out);
+  void settle_tail_if_answered(Effects& out);
   void settle_tail(Effects& out);
   void check_quorum(Instant now, Effects& out);
-  Instant quorum_contact(Instant now) const;
+  Instant quorum_contact() const;
 
   // follower.cc
-  bool follow(ReplicaId from, Term term, Instant now, Effects& out);
+  bool follow(ReplicaId from, Instant heard, Instant now, Effects& out);
   void on_append(ReplicaId from, const AppendRequest& request, Instant now, Effects& out);
-  void accept_entries(const AppendRequest& request, size_t skip, Effects& out);
+  bool accept_entries(ReplicaId from, const AppendRequest& request, Effects& out);
   void on_commit_notice(ReplicaId from, const CommitNotice& notice, Instant now, Effects& out);
   void on_snapshot_offer(ReplicaId from, const SnapshotOffer& offer, Instant now, Effects& out);
   void advance_commit(LogIndex to, Effects& out);
@@ -204,10 +205,11 @@ class Raft {
   // leader.cc
   Progress* find_progress(ReplicaId replica);
   const Progress* find_progress(ReplicaId replica) const;
-  void rebuild_progress(Instant now, Effects& out);
+  void rebuild_progress(Instant now);
+  void reprobe(Progress& progress, Effects& out);
   void on_append_reply(ReplicaId from, const AppendReply& reply, Instant now, Effects& out);
   void on_snapshot_reply(ReplicaId from, const SnapshotReply& reply, Instant now, Effects& out);
-  void raise_match(Progress& progress, LogIndex match, Instant now, Effects& out);
+  void on_match(ReplicaId from, LogIndex match, Instant now, Effects& out);
   void lead_commit(Instant now, Effects& out);
   void tell_commit(Progress& progress, Effects& out);
   void want(Progress& progress, Effects& out);
@@ -226,6 +228,7 @@ class Raft {
 
   Role role_ = Role::kFollower;
   std::optional<ReplicaId> leader_;
+  Term announced_term_;       ///< Of the last RoleChanged.
   Instant leader_heard_;      ///< Meaningful while leader_ is set.
   Duration timeout_;          ///< The election timeout drawn for this role and term.
   Instant deadline_;          ///< Followers: campaign. Candidates: campaign again.

@@ -1,0 +1,237 @@
+// Elections: asking for votes, giving them, losing the leadership, handing it over.
+#include <algorithm>
+
+#include "base/check.h"
+#include "base/plant.h"
+#include "consensus/quorum.h"
+#include "consensus/raft.h"
+
+namespace taffrail {
+
+namespace {
+
+bool holds(const std::vector<ReplicaId>& sorted, const ReplicaId& replica) {
+  return std::binary_search(sorted.begin(), sorted.end(), replica);
+}
+
+void insert(std::vector<ReplicaId>& sorted, const ReplicaId& replica) {
+  const auto at = std::lower_bound(sorted.begin(), sorted.end(), replica);
+  if (at == sorted.end() || *at != replica) sorted.insert(at, replica);
+}
+
+// Raft paper, 5.4.1: the later last term wins; of equal ones, the longer log.
+bool reaches(EntryId log, EntryId at_least) {
+  return log.term > at_least.term || (log.term == at_least.term && log.index >= at_least.index);
+}
+
+}  // namespace
+
+void Raft::campaign_if_allowed(Instant now, Effects& out) {
+  // Whoever led has not been heard of for long enough, whether or not this replica may do something
+  // about it.
+  const bool allowed = configuration().is_voter(options_.self) && !possibly_longer_;
+  if (!allowed) {
+    draw_timeout(now);
+    return set_role(Role::kFollower, std::nullopt, out);
+  }
+  options_.pre_vote ? start_pre_vote(now, out) : start_election(false, now, out);
+}
+
+void Raft::start_pre_vote(Instant now, Effects& out) {
+  draw_timeout(now);
+  set_role(Role::kPreCandidate, std::nullopt, out);
+  granted_ = {options_.self};
+  const auto yes = [this](const ReplicaId& voter) { return holds(granted_, voter); };
+  if (quorum_of(configuration(), yes)) return start_election(false, now, out);
+  for (const ReplicaId& member : configuration().members()) {
+    if (member == options_.self || !configuration().is_voter(member)) continue;
+    out.send(member, VoteRequest{.term = term_ + 1, .last = log_.last(), .pre = true});
+  }
+}
+
+void Raft::start_election(bool transfer, Instant now, Effects& out) {
+  draw_timeout(now);
+  set_term(term_ + 1, PLANT("R04") && vote_ ? vote_ : options_.self, out);
+  set_role(Role::kCandidate, std::nullopt, out);
+  granted_.clear();
+  // Its own vote is one like any other: it counts when it is durable. A group of one that led before
+  // would lead the same term twice, with two histories, after a crash at the wrong moment.
+  out.send_once_durable(options_.self, VoteReply{.term = term_, .granted = true});
+  for (const ReplicaId& member : configuration().members()) {
+    if (member == options_.self || !configuration().is_voter(member)) continue;
+    out.send_once_durable(member,
+                          VoteRequest{.term = term_, .last = log_.last(), .transfer = transfer});
+  }
+}
+
+bool Raft::protects_leader(Instant now) const {
+  if (!options_.check_quorum) return false;
+  if (role_ == Role::kLeader) return true;  // It steps down by itself once it hears of no quorum.
+  return leader_ && now < leader_heard_ + options_.election_timeout_min;
+}
+
+bool Raft::may_vote_for(EntryId last) const {
+  // In doubt about the end of this log: not before everybody has said where theirs end, and then only
+  // for one that reaches as far as the furthest of them.
+  if (possibly_longer_) {
+    const auto answered = [this](const ReplicaId& voter) {
+      return voter == options_.self || holds(tail_answered_, voter);
+    };
+    const auto& [voters, old_voters, learners] = configuration();
+    if (!std::all_of(voters.begin(), voters.end(), answered) ||
+        !std::all_of(old_voters.begin(), old_voters.end(), answered)) {
+      return false;
+    }
+    if (!reaches(last, vote_floor_)) return false;
+  }
+  return reaches(last, log_.last());
+}
+
+void Raft::on_vote_request(ReplicaId from, const VoteRequest& request, Instant now, Effects& out) {
+  if (request.pre) {
+    const bool granted =
+        request.term > term_ && !protects_leader(now) && may_vote_for(request.last);
+    if (granted && PLANT("R28")) draw_timeout(now);
+    // Neither the term nor the timer moves: a pre-vote promises nothing. A refusal tells this
+    // replica's term, so that one who is behind asks for a later term the next time.
+    return out.send(from, VoteReply{.term = granted ? request.term : term_, .pre = true,
+                                    .granted = granted});
+  }
+  // `leader_`: this term has its leader already, and an election that came late is of no use.
+  const bool granted = role_ == Role::kFollower && !leader_ && (!vote_ || *vote_ == from) &&
+                       may_vote_for(request.last);
+  const bool planted = PLANT("R04") && vote_ && *vote_ == from && may_vote_for(request.last);
+  if (!granted && !planted) return out.send(from, VoteReply{.term = term_});
+  if (!vote_) {
+    vote_ = from;
+    out.persist({term_, vote_});
+  }
+  // The candidate gets the time it needs; it would otherwise be interrupted by those who chose it.
+  draw_timeout(now);
+  // Asked twice, this waits too: the first answer may still be waiting for the disk.
+  const VoteReply reply{.term = term_, .granted = true};
+  PLANT("R02") ? out.send(from, reply) : out.send_once_durable(from, reply);
+}
+
+void Raft::on_vote_reply(ReplicaId from, const VoteReply& reply, Instant now, Effects& out) {
+  if (!reply.granted) return;
+  // A grant of another term, or of the other kind, says nothing about this campaign.
+  if (reply.pre ? role_ != Role::kPreCandidate || reply.term != term_ + 1
+                : role_ != Role::kCandidate || reply.term != term_) {
+    return;
+  }
+  insert(granted_, from);
+  const auto yes = [this](const ReplicaId& voter) { return holds(granted_, voter); };
+  if (!quorum_of(configuration(), yes)) return;
+  reply.pre ? start_election(false, now, out) : become_leader(now, out);
+}
+
+void Raft::become_leader(Instant now, Effects& out) {
+  granted_.clear();
+  progress_.clear();
+  set_role(Role::kLeader, options_.self, out);
+  term_start_ = LogIndex{};
+  configuring_ = false;
+  transfer_to_.reset();
+  rebuild_progress(now);
+  // Nothing of earlier terms commits by counting (Raft paper, 5.4.2): an entry of this term must come.
+  out.append_noop();
+}
+
+Instant Raft::quorum_contact() const {
+  return quorum_value<Instant>(configuration(), Instant{}, [this](const ReplicaId& voter) {
+    if (voter == options_.self) return Instant::never();
+    const Progress* progress = find_progress(voter);
+    return progress ? progress->contact : Instant{};
+  });
+}
+
+void Raft::check_quorum(Instant now, Effects& out) {
+  if (!options_.check_quorum) return;
+  if (now < quorum_contact() + options_.election_timeout_max) return;
+  become_follower(term_, std::nullopt, now, out);
+}
+
+Result<> Raft::transfer_leadership(ReplicaId to, Instant now, Effects& out) {
+  if (role_ != Role::kLeader) return fail(Errc::kNotLeader, "this replica does not lead");
+  if (to == options_.self || !configuration().is_voter(to)) {
+    return fail(Errc::kInvalid, "the leadership goes to another voter only");
+  }
+  if (transfer_to_ && *transfer_to_ != to) return fail(Errc::kBusy, "another transfer is under way");
+  transfer_to_ = to;
+  transfer_deadline_ = now + options_.election_timeout_max;
+  const Progress* progress = find_progress(to);
+  if (progress->match == log_.last().index) out.send(to, TimeoutNow{term_});
+  return {};
+}
+
+void Raft::on_timeout_now(ReplicaId from, const TimeoutNow&, Instant now, Effects& out) {
+  if (!follow(from, now, now, out)) return;
+  if (!configuration().is_voter(options_.self) || possibly_longer_) return;
+  start_election(true, now, out);
+}
+
+// The end of this log may be lost. DESIGN of the doubt: whatever was committed is held by a quorum, so
+// it is enough to hear of so many logs that do not reach beyond this one that the rest, this one
+// included, is no quorum. If some do reach further, this replica waits for a leader to refill it.
+
+void Raft::set_possibly_longer(bool possibly, Instant now, Effects& out) {
+  possibly_longer_ = possibly;
+  vote_floor_ = {};
+  tail_answered_.clear();
+  tail_not_beyond_.clear();
+  if (!possibly) return;
+  ask_for_tail(now, out);
+}
+
+void Raft::ask_for_tail(Instant now, Effects& out) {
+  tail_retry_ = now + options_.election_timeout_min;
+  for (const ReplicaId& member : configuration().members()) {
+    if (member == options_.self || !configuration().is_voter(member)) continue;
+    out.send(member, TailQuery{.term = term_, .last = log_.last()});
+  }
+  settle_tail_if_answered(out);
+}
+
+void Raft::on_tail_query(ReplicaId from, const TailQuery& query, Effects& out) {
+  out.send(from, TailAnswer{.term = term_, .asked = query.last, .last = log_.last(),
+                            .doubtful = possibly_longer_});
+}
+
+void Raft::on_tail_answer(ReplicaId from, const TailAnswer& answer, Effects& out) {
+  // About an end that has moved since: the next query asks about the new one.
+  if (!possibly_longer_ || answer.asked != log_.last()) return;
+  insert(tail_answered_, from);
+  if (reaches(answer.last, vote_floor_)) vote_floor_ = answer.last;
+  if (!answer.doubtful && reaches(log_.last(), answer.last)) insert(tail_not_beyond_, from);
+  settle_tail_if_answered(out);
+}
+
+void Raft::settle_tail_if_answered(Effects& out) {
+  const auto may_hold_more = [this](const ReplicaId& voter) {
+    return !holds(tail_not_beyond_, voter);
+  };
+  if (!configuration().empty() && !quorum_of(configuration(), may_hold_more)) {
+    return settle_tail(out);
+  }
+  const auto silent = [this](const ReplicaId& voter) {
+    return voter != options_.self && !holds(tail_answered_, voter);
+  };
+  const auto& [voters, old_voters, learners] = configuration();
+  if (std::any_of(voters.begin(), voters.end(), silent) ||
+      std::any_of(old_voters.begin(), old_voters.end(), silent)) {
+    return;
+  }
+  // Everybody has answered, and nobody has more: if it was ever anywhere, it is lost to all.
+  if (!configuration().empty() && reaches(log_.last(), vote_floor_)) settle_tail(out);
+}
+
+void Raft::settle_tail(Effects& out) {
+  possibly_longer_ = false;
+  vote_floor_ = {};
+  tail_answered_.clear();
+  tail_not_beyond_.clear();
+  out.tail_settled();
+}
+
+}  // namespace taffrail

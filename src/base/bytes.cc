@@ -63,6 +63,10 @@ Slice Slice::sub(size_t from, size_t count) const {
   return s;
 }
 
+bool Slice::unique() const {
+  return buffer_ == nullptr || buffer_->count.load(std::memory_order_acquire) == 1;
+}
+
 size_t Slice::pinned_size() const { return buffer_ == nullptr ? 0 : buffer_->size; }
 
 void Slice::retain() {

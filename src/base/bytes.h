@@ -70,6 +70,8 @@ class Slice {
   /// Writable bytes, for the one who fills base offset and leader epoch in place before the slice is
   /// shared. The caller answers for nobody else reading these bytes meanwhile.
   MutableBytes mutable_view() const { return {const_cast<uint8_t*>(data_), size_}; }
+  /// Nobody else holds the buffer: its owner may use it again. Empty slices are unique.
+  bool unique() const;
   /// Bytes of the whole buffer that this slice keeps alive: what a slow reader pins.
   size_t pinned_size() const;
 

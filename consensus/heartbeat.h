@@ -98,8 +98,9 @@ class HeartbeatReceiver {
   /// The listing of `group`, if any: a group whose term has risen above it tells the old leader.
   const Listing* find(const PartitionKey& group) const;
 
-  /// From now on answers say that `group` is not followed here; until it is listed anew.
+  /// From now on answers say that `group` is not followed here; until it is listed anew, or follow().
   void refuse(const PartitionKey& group);
+  void follow(const PartitionKey& group) { refused_.erase(group); }
   /// The connection broke; sequences start again. What was listed stays so, but grows old.
   void on_link_reset();
 

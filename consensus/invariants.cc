@@ -1,0 +1,269 @@
+#include "consensus/invariants.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+
+#include "consensus/quorum.h"
+
+namespace taffrail {
+
+namespace {
+
+std::string at_node(const ReplicaId& replica) { return fmt::format("node {}", replica.node.value); }
+
+const ReplicaView* find_view(std::span<const ReplicaView> replicas, const ReplicaId& id) {
+  for (const ReplicaView& view : replicas) {
+    if (view.id == id) return &view;
+  }
+  return nullptr;
+}
+
+// Log matching: past their first difference two logs never have the same term at the same index again.
+std::optional<LogIndex> meets_again(const LogView& a, const LogView& b) {
+  const std::optional<LogIndex> apart = first_difference(a, b);
+  if (!apart) return std::nullopt;
+  const LogIndex end = std::min(a.last().index, b.last().index);
+  const auto candidates = [&](const LogView& log) -> std::optional<LogIndex> {
+    for (const LogView::Run& run : log.runs()) {
+      const LogIndex index = std::max(run.first, *apart);
+      if (index <= end && a.term_at(index) == b.term_at(index)) return index;
+    }
+    return std::nullopt;
+  };
+  // Both are constant between the places where either starts a run.
+  if (const auto index = candidates(a)) return index;
+  return candidates(b);
+}
+
+}  // namespace
+
+LogIndex agreed_up_to(const LogView& a, const LogView& b) {
+  if (const auto apart = first_difference(a, b)) return *apart - 1;
+  return std::min(a.last().index, b.last().index);
+}
+
+bool quorums_meet(const Configuration& a, const Configuration& b) {
+  std::vector<ReplicaId> all = a.members();
+  const std::vector<ReplicaId> others = b.members();
+  all.insert(all.end(), others.begin(), others.end());
+  all = sorted_replicas(std::move(all));
+  // If some set is a quorum of one while the rest is a quorum of the other, they can miss each other.
+  for (uint64_t subset = 0; subset < uint64_t{1} << all.size(); ++subset) {
+    const auto in = [&](const ReplicaId& replica) {
+      const auto at = std::lower_bound(all.begin(), all.end(), replica) - all.begin();
+      return (subset >> at & 1) != 0;
+    };
+    const auto out = [&](const ReplicaId& replica) { return !in(replica); };
+    if (quorum_of(a, in) && quorum_of(b, out)) return false;
+  }
+  return true;
+}
+
+std::optional<std::string> GroupChecker::check(std::span<const ReplicaView> replicas) {
+  for (const ReplicaView& replica : replicas) {
+    if (auto wrong = check_replica(replica, replicas)) return wrong;
+  }
+  for (size_t i = 0; i < replicas.size(); ++i) {
+    for (size_t j = i + 1; j < replicas.size(); ++j) {
+      if (!replicas[i].raft || !replicas[j].raft) continue;
+      if (const auto index = meets_again(replicas[i].raft->log(), replicas[j].raft->log())) {
+        return fmt::format("I-R3 log matching: {} and {} agree at {} and differ below",
+                           at_node(replicas[i].id), at_node(replicas[j].id), index->value);
+      }
+    }
+  }
+  started_ = true;
+  return std::nullopt;
+}
+
+std::optional<std::string> GroupChecker::check_replica(const ReplicaView& replica,
+                                                       std::span<const ReplicaView> replicas) {
+  Seen& seen = seen_[replica.id];
+  if (auto wrong = check_durables(replica, seen)) return wrong;
+  if (!replica.raft) return std::nullopt;
+  const Raft& raft = *replica.raft;
+
+  const bool restarted = seen.incarnation != replica.incarnation;
+  const LogIndex commit_before = restarted ? LogIndex{} : seen.commit;
+  if (!restarted && raft.term() < seen.term) {
+    return fmt::format("I-R7 monotonic durables: the term of {} falls from {} to {}",
+                       at_node(replica.id), seen.term.value, raft.term().value);
+  }
+  if (raft.commit() < commit_before) {
+    return fmt::format("I-R7 monotonic durables: the commit of {} falls from {} to {}",
+                       at_node(replica.id), commit_before.value, raft.commit().value);
+  }
+  seen.incarnation = replica.incarnation;
+  seen.term = raft.term();
+  seen.commit = raft.commit();
+
+  if (raft.log().prefix().index > raft.commit()) {
+    return fmt::format("I-R12 snapshots: {} dropped entries that are not committed",
+                       at_node(replica.id));
+  }
+  if (raft.role() == Role::kLeader) {
+    if (auto wrong = check_leader(replica, replicas, commit_before)) return wrong;
+  } else if (raft.role() != Role::kFollower && !raft.configuration().is_voter(replica.id)) {
+    return fmt::format("I-R11 voters only: {} campaigns and has no vote", at_node(replica.id));
+  }
+  if (auto wrong = check_memberships(replica)) return wrong;
+  return extend_committed(replica);
+}
+
+std::optional<std::string> GroupChecker::check_durables(const ReplicaView& replica, Seen& seen) {
+  if (replica.durable_hard) {
+    const HardState& now = *replica.durable_hard;
+    if (seen.durable) {
+      const HardState& before = *seen.durable;
+      if (now.term < before.term) {
+        return fmt::format("I-R7 monotonic durables: the durable term of {} falls from {} to {}",
+                           at_node(replica.id), before.term.value, now.term.value);
+      }
+      if (now.term == before.term && before.vote && now.vote != before.vote) {
+        return fmt::format("I-R7 monotonic durables: {} changes its vote in term {}",
+                           at_node(replica.id), now.term.value);
+      }
+    }
+    seen.durable = now;
+  }
+  if (replica.raft && replica.durable_log) {
+    const LogIndex durable = agreed_up_to(replica.raft->log(), *replica.durable_log);
+    if (replica.raft->durable() > durable) {
+      return fmt::format("I-R9 durability watermark: {} claims {}, its disk holds {}",
+                         at_node(replica.id), replica.raft->durable().value, durable.value);
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> GroupChecker::check_leader(const ReplicaView& replica,
+                                                      std::span<const ReplicaView> replicas,
+                                                      LogIndex commit_before) {
+  const Raft& raft = *replica.raft;
+  const Term term = raft.term();
+  const std::pair me(replica.id, replica.incarnation);
+  const auto [at, first_seen] = leaders_.emplace(term, me);
+  if (at->second != me) {
+    return fmt::format("I-R1 election safety: {} and {} lead term {}", at_node(at->second.first),
+                       at_node(replica.id), term.value);
+  }
+  if (first_seen) {
+    // What had been committed when this term began. Later commits of earlier terms there are none.
+    LogIndex must;
+    for (const auto& [in_term, up_to] : committed_by_) {
+      if (in_term < term) must = up_to;
+    }
+    if (agreed_up_to(raft.log(), committed_) < must) {
+      return fmt::format("I-R4 leader completeness: {} leads term {} and lacks what is committed up to {}",
+                         at_node(replica.id), term.value, must.value);
+    }
+  }
+  if (raft.commit() <= commit_before || raft.commit() <= committed_.last().index) {
+    return std::nullopt;
+  }
+  if (started_ && raft.log().term_at(raft.commit()) != term) {
+    return fmt::format("I-R8 commit rule: {} commits entry {} of another term than its own, {}",
+                       at_node(replica.id), raft.commit().value, term.value);
+  }
+  bool known = true;
+  const bool quorum = quorum_of(raft.configuration(), [&](const ReplicaId& voter) {
+    const ReplicaView* view = find_view(replicas, voter);
+    if (!view || !view->durable_log) known = false;
+    return view && view->durable_log &&
+           agreed_up_to(*view->durable_log, raft.log()) >= raft.commit();
+  });
+  if (started_ && known && !quorum) {
+    return fmt::format("I-R8 commit rule: {} commits {} without a quorum that holds it",
+                       at_node(replica.id), raft.commit().value);
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> GroupChecker::check_memberships(const ReplicaView& replica) {
+  const Raft& raft = *replica.raft;
+  const auto memberships = raft.log().memberships();
+  size_t uncommitted = 0;
+  for (size_t i = 1; i < memberships.size(); ++i) {
+    if (memberships[i].index > raft.commit()) ++uncommitted;
+    if (memberships[i - 1].value.empty() || memberships[i - 1].value == memberships[i].value) continue;
+    if (!quorums_meet(memberships[i - 1].value, memberships[i].value)) {
+      return fmt::format("I-R10 config safety: from \"{}\" to \"{}\" at {}, two majorities",
+                         memberships[i - 1].value.text(), memberships[i].value.text(),
+                         memberships[i].index.value);
+    }
+  }
+  if (raft.role() == Role::kLeader && uncommitted > 1) {
+    return fmt::format("I-R10 config safety: {} has {} memberships under way", at_node(replica.id),
+                       uncommitted);
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> GroupChecker::extend_committed(const ReplicaView& replica) {
+  const Raft& raft = *replica.raft;
+  const LogView& log = raft.log();
+  const LogIndex shared = std::min(raft.commit(), committed_.last().index);
+  if (const auto apart = first_difference(log, committed_); apart && *apart <= shared) {
+    return fmt::format("I-R4 committed stays: {} committed {} with another term than others did",
+                       at_node(replica.id), apart->value);
+  }
+  if (raft.commit() <= committed_.last().index) return std::nullopt;
+  if (started_ && raft.role() != Role::kLeader && raft.term() >= committed_.last().term) {
+    return fmt::format("I-R8 commit rule: {} commits {} before any leader did", at_node(replica.id),
+                       raft.commit().value);
+  }
+  if (log.prefix().index > committed_.last().index) committed_.reset(log.prefix(), {});
+  for (LogIndex i = committed_.last().index + 1; i <= raft.commit(); ++i) committed_.append(log.at(i));
+  if (committed_by_.empty() || committed_by_.back().first < raft.term()) {
+    committed_by_.emplace_back(raft.term(), raft.commit());
+  } else {
+    committed_by_.back().second = raft.commit();
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> GroupChecker::on_sent(ReplicaId from, ReplicaId to,
+                                                 const Message& message,
+                                                 std::span<const ReplicaView> replicas) {
+  const ReplicaView* sender = find_view(replicas, from);
+  if (!sender) return std::nullopt;
+  if (const auto* reply = std::get_if<VoteReply>(&message);
+      reply && reply->granted && !reply->pre) {
+    const auto [at, fresh] = votes_.emplace(std::pair(from, reply->term), to);
+    if (at->second != to) {
+      return fmt::format("I-R1 election safety: {} votes twice in term {}", at_node(from),
+                         reply->term.value);
+    }
+    if (sender->durable_hard && *sender->durable_hard != HardState{reply->term, to}) {
+      return fmt::format("I-R1 election safety: the vote of {} in term {} left before it was durable",
+                         at_node(from), reply->term.value);
+    }
+  }
+  if (const auto* reply = std::get_if<AppendReply>(&message); reply && reply->ok) {
+    return on_acknowledged(*sender, *reply, replicas);
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> GroupChecker::on_acknowledged(const ReplicaView& follower,
+                                                         const AppendReply& reply,
+                                                         std::span<const ReplicaView> replicas) {
+  if (!follower.durable_log) return std::nullopt;
+  if (reply.match > follower.durable_log->last().index) {
+    return fmt::format("I-R9 durability watermark: {} acknowledges {}, its disk ends at {}",
+                       at_node(follower.id), reply.match.value,
+                       follower.durable_log->last().index.value);
+  }
+  for (const ReplicaView& view : replicas) {
+    if (!view.raft || view.raft->role() != Role::kLeader || view.raft->term() != reply.term) continue;
+    const LogIndex agreed = agreed_up_to(view.raft->log(), *follower.durable_log);
+    if (reply.match > agreed) {
+      return fmt::format("I-R6 match bound: {} acknowledges {}, shares {} with its leader",
+                         at_node(follower.id), reply.match.value, agreed.value);
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace taffrail

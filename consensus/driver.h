@@ -92,6 +92,8 @@ class RaftGroup {
   /// Campaign at the next chance, without waiting for a timeout: for the first leader of a new group.
   void campaign_soon();
   void transfer_leadership(const ReplicaId& to);
+  /// For checkers and `cluster health`: what Raft itself knows.
+  const Raft& raft() const;
 
  private:
   friend class RaftDriver;

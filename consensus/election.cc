@@ -37,6 +37,10 @@ void Raft::campaign_if_allowed(Instant now, Effects& out) {
   options_.pre_vote ? start_pre_vote(now, out) : start_election(false, now, out);
 }
 
+void Raft::campaign(Instant now, Effects& out) {
+  if (role_ == Role::kFollower && !leader_) campaign_if_allowed(now, out);
+}
+
 void Raft::start_pre_vote(Instant now, Effects& out) {
   draw_timeout(now);
   set_role(Role::kPreCandidate, std::nullopt, out);

@@ -117,6 +117,9 @@ class Raft {
 
   // Inputs: the operator.
 
+  /// Campaigns without waiting for a timeout, unless a leader is known: the first leader of a new group.
+  void campaign(Instant now, Effects& out);
+
   /// Hands the leadership to a voter once it holds the whole log; given up after an election timeout.
   /// Errors: kNotLeader; kInvalid if `to` is not another voter; kBusy during another transfer.
   Result<> transfer_leadership(ReplicaId to, Instant now, Effects& out);

@@ -177,7 +177,7 @@ Result<> read_entries(Reader& read, AppendRequest& request, std::vector<uint32_t
 
 }  // namespace
 
-std::string encode_envelope(const Envelope& envelope) {
+std::string encode_envelope(const RaftEnvelope& envelope) {
   ByteWriter out;
   out.u8(kFormat);
   out.u8(static_cast<uint8_t>(envelope.message.index()));
@@ -194,14 +194,14 @@ std::string encode_envelope(const Envelope& envelope) {
   return out.take();
 }
 
-Result<Envelope> decode_envelope(ByteView bytes) {
+Result<RaftEnvelope> decode_envelope(ByteView bytes) {
   ByteReader in(bytes);
   const uint8_t format = in.u8();
   if (in.ok() && format != kFormat) {
     return fail(Errc::kUnsupported, fmt::format("raft message of format {}", format));
   }
   const uint8_t type = in.u8();
-  Envelope envelope;
+  RaftEnvelope envelope;
   envelope.group.topic.high = in.u64();
   envelope.group.topic.low = in.u64();
   envelope.group.partition = in.i32();
@@ -225,7 +225,7 @@ Result<Envelope> decode_envelope(ByteView bytes) {
   return envelope;
 }
 
-Result<std::vector<Slice>> split_payloads(const Envelope& envelope, const Slice& body) {
+Result<std::vector<Slice>> split_payloads(const RaftEnvelope& envelope, const Slice& body) {
   std::vector<Slice> payloads;
   payloads.reserve(envelope.payload_sizes.size());
   size_t at = 0;

@@ -10,12 +10,8 @@
 
 namespace taffrail {
 
-/// What Raft must never forget. consensus has an equal struct, HardState; the driver translates.
-struct LogHardState {
-  Term term;
-  std::optional<ReplicaId> vote;  ///< In `term`.
-  bool operator==(const LogHardState&) const = default;
-};
+/// What Raft must never forget, as it stands in a kHardState frame.
+using LogHardState = HardState;
 
 /// Bytes that were once good and are not any more. Damage is reported and kept, never cut away.
 struct Damage {

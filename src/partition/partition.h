@@ -41,8 +41,8 @@ enum class PartitionFault : uint8_t {
 
 struct Fault {
   PartitionFault what;
-  BatchFault batch{};       ///< With kBatch.
   std::string message;      ///< For the client's error_message; names no path.
+  BatchRefusal batch{};     ///< With kBatch.
 };
 template <class T>
 using Faulty = std::expected<T, Fault>;
@@ -113,9 +113,10 @@ class Partition {
 
   /// Checks one batch, gives it its offsets and starts its replication; does not wait. The batch's base
   /// offset and leader epoch are filled in place: nobody else may be reading `batch` yet.
+  /// `allow_zstd`: the request's version is Produce 7 or later.
   /// A duplicate of one of the producer's last five batches is not appended: it gives the original's
   /// place, to be waited for like the original.
-  Faulty<Appended> append(Slice batch, Acks acks);
+  Faulty<Appended> append(Slice batch, Acks acks, bool allow_zstd);
   /// Waits until `appended` is acknowledged as `acks` has it: kLeader after this replica's own sync,
   /// kAll when it is committed and on max(majority, min.insync.replicas) disks. Re-checks the term after
   /// the wait: what another leader committed at the same offset is never acknowledged.

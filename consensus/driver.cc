@@ -1,0 +1,400 @@
+#include "consensus/driver.h"
+
+#include <fmt/core.h>
+
+#include "base/check.h"
+#include "base/plant.h"
+#include "consensus/driver_state.h"
+
+namespace taffrail {
+
+RaftGroup::RaftGroup(std::unique_ptr<State> state) : state_(std::move(state)) {}
+RaftGroup::~RaftGroup() = default;
+const PartitionKey& RaftGroup::key() const { return state_->key; }
+Role RaftGroup::role() const { return state_->raft.role(); }
+Term RaftGroup::term() const { return state_->raft.term(); }
+LogIndex RaftGroup::commit() const { return state_->raft.commit(); }
+Offset RaftGroup::commit_offset() const { return state_->commit_offset; }
+const Configuration& RaftGroup::configuration() const { return state_->raft.configuration(); }
+const std::string& RaftGroup::quarantine() const { return state_->quarantine; }
+const Raft& RaftGroup::raft() const { return state_->raft; }
+
+BrokerId RaftGroup::leader() const {
+  const auto leader = state_->raft.leader();
+  return leader && state_->quarantine.empty() ? leader->node : kNoBroker;
+}
+
+bool RaftGroup::commit_is_current() const {
+  return state_->raft.role() == Role::kLeader && state_->opened_term == state_->raft.term();
+}
+
+Result<EntryId> RaftGroup::propose(std::span<Entry> entries) {
+  State& g = *state_;
+  if (!g.quarantine.empty() || !g.raft.accepts_appends()) return fail(Errc::kNotLeader);
+  CHECK(!entries.empty());
+  LogIndex index = g.log.last_index();
+  std::vector<EntryMeta> metas;
+  metas.reserve(entries.size());
+  for (Entry& e : entries) {
+    e.meta.index = ++index;
+    e.meta.term = g.raft.term();
+    metas.push_back(e.meta);
+    g.uncommitted.push_back(e.meta);
+  }
+  g.log.append(entries);
+  Effects effects;
+  g.raft.append(metas, g.driver.runtime.now(), effects);
+  g.driver.carry_out(g, effects, nullptr, {});
+  return metas.back().id();
+}
+
+std::vector<RaftGroup::MemberView> RaftGroup::members() const {
+  const Raft& raft = state_->raft;
+  std::vector<MemberView> out;
+  if (raft.role() != Role::kLeader) return out;
+  const Configuration& configuration = raft.configuration();
+  out.push_back({raft.self(), raft.durable(), state_->driver.runtime.now(), configuration.is_voter(raft.self())});
+  for (const Progress& p : raft.progress())
+    out.push_back({p.replica, p.match, p.contact, configuration.is_voter(p.replica)});
+  return out;
+}
+
+void RaftGroup::campaign_soon() {
+  State& g = *state_;
+  if (!g.quarantine.empty()) return;
+  Effects effects;
+  g.raft.campaign(g.driver.runtime.now(), effects);
+  g.driver.carry_out(g, effects, nullptr, {});
+}
+
+void RaftGroup::transfer_leadership(const ReplicaId& to) {
+  State& g = *state_;
+  Effects effects;
+  if (g.raft.transfer_leadership(to, g.driver.runtime.now(), effects).has_value())
+    g.driver.carry_out(g, effects, nullptr, {});
+}
+
+RaftDriver::RaftDriver(Runtime& runtime, Store& store, Peers& peers, ReplicaId self, DriverOptions options)
+    : state_(std::make_unique<DriverState>(runtime, store, peers, self, options)) {
+  state_->owner = this;
+}
+
+RaftDriver::~RaftDriver() = default;
+
+void RaftDriver::start() {
+  DriverState& d = *state_;
+  d.store.on_durable([&d](WalSequence sequence) { d.durable(sequence); });
+  d.peers.serve("snapshot", [&d](Task& task, const PeerIdentity&, Slice body) {
+    return d.serve_snapshot(task, std::move(body));
+  });
+  d.runtime.spawn(d.scope, "raft/ticker", [&d](Task& task) { d.run_ticker(task); });
+  d.runtime.spawn(d.scope, "raft/heartbeats", [&d](Task& task) { d.run_heartbeats(task); });
+}
+
+void RaftDriver::stop(Task& task) {
+  state_->stopping = true;
+  state_->store.on_durable([](WalSequence) {});
+  state_->scope.cancel();
+  state_->scope.join(task);
+}
+
+Result<RaftGroup*> RaftDriver::add(Task& task, const PartitionKey& key, Log& log,
+                                   const Configuration& bootstrap, GroupEvents& events) {
+  DriverState& d = *state_;
+  CHECK(!d.groups.contains(key), "a replica joins its group once");
+
+  // Raft's view of the log: terms and memberships from what storage keeps in memory, no payloads.
+  Configuration at_prefix = bootstrap;
+  std::map<LogIndex, Configuration> later;
+  for (const Entry& entry : log.configs()) {
+    Configuration configuration = TRY(decode_configuration(entry.payload));
+    if (entry.meta.index <= log.prefix().index) {
+      at_prefix = std::move(configuration);
+    } else {
+      later.emplace(entry.meta.index, std::move(configuration));
+    }
+  }
+  LogView view(log.prefix(), std::move(at_prefix));
+  const auto& runs = log.term_runs();
+  for (size_t i = 0; i < runs.size(); ++i) {
+    const LogIndex end = i + 1 < runs.size() ? runs[i + 1].first : log.last_index() + 1;
+    const LogIndex from = std::max(runs[i].first, log.first_index());
+    for (LogIndex index = from; index < end; ++index) {
+      const auto it = later.find(index);
+      if (it == later.end()) {
+        view.append({index, runs[i].term});
+      } else {
+        view.append({index, runs[i].term}, it->second);
+      }
+    }
+  }
+
+  Offset commit_offset = log.start_offset();
+  if (log.committed() >= log.first_index())
+    commit_offset = TRY(log.read_meta(task, log.committed())).next_offset();
+  std::deque<EntryMeta> uncommitted;
+  for (LogIndex next = std::max(log.committed() + 1, log.first_index()); next <= log.last_index();) {
+    for (const Entry& entry : TRY(log.read_entries(task, next, 1_MiB, 4096))) uncommitted.push_back(entry.meta);
+    next = uncommitted.back().index + 1;
+  }
+  const Instant now = d.runtime.now();
+  Raft::Options options;
+  options.self = d.self;
+  options.election_timeout_min = d.options.election_timeout_min;
+  options.election_timeout_max = d.options.election_timeout_max;
+  options.append_timeout = d.options.election_timeout_max;
+  const uint64_t seed = d.runtime.random().next();
+  Raft raft(options, log.hard_state(), std::move(view), std::max(log.committed(), log.prefix().index), seed, now);
+
+  auto state = std::make_unique<RaftGroup::State>(d, key, log, std::move(raft), events);
+  state->incarnation = d.next_incarnation++;
+  state->uncommitted = std::move(uncommitted);
+  state->commit_offset = commit_offset;
+  state->marked = log.last_sequence();
+  RaftGroup::State& g = *state;
+  RaftGroup* group = d.groups.emplace(key, std::unique_ptr<RaftGroup>(new RaftGroup(std::move(state)))).first->second.get();
+  if (log.possibly_longer() || log.hard_state_doubtful()) {
+    Effects effects;
+    g.raft.set_possibly_longer(true, now, effects);
+    d.carry_out(g, effects, nullptr, {});
+  }
+  d.update_deadline(g);
+  return group;
+}
+
+void RaftDriver::remove(const PartitionKey& key) {
+  DriverState& d = *state_;
+  const auto it = d.groups.find(key);
+  if (it == d.groups.end()) return;
+  d.deadlines.erase({it->second->state_->deadline, key});
+  d.groups.erase(it);
+  d.relist.insert(key);
+  d.heartbeat_due = true;
+  d.heartbeat_wake.notify_all();
+}
+
+RaftGroup* RaftDriver::find(const PartitionKey& key) {
+  const auto it = state_->groups.find(key);
+  return it == state_->groups.end() ? nullptr : it->second.get();
+}
+
+void RaftDriver::on_message(const PeerIdentity& from, PeerKind kind, Slice body) {
+  if (state_->stopping) return;
+  state_->heard[from.replica.node] = state_->runtime.now();
+  if (kind == PeerKind::kRaft) state_->raft_message(from, body);
+  if (kind == PeerKind::kHeartbeat) state_->heartbeat(from, body);
+}
+
+void RaftDriver::on_link(BrokerId node, bool up) {
+  DriverState& d = *state_;
+  if (d.stopping) return;
+  if (up) {
+    // The other side may have forgotten what it was told: it gets the whole list first.
+    d.heartbeat_to[node].on_link_reset();
+    d.heartbeat_due = true;
+    d.heartbeat_wake.notify_all();
+  }
+  for (auto& [key, group] : d.groups) {
+    RaftGroup::State& g = *group->state_;
+    if (g.raft.role() != Role::kLeader) continue;
+    Effects effects;
+    g.raft.link_reset(node, d.runtime.now(), effects);
+    d.carry_out(g, effects, nullptr, {});
+  }
+}
+
+std::optional<Instant> RaftDriver::last_heard(BrokerId node) const {
+  const auto it = state_->heard.find(node);
+  if (it == state_->heard.end()) return std::nullopt;
+  return it->second;
+}
+
+RaftGroup::State* DriverState::find(const PartitionKey& key, uint64_t incarnation) {
+  const auto it = groups.find(key);
+  if (it == groups.end()) return nullptr;
+  RaftGroup::State* g = it->second->state_.get();
+  return incarnation == 0 || g->incarnation == incarnation ? g : nullptr;
+}
+
+void DriverState::raft_message(const PeerIdentity& from, const Slice& body) {
+  const auto dropped = [&](const Error& error) {
+    runtime.log().warn("raft", "a message from broker {} was dropped: {}", from.replica.node.value, error.text());
+  };
+  ByteReader in(body);
+  const ByteView head = in.sized();
+  if (!in.ok()) return dropped({Errc::kCorrupt, "its envelope is cut short"});
+  Result<RaftEnvelope> envelope = decode_envelope(head);
+  if (!envelope) return dropped(envelope.error());
+  if (envelope->from != from.replica)
+    return dropped({Errc::kInvalid, fmt::format("it is in the name of broker {}", envelope->from.node.value)});
+  RaftGroup::State* g = find(envelope->group);
+  // Not here (yet, or any more), or meant for what this disk's place held before (I-R14).
+  if (g == nullptr || !g->quarantine.empty() || envelope->to != self) return;
+  std::vector<Slice> payloads;
+  auto* request = std::get_if<AppendRequest>(&envelope->message);
+  if (request != nullptr) {
+    Result<std::vector<Slice>> split = split_payloads(*envelope, body.sub(body.size() - in.left(), in.left()));
+    if (!split) return dropped(split.error());
+    payloads = *std::move(split);
+    if (Result<> filled = fill_configurations(*request, payloads); !filled) return dropped(filled.error());
+  }
+  Effects effects;
+  const Instant now = runtime.now();
+  g->raft.peer_contact(from.replica.node, now);
+  g->raft.step(envelope->from, envelope->message, now, effects);
+  carry_out(*g, effects, request, payloads);
+}
+
+void DriverState::carry_out(RaftGroup::State& g, Effects& effects, const AppendRequest* request,
+                            std::span<const Slice> payloads) {
+  const std::vector<Effect> list = effects.take();
+  for (const Effect& e : list) {
+    if (!g.quarantine.empty()) break;
+    carry_out_one(g, e, request, payloads);
+  }
+  mark_persist(g);
+  update_deadline(g);
+  if (g.raft.role() == Role::kLeader && g.quarantine.empty()) g.events.on_progress();
+}
+
+void DriverState::carry_out_one(RaftGroup::State& g, const Effect& e, const AppendRequest* request,
+                                std::span<const Slice> payloads) {
+  if (const auto* s = std::get_if<effect::Send>(&e)) {
+    send(g, s->to, s->message, {});
+  } else if (const auto* once = std::get_if<effect::SendOnceDurable>(&e)) {
+    pending.push_back({g.log.last_sequence(), g.key, g.incarnation, g.raft.term(), *once});
+    if (pending.size() == 1 && pending.front().sequence <= store.wal().durable()) durable(store.wal().durable());
+  } else if (const auto* hard = std::get_if<effect::PersistHardState>(&e)) {
+    g.log.save_hard_state(hard->state);
+  } else if (const auto* cut = std::get_if<effect::TruncateFrom>(&e)) {
+    const Result<WalSequence> done = g.log.truncate_from(cut->from);
+    if (!done) return put_in_quarantine(g, "I-R4 committed stays", done.error().text());
+    while (!g.uncommitted.empty() && g.uncommitted.back().index >= cut->from) g.uncommitted.pop_back();
+    g.noted_durable = std::min(g.noted_durable, cut->from - 1);
+    g.events.on_truncate(cut->from);
+  } else if (const auto* accept = std::get_if<effect::Accept>(&e)) {
+    CHECK(request != nullptr, "only an AppendRequest brings entries");
+    std::vector<Entry> entries;
+    for (LogIndex index = accept->first; index <= accept->last; ++index) {
+      const auto at = static_cast<size_t>(index - request->prev.index - 1);
+      entries.push_back({request->entries[at], payloads[at]});
+      // Offsets are dense at append: an entry that says otherwise comes from a history that is not ours.
+      const Offset expected = g.uncommitted.empty() ? g.log.next_offset() : g.uncommitted.back().next_offset();
+      if (entries.back().meta.base_offset != expected)
+        return put_in_quarantine(g, "I-S2 dense offsets",
+                                 fmt::format("entry {} begins at offset {}, the log ends at {}", index.value,
+                                             entries.back().meta.base_offset.value, expected.value));
+      g.uncommitted.push_back(entries.back().meta);
+    }
+    g.log.append(entries);
+    g.events.on_appended(accept->last);
+  } else if (const auto* own = std::get_if<effect::AppendOwn>(&e)) {
+    append_own(g, *own);
+  } else if (const auto* advanced = std::get_if<effect::CommitAdvanced>(&e)) {
+    commit(g, advanced->commit);
+  } else if (const auto* role = std::get_if<effect::RoleChanged>(&e)) {
+    runtime.log().debug("raft", "{}: {} in term {}, leader {}", g.key.text(), role_name(role->role),
+                        role->term.value, role->leader ? role->leader->node.value : -1);
+    relist.insert(g.key);
+    heartbeat_due = true;
+    heartbeat_wake.notify_all();
+    g.events.on_role(role->role, role->term, role->leader ? role->leader->node : kNoBroker);
+  } else if (const auto* q = std::get_if<effect::Quarantine>(&e)) {
+    put_in_quarantine(g, q->invariant, fmt::format("from broker {}: {}", q->from.node.value, q->detail));
+  } else if (const auto* want = std::get_if<effect::WantAppend>(&e)) {
+    want_append(g.key, want->to);
+  } else if (const auto* snapshot = std::get_if<effect::WantSnapshot>(&e)) {
+    offer_snapshot(g.key, snapshot->to);
+  } else if (const auto* fetch = std::get_if<effect::FetchSnapshot>(&e)) {
+    fetch_snapshot(g.key, *fetch);
+  } else if (std::holds_alternative<effect::TailSettled>(e)) {
+    g.log.settle();
+    runtime.log().info("raft", "{}: nothing that was committed is missing here; it votes again", g.key.text());
+  }
+}
+
+void DriverState::append_own(RaftGroup::State& g, const effect::AppendOwn& own) {
+  Entry entry;
+  entry.meta.index = g.log.last_index() + 1;
+  entry.meta.term = g.raft.term();
+  entry.meta.kind = own.kind;
+  entry.meta.base_offset = g.log.next_offset();
+  if (own.kind == EntryKind::kConfig) entry.payload = encode_configuration(own.configuration);
+  g.uncommitted.push_back(entry.meta);
+  g.log.append(std::span(&entry, 1));
+  Effects effects;
+  g.raft.append(std::span(&entry.meta, 1), runtime.now(), effects,
+                own.kind == EntryKind::kConfig ? &own.configuration : nullptr);
+  carry_out(g, effects, nullptr, {});
+}
+
+void DriverState::commit(RaftGroup::State& g, LogIndex index) {
+  while (!g.uncommitted.empty() && g.uncommitted.front().index <= index) {
+    const EntryMeta& meta = g.uncommitted.front();
+    g.commit_offset = meta.next_offset();
+    if (meta.term == g.raft.term()) g.opened_term = meta.term;
+    g.uncommitted.pop_front();
+  }
+  g.log.set_committed(index);
+  g.events.on_commit(index, g.commit_offset);
+}
+
+void DriverState::mark_persist(RaftGroup::State& g) {
+  if (g.log.last_sequence() == g.marked) return;
+  g.marked = g.log.last_sequence();
+  pending.push_back({g.marked, g.key, g.incarnation, g.raft.term(), g.raft.persist_mark()});
+}
+
+void DriverState::durable(WalSequence sequence) {
+  while (!pending.empty() && pending.front().sequence <= sequence) {
+    const PendingDurable item = std::move(pending.front());
+    pending.pop_front();
+    RaftGroup::State* g = find(item.key, item.incarnation);
+    if (g == nullptr || !g->quarantine.empty()) continue;
+    Effects effects;
+    if (const auto* mark = std::get_if<Raft::PersistMark>(&item.what)) {
+      g->raft.on_persisted(*mark, runtime.now(), effects);
+      carry_out(*g, effects, nullptr, {});
+      if (g->raft.durable() > g->noted_durable) {
+        g->noted_durable = g->raft.durable();
+        g->events.on_durable(g->noted_durable);
+      }
+      continue;
+    }
+    // A promise of a term that is over must not leave: what it speaks of may be cut off by now.
+    const auto& promise = std::get<effect::SendOnceDurable>(item.what);
+    if (item.term != g->raft.term()) continue;
+    if (promise.to == self) {
+      g->raft.step(self, promise.message, runtime.now(), effects);
+      carry_out(*g, effects, nullptr, {});
+    } else {
+      send(*g, promise.to, promise.message, {});
+    }
+  }
+}
+
+void DriverState::put_in_quarantine(RaftGroup::State& g, std::string_view invariant, const std::string& detail) {
+  g.quarantine = invariant;
+  runtime.log().error("raft", "{} is in quarantine here: {}; {}. The replica neither votes nor serves; "
+                      "the others go on without it", g.key.text(), invariant, detail);
+  update_deadline(g);
+  relist.insert(g.key);
+  heartbeat_due = true;
+  heartbeat_wake.notify_all();
+  g.events.on_role(Role::kFollower, g.raft.term(), kNoBroker);
+  if (owner->on_quarantine) owner->on_quarantine(g.key, g.quarantine);
+}
+
+// A deadline that moved back stays in the table until it is looked at: followers' deadlines move with
+// every message, and almost never pass.
+void DriverState::update_deadline(RaftGroup::State& g) {
+  const Instant next = g.quarantine.empty() ? g.raft.next_deadline() : Instant::never();
+  if (next >= g.deadline) return;
+  const Instant first = deadlines.empty() ? Instant::never() : deadlines.begin()->first;
+  deadlines.erase({g.deadline, g.key});
+  g.deadline = next;
+  deadlines.insert({next, g.key});
+  if (next < first) deadline_moved.notify_all();
+}
+
+}  // namespace taffrail

@@ -1,0 +1,169 @@
+// Sending: messages as envelopes, and the fibers that read logs for replicas elsewhere.
+#include <fmt/core.h>
+
+#include "base/check.h"
+#include "consensus/driver_state.h"
+
+namespace taffrail {
+
+// On the link: u32 size of the envelope, the envelope, the payloads. docs/formats.md, "Raft messages".
+void DriverState::send(const RaftGroup::State& g, const ReplicaId& to, const Message& message,
+                       std::span<const Entry> entries) {
+  RaftEnvelope envelope{g.key, self, to, message, {}};
+  for (const Entry& entry : entries) envelope.payload_sizes.push_back(static_cast<uint32_t>(entry.payload.size()));
+  const std::string encoded = encode_envelope(envelope);
+  ByteWriter head;
+  head.sized(encoded);
+  Chain parts;
+  parts.reserve(1 + entries.size());
+  parts.push_back(Slice(head.view()));
+  for (const Entry& entry : entries)
+    if (!entry.payload.empty()) parts.push_back(entry.payload);
+  peers.send(to.node, PeerKind::kRaft, std::move(parts));
+}
+
+void DriverState::want_append(const PartitionKey& key, const ReplicaId& to) {
+  const auto [it, fresh] = senders.try_emplace(to.node);
+  NodeSender& sender = it->second;
+  if (fresh && !stopping)
+    runtime.spawn(scope, fmt::format("raft/sender-{}", to.node.value),
+                  [this, node = to.node, &sender](Task& task) { run_sender(task, node, sender); });
+  if (!sender.queued.insert({key, to}).second) return;
+  sender.work.push_back({key, to});
+  sender.wake.notify_one();
+}
+
+void DriverState::run_sender(Task& task, BrokerId node, NodeSender& sender) {
+  while (!task.cancelled()) {
+    if (sender.work.empty()) {
+      if (!sender.wake.wait(task)) return;
+      continue;
+    }
+    const auto [key, to] = sender.work.front();
+    sender.work.pop_front();
+    sender.queued.erase({key, to});
+    // Without a link there is nobody to send to; on_link makes Raft ask again.
+    if (!peers.connected(node)) continue;
+    if (send_next(task, key, to)) want_append(key, to);
+  }
+}
+
+// One request; true if there is more. Between the plan and the request the log is read, perhaps from the
+// disk, and everything may change: make_append() looks again.
+bool DriverState::send_next(Task& task, const PartitionKey& key, const ReplicaId& to) {
+  RaftGroup::State* g = find(key);
+  if (g == nullptr || !g->quarantine.empty()) return false;
+  const uint64_t incarnation = g->incarnation;
+  const auto plan = g->raft.next_append(to);
+  if (!plan) return false;
+  std::vector<Entry> entries;
+  if (plan->last >= plan->first) {
+    const size_t most = std::min<size_t>(options.append_entries_max, static_cast<size_t>(plan->last - plan->first) + 1);
+    Result<std::vector<Entry>> read = g->log.read_entries(task, plan->first, options.append_bytes_max, most);
+    g = find(key, incarnation);
+    if (g == nullptr || !g->quarantine.empty()) return false;
+    if (!read) {
+      if (read.error().code == Errc::kCancelled) return false;
+      // The log moved on under the plan (its start, or a truncation): Raft plans again.
+      if (read.error().code == Errc::kOutOfRange) return g->raft.next_append(to).has_value();
+      runtime.log().error("raft", "{}: cannot read entry {} for broker {}: {}", key.text(), plan->first.value,
+                          to.node.value, read.error().text());
+      return false;
+    }
+    entries = *std::move(read);
+  }
+  std::vector<EntryMeta> metas;
+  metas.reserve(entries.size());
+  for (const Entry& entry : entries) metas.push_back(entry.meta);
+  const auto request = g->raft.make_append(*plan, metas, runtime.now());
+  update_deadline(*g);
+  if (request) send(*g, to, *request, entries);
+  return g->raft.next_append(to).has_value();
+}
+
+void DriverState::offer_snapshot(const PartitionKey& key, const ReplicaId& to) {
+  RaftGroup::State* g = find(key);
+  if (g == nullptr || !g->sending_snapshot.insert(to).second || stopping) return;
+  runtime.spawn(scope, "raft/offer-snapshot", [this, key, to, incarnation = g->incarnation](Task& task) {
+    RaftGroup::State* group = find(key, incarnation);
+    if (group == nullptr) return;
+    const auto made = group->events.make_snapshot(task);
+    group = find(key, incarnation);
+    if (group == nullptr) return;
+    group->sending_snapshot.erase(to);
+    Effects effects;
+    if (made) {
+      const LogIndex covered = std::max(made->first.index, group->raft.log().prefix().index);
+      const auto offer = group->raft.snapshot_offer(to, made->first, group->raft.log().configuration_at(covered));
+      if (offer) {
+        send(*group, to, *offer, {});
+        return;
+      }
+    } else {
+      runtime.log().warn("raft", "{}: no snapshot for broker {}: {}", key.text(), to.node.value, made.error().text());
+    }
+    group->raft.snapshot_sent(to, runtime.now(), effects);
+    carry_out(*group, effects, nullptr, {});
+  });
+}
+
+void DriverState::fetch_snapshot(const PartitionKey& key, const effect::FetchSnapshot& fetch) {
+  RaftGroup::State* g = find(key);
+  if (g == nullptr || g->fetching_snapshot || stopping) return;
+  g->fetching_snapshot = true;
+  runtime.spawn(scope, "raft/fetch-snapshot", [this, key, fetch, incarnation = g->incarnation](Task& task) {
+    ByteWriter question;
+    question.u64(key.topic.high);
+    question.u64(key.topic.low);
+    question.i32(key.partition);
+    const Result<Slice> answer = peers.call(task, fetch.from.node, "snapshot", {Slice(question.view())},
+                                            runtime.now() + 30_s);
+    RaftGroup::State* group = find(key, incarnation);
+    if (group == nullptr) return;
+    group->fetching_snapshot = false;
+    if (!answer) {
+      runtime.log().warn("raft", "{}: no snapshot from broker {}: {}", key.text(), fetch.from.node.value,
+                         answer.error().text());
+      return;  // The leader offers again.
+    }
+    ByteReader in(*answer);
+    EntryId last;
+    last.index = LogIndex(in.i64());
+    last.term = Term(in.i64());
+    const size_t head = 16;
+    if (!in.ok() || last < fetch.offer.last) return;
+    // What is made durable here must be what Raft is told below, and Raft knows only the offer's membership.
+    if (last != fetch.offer.last) return;
+    const Result<> installed = group->events.on_snapshot(task, last, answer->sub(head, answer->size() - head));
+    group = find(key, incarnation);
+    if (group == nullptr) return;
+    if (!installed) {
+      runtime.log().warn("raft", "{}: a snapshot was not installed: {}", key.text(), installed.error().text());
+      return;
+    }
+    Effects effects;
+    if (group->raft.on_snapshot_installed(last, fetch.offer.configuration, runtime.now(), effects)) {
+      group->uncommitted.clear();
+      group->commit_offset = group->log.start_offset();
+    }
+    carry_out(*group, effects, nullptr, {});
+  });
+}
+
+Result<Chain> DriverState::serve_snapshot(Task& task, Slice body) {
+  ByteReader in(body);
+  PartitionKey key;
+  key.topic.high = in.u64();
+  key.topic.low = in.u64();
+  key.partition = in.i32();
+  if (!in.done()) return fail(Errc::kCorrupt, "a question for a snapshot");
+  RaftGroup::State* g = find(key);
+  if (g == nullptr || g->raft.role() != Role::kLeader) return fail(Errc::kNotLeader);
+  auto [last, state] = TRY(g->events.make_snapshot(task));
+  ByteWriter head;
+  head.i64(last.index.value);
+  head.i64(last.term.value);
+  return Chain{Slice(head.view()), std::move(state)};
+}
+
+}  // namespace taffrail

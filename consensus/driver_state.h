@@ -1,0 +1,116 @@
+// The insides of driver.h, shared by its three sources: driver.cc (inputs and effects), driver_send.cc
+// (reading the log for others, snapshots) and driver_time.cc (ticks and heartbeats).
+#pragma once
+
+#include <deque>
+#include <map>
+#include <set>
+#include <variant>
+
+#include "consensus/driver.h"
+#include "consensus/heartbeat.h"
+#include "consensus/wire.h"
+#include "runtime/sync.h"
+#include "storage/store.h"
+
+namespace taffrail {
+
+struct RaftGroup::State {
+  State(DriverState& d, const PartitionKey& k, Log& l, Raft r, GroupEvents& e)
+      : driver(d), key(k), log(l), raft(std::move(r)), events(e) {}
+
+  DriverState& driver;
+  PartitionKey key;
+  uint64_t incarnation = 0;  ///< Tells this group from an earlier one of the same key.
+  Log& log;
+  Raft raft;
+  GroupEvents& events;
+  std::deque<EntryMeta> uncommitted;  ///< Of the entries above raft.commit().
+  Offset commit_offset;
+  Term opened_term;                   ///< Leader: the term whose first entry is committed.
+  WalSequence marked;                 ///< The log's sequence at the last persist mark.
+  std::string quarantine;
+  Instant deadline = Instant::never();  ///< As it stands in DriverState::deadlines.
+  bool fetching_snapshot = false;
+  std::set<ReplicaId> sending_snapshot;
+  LogIndex noted_durable;
+};
+
+/// Something that waits for the disk, in the order of the write-ahead log.
+struct PendingDurable {
+  WalSequence sequence;
+  PartitionKey key;
+  uint64_t incarnation = 0;
+  Term term;  ///< Raft's when it was promised; a promise of a term that is over is dropped.
+  std::variant<Raft::PersistMark, effect::SendOnceDurable> what;
+};
+
+/// Reads logs for the replicas on one other node, one after the other.
+struct NodeSender {
+  std::deque<std::pair<PartitionKey, ReplicaId>> work;
+  std::set<std::pair<PartitionKey, ReplicaId>> queued;
+  WaitQueue wake;
+};
+
+struct DriverState {
+  DriverState(Runtime& r, Store& s, Peers& p, ReplicaId me, DriverOptions o)
+      : runtime(r), store(s), peers(p), self(me), options(o) {}
+
+  // driver.cc
+  RaftGroup::State* find(const PartitionKey& key, uint64_t incarnation = 0);
+  void carry_out(RaftGroup::State& g, Effects& effects, const AppendRequest* request,
+                 std::span<const Slice> payloads);
+  void carry_out_one(RaftGroup::State& g, const Effect& e, const AppendRequest* request,
+                     std::span<const Slice> payloads);
+  void append_own(RaftGroup::State& g, const effect::AppendOwn& own);
+  void commit(RaftGroup::State& g, LogIndex index);
+  void mark_persist(RaftGroup::State& g);
+  void durable(WalSequence sequence);
+  void put_in_quarantine(RaftGroup::State& g, std::string_view invariant, const std::string& detail);
+  void raft_message(const PeerIdentity& from, const Slice& body);
+  void update_deadline(RaftGroup::State& g);
+
+  // driver_send.cc
+  void send(const RaftGroup::State& g, const ReplicaId& to, const Message& message,
+            std::span<const Entry> entries);
+  void want_append(const PartitionKey& key, const ReplicaId& to);
+  void run_sender(Task& task, BrokerId node, NodeSender& sender);
+  bool send_next(Task& task, const PartitionKey& key, const ReplicaId& to);
+  void offer_snapshot(const PartitionKey& key, const ReplicaId& to);
+  void fetch_snapshot(const PartitionKey& key, const effect::FetchSnapshot& fetch);
+  Result<Chain> serve_snapshot(Task& task, Slice body);
+
+  // driver_time.cc
+  void run_ticker(Task& task);
+  void tell_contacts(RaftGroup::State& g, Instant now);
+  void run_heartbeats(Task& task);
+  void send_heartbeats();
+  void heartbeat(const PeerIdentity& from, const Slice& body);
+
+  Runtime& runtime;
+  Store& store;
+  Peers& peers;
+  ReplicaId self;
+  DriverOptions options;
+  RaftDriver* owner = nullptr;
+
+  std::map<PartitionKey, std::unique_ptr<RaftGroup>> groups;
+  uint64_t next_incarnation = 1;
+  std::deque<PendingDurable> pending;
+  std::map<BrokerId, NodeSender> senders;
+  std::set<std::pair<Instant, PartitionKey>> deadlines;
+  WaitQueue deadline_moved;
+  std::map<BrokerId, HeartbeatSender> heartbeat_to;
+  std::map<BrokerId, HeartbeatReceiver> heartbeat_from;
+  std::map<BrokerId, Instant> heard;
+  std::map<BrokerId, Instant> answered;  ///< When the heartbeat was sent that the node answered last.
+  std::map<BrokerId, std::set<PartitionKey>> refused;
+  std::map<BrokerId, uint64_t> incarnations;
+  std::set<PartitionKey> relist;  ///< Groups whose leadership or members changed since the last heartbeat.
+  bool heartbeat_due = false;  ///< What this node leads has changed: tell before the interval is over.
+  WaitQueue heartbeat_wake;
+  bool stopping = false;
+  Scope scope;
+};
+
+}  // namespace taffrail

@@ -1,0 +1,171 @@
+// Producing: checks, offsets, and when a batch counts as acknowledged.
+#include <fmt/core.h>
+
+#include "base/check.h"
+#include "base/plant.h"
+#include "partition/partition_state.h"
+#include "record/builder.h"
+#include "record/recompress.h"
+
+namespace taffrail {
+
+Result<bool> IndexGate::wait(Task& task, LogIndex index, Instant deadline) {
+  if (index <= reached_) return true;
+  Waiter waiter;
+  struct Registration {
+    std::multimap<LogIndex, Waiter*>& map;
+    std::multimap<LogIndex, Waiter*>::iterator at;
+    Waiter& waiter;
+    ~Registration() { if (!waiter.done) map.erase(at); }
+  } registration{waiters_, waiters_.emplace(index, &waiter), waiter};
+  while (!waiter.done) TRY(waiter.queue.wait(task, deadline));
+  return !waiter.failed;
+}
+
+void IndexGate::raise(LogIndex reached) {
+  if (reached <= reached_) return;
+  reached_ = reached;
+  while (!waiters_.empty() && waiters_.begin()->first <= reached) {
+    Waiter* waiter = waiters_.begin()->second;
+    waiters_.erase(waiters_.begin());
+    waiter->done = true;
+    waiter->queue.notify_all();
+  }
+}
+
+void IndexGate::fail_all() {
+  for (auto& [index, waiter] : waiters_) {
+    waiter->done = waiter->failed = true;
+    waiter->queue.notify_all();
+  }
+  waiters_.clear();
+}
+
+Fault Partition::State::not_leader() const {
+  return {PartitionFault::kNotLeader, leader == kNoBroker ? "no leader is known here"
+                                                          : fmt::format("broker {} leads", leader.value), {}};
+}
+
+Faulty<Appended> Partition::State::append(Slice batch, Acks acks, bool allow_zstd) {
+  if (stopping) return std::unexpected(Fault{PartitionFault::kDeleted, {}, {}});
+  if (serving != term || role != Role::kLeader) return std::unexpected(not_leader());
+
+  ValidateOptions check;
+  check.max_size_bytes = static_cast<size_t>(config.max_message_bytes);
+  check.allow_zstd = allow_zstd;
+  check.require_keys = config.compacted;
+  check.timestamp_type = config.timestamp_type;
+  check.now_ms = runtime.wall_now().ms;
+  check.before_max_ms = config.timestamp_before_max_ms;
+  check.after_max_ms = config.timestamp_after_max_ms;
+  auto valid = validate_produced(batch, check);
+  if (!valid) {
+    std::string message = valid.error().message;
+    return std::unexpected(Fault{PartitionFault::kBatch, std::move(message), std::move(valid.error())});
+  }
+
+  if (valid->has_producer()) {
+    const ProducerVerdict verdict = producers.check(*valid);
+    switch (verdict.kind) {
+      case ProducerVerdict::Kind::kAppend: break;
+      case ProducerVerdict::Kind::kDuplicate:
+        // Not appended; the answer waits for the original like the original's own (DESIGN, section 5).
+        return Appended{verdict.original.entry, verdict.original.base_offset, log.start_offset(), -1};
+      case ProducerVerdict::Kind::kOutOfOrder:
+        return std::unexpected(Fault{PartitionFault::kOutOfOrderSequence, verdict.message, {}});
+      case ProducerVerdict::Kind::kStaleEpoch:
+        return std::unexpected(Fault{PartitionFault::kInvalidProducerEpoch, verdict.message, {}});
+    }
+  }
+  if (acks == Acks::kAll && in_sync.size() < static_cast<size_t>(config.min_insync_replicas))
+    return std::unexpected(Fault{PartitionFault::kNotEnoughReplicas,
+                                 fmt::format("{} of min.insync.replicas={} are in sync", in_sync.size(),
+                                             config.min_insync_replicas), {}});
+  if (log.uncommitted_bytes() + batch.size() > options.uncommitted_max)
+    return std::unexpected(Fault{PartitionFault::kOverloaded,
+                                 fmt::format("{} bytes wait for a majority here", log.uncommitted_bytes()), {}});
+
+  Appended appended;
+  // A forced compression.type re-encodes, and LogAppendTime re-checksums: once, before the append.
+  if (config.compression >= 0 && valid->codec() != static_cast<Codec>(config.compression)) {
+    Result<Slice> again = recompress(*valid, static_cast<Codec>(config.compression));
+    if (!again) return std::unexpected(Fault{PartitionFault::kBatch, again.error().message,
+                                             BatchRefusal{BatchFault::kCorrupt, again.error().message, {}}});
+    batch = *std::move(again);
+  }
+  if (config.timestamp_type == TimestampType::kLogAppendTime) {
+    appended.append_time_ms = check.now_ms;
+    set_log_append_time(batch.mutable_view(), check.now_ms);
+  }
+  set_base_offset(batch.mutable_view(), log.next_offset());
+  set_leader_epoch(batch.mutable_view(), static_cast<int32_t>(group->term().value));
+
+  const Result<BatchView> view = BatchView::parse(batch);
+  CHECK(view.has_value(), "a batch that was just checked parses");
+  Entry entry;
+  entry.meta.kind = EntryKind::kBatch;
+  entry.meta.base_offset = log.next_offset();
+  entry.meta.offset_count = view->last_offset_delta() + 1;
+  entry.meta.max_timestamp = view->max_timestamp();
+  entry.payload = batch;
+  const Offset base = entry.meta.base_offset;
+  // Known before it is proposed: with one replica and a fast disk nothing may come between.
+  const EntryId place{log.last_index() + 1, group->term()};
+  producers.speculate(*view, place);
+  const Result<EntryId> proposed = group->propose(std::span(&entry, 1));
+  if (!proposed) {
+    // Raft refuses while it hands its leadership on. What was speculated for this batch is not true.
+    producers.drop_speculation();
+    serving = Term{};
+    return std::unexpected(not_leader());
+  }
+  CHECK(*proposed == place, "one entry, one place");
+  if (view->has_producer()) producer_seen[view->producer_id()] = runtime.now();
+  appended.entry = place;
+  appended.base_offset = base;
+  appended.log_start = log.start_offset();
+  return appended;
+}
+
+size_t Partition::State::copies_of(LogIndex index) const {
+  size_t copies = 0;
+  for (const RaftGroup::MemberView& member : group->members())
+    if (member.voter && member.match >= index) ++copies;
+  return copies;
+}
+
+std::optional<Fault> Partition::State::wait(Task& task, const Appended& appended, Acks acks, Instant deadline) {
+  if (acks == Acks::kNone) return std::nullopt;
+  const auto lost = [&](const Error& error) {
+    if (error.code == Errc::kTimedOut) return Fault{PartitionFault::kTimedOut, "not acknowledged in time", {}};
+    return not_leader();
+  };
+  // Other fibers run during the waits below, and one may lose the leadership. The index may then be
+  // reached by another leader's entry: only the term tells (R09).
+  const auto still_ours = [&] {
+    return !stopping && log.term_at(appended.entry.index) == appended.entry.term;
+  };
+  IndexGate& gate = acks == Acks::kAll ? committed : durable;
+  const Result<bool> reached = gate.wait(task, appended.entry.index, deadline);
+  if (!reached) return lost(reached.error());
+  if (!*reached && !(PLANT("R09") && log.term_at(appended.entry.index) == appended.entry.term)) return not_leader();
+  // Below the log start the entry is gone, and it was committed before it went.
+  if (appended.entry.index < log.first_index()) return std::nullopt;
+  if (!still_ours()) return not_leader();
+  if (acks == Acks::kLeader) return std::nullopt;
+
+  // Committed is on a majority; min.insync.replicas may ask for more.
+  const size_t needed = static_cast<size_t>(std::max(config.min_insync_replicas, 1));
+  const size_t majority = group->configuration().voters.size() / 2 + 1;
+  while (needed > majority && role == Role::kLeader && copies_of(appended.entry.index) < needed) {
+    if (Result<> moved = progress.wait(task, deadline); !moved) {
+      if (moved.error().code == Errc::kTimedOut && in_sync.size() < needed)
+        return Fault{PartitionFault::kNotEnoughAfterAppend, "fewer copies than min.insync.replicas", {}};
+      return lost(moved.error());
+    }
+  }
+  if (needed > majority && role != Role::kLeader) return not_leader();
+  return std::nullopt;
+}
+
+}  // namespace taffrail

@@ -1,0 +1,113 @@
+// The insides of partition.h, shared by its sources: partition.cc (life and views), append.cc (producing),
+// read.cc (consuming) and apply.cc (what follows from committed entries).
+#pragma once
+
+#include <map>
+#include <set>
+
+#include "partition/partition.h"
+
+namespace taffrail {
+
+/// Fibers waiting for a number to be reached, the lowest first.
+class IndexGate {
+ public:
+  /// True when `reached` has come to `index`; false if the gate was failed meanwhile. Errors: kTimedOut,
+  /// kCancelled.
+  Result<bool> wait(Task& task, LogIndex index, Instant deadline);
+  void raise(LogIndex reached);
+  LogIndex reached() const { return reached_; }
+  /// Every present waiter gets false.
+  void fail_all();
+
+ private:
+  struct Waiter {
+    WaitQueue queue;
+    bool done = false;
+    bool failed = false;
+  };
+  LogIndex reached_;
+  std::multimap<LogIndex, Waiter*> waiters_;
+};
+
+/// What a kCommand entry of a partition's log says.
+struct PartitionCommand {
+  enum class Kind : uint8_t { kSetLogStart = 1, kExpireProducers = 2 };
+  Kind kind = Kind::kSetLogStart;
+  Offset start;       ///< kSetLogStart: the first offset that stays,
+  LogIndex first;     ///< and the entry that holds it.
+  std::vector<std::pair<ProducerId, EntryId>> producers;  ///< kExpireProducers: id and newest batch.
+
+  Slice encode() const;
+  static Result<PartitionCommand> decode(ByteView bytes);
+};
+
+struct Partition::State final : GroupEvents {
+  State(Partition& o, Runtime& r, RaftDriver& d, Log& l, PartitionKey k, std::string name, TopicConfig c,
+        PartitionOptions opt)
+      : owner(o), runtime(r), driver(d), log(l), key(k), topic_name(std::move(name)), config(c), options(opt) {}
+
+  // GroupEvents.
+  void on_commit(LogIndex index, Offset next_offset) override;
+  void on_durable(LogIndex index) override;
+  void on_role(Role role, Term term, BrokerId leader) override;
+  void on_truncate(LogIndex from) override;
+  void on_appended(LogIndex last) override;
+  void on_progress() override;
+  Result<> on_snapshot(Task& task, EntryId last, Slice state) override;
+  Result<std::pair<EntryId, Slice>> make_snapshot(Task& task) override;
+
+  // append.cc
+  Faulty<Appended> append(Slice batch, Acks acks, bool allow_zstd);
+  std::optional<Fault> wait(Task& task, const Appended& appended, Acks acks, Instant deadline);
+  Fault not_leader() const;
+  size_t copies_of(LogIndex index) const;
+
+  // apply.cc
+  void run_applier(Task& task);
+  Result<> apply_through(Task& task, LogIndex end);
+  void apply_command(const Entry& entry);
+  void run_opener(Task& task, Term term);
+  void run_housekeeping(Task& task);
+  void propose_retention();
+  void propose_expiry();
+  void propose(const PartitionCommand& command);
+  Result<> load_snapshot(ByteView bytes);
+
+  // partition.cc
+  std::vector<BrokerId> compute_in_sync() const;
+  void leadership_changed();
+  void wake_watches();
+
+  Partition& owner;
+  Runtime& runtime;
+  RaftDriver& driver;
+  Log& log;
+  PartitionKey key;
+  std::string topic_name;
+  TopicConfig config;
+  PartitionOptions options;
+  RaftGroup* group = nullptr;
+
+  ProducerTable producers;
+  EntryId applied;             ///< Producers are those of the log up to here.
+  WaitQueue apply_wake;
+  WaitQueue applied_moved;
+
+  Term serving;                ///< The term that this replica leads with its tail replayed; 0: none.
+  Role role = Role::kFollower;
+  Term term;
+  BrokerId leader = kNoBroker;
+  std::map<ReplicaId, Instant> caught_up;  ///< Leader: when each member last held all that is committed.
+  std::vector<BrokerId> in_sync;
+  std::map<ProducerId, Instant> producer_seen;  ///< Leader, this term: for expiry, on the monotonic clock.
+
+  IndexGate committed;
+  IndexGate durable;
+  WaitQueue progress;          ///< Somebody's durable position moved.
+  std::vector<FetchWatch*> watches;
+  bool stopping = false;
+  Scope scope;
+};
+
+}  // namespace taffrail

@@ -91,6 +91,13 @@ class ClusterImage {
   bool operator==(const ClusterImage&) const = default;
 
  private:
+  bool apply_one(const RegisterBroker& record, LogIndex index);
+  bool apply_one(const CreateTopic& record, LogIndex index);
+  bool apply_one(const DeleteTopic& record, LogIndex index);
+  bool apply_one(const AddPartitions& record, LogIndex index);
+  bool apply_one(const SetConfigs& record, LogIndex index);
+  bool apply_one(const AllocateProducerIds& record, LogIndex index);
+
   std::map<TopicId, TopicRecord> topics_;
   std::map<std::string, TopicId, std::less<>> names_;
   std::map<BrokerId, BrokerRecord> brokers_;

@@ -76,8 +76,16 @@ struct DecisionContext {
   LogIndex next_index;           ///< The index that the records will get: their revision.
   int32_t default_partitions = 1;
   Random* random = nullptr;      ///< Topic ids; placement starts at a random broker.
+  TopicConfigLimits limits = {};
 };
 
+/// What one request may create, over all its topics: past it, POLICY_VIOLATION as in Kafka.
+inline constexpr int64_t kNewPartitionsMax = 10'000;
+/// How many producer ids a broker is given at a time.
+inline constexpr int64_t kProducerIdBlock = 1000;
+
+/// One reply item per item of the request; each succeeds or fails alone. All records of a decision go
+/// into one entry, and applying them in their order to `image` succeeds (ClusterImage::apply).
 Decision decide(const ClusterImage& image, const ControllerCommand& command, const DecisionContext& context);
 
 /// Between brokers: a command on its way to the leader of group 0, and the reply.

@@ -1,0 +1,248 @@
+// Commands and replies as bytes, between the broker that was asked and the leader of group 0. Both ends
+// check: a command that does not decode is refused, and a reply that does not is an error of the call.
+#include <fmt/core.h>
+
+#include "controller/commands.h"
+#include "controller/encoding.h"
+
+namespace taffrail {
+namespace {
+
+constexpr uint8_t kFormat = 1;
+
+// Between brokers of different versions: never renumbered. docs/formats.md, "Controller commands".
+enum class Kind : uint8_t {
+  kCreateTopics = 1,
+  kDeleteTopics = 2,
+  kCreatePartitions = 3,
+  kAlterConfigs = 4,
+  kRegisterBroker = 5,
+  kAllocateProducerIds = 6,
+};
+
+// The least that an element takes, for read_count().
+constexpr size_t kNewTopicBytes = 4 + 4 + 2 + 4 + 4;
+constexpr size_t kAssignmentBytes = 4 + 4;
+constexpr size_t kWhichBytes = 1 + 16;
+constexpr size_t kWiderTopicBytes = 4 + 4 + 1;
+constexpr size_t kChangeBytes = 4 + 1 + 1;
+constexpr size_t kResourceBytes = 1 + 4 + 4;
+constexpr size_t kItemBytes = 2 + 4 + 4 + 16 + 4 + 2;
+
+template <class T, class Write>
+void write_list(ByteWriter& out, const std::vector<T>& list, Write write) {
+  out.u32(static_cast<uint32_t>(list.size()));
+  for (const T& element : list) write(out, element);
+}
+
+template <class T, class Read>
+std::vector<T> read_list(ByteReader& in, size_t element_bytes, Read read) {
+  std::vector<T> list;
+  const uint32_t count = read_count(in, element_bytes);
+  for (uint32_t i = 0; i < count && in.ok(); ++i) list.push_back(read(in));
+  return list;
+}
+
+void write_broker_ids(ByteWriter& out, const std::vector<BrokerId>& ids) {
+  write_list(out, ids, [](ByteWriter& o, BrokerId id) { o.i32(id.value); });
+}
+std::vector<BrokerId> read_broker_ids(ByteReader& in) {
+  return read_list<BrokerId>(in, 4, [](ByteReader& i) { return BrokerId(i.i32()); });
+}
+
+Kind write_body(ByteWriter& out, const CreateTopicsCommand& command) {
+  write_flag(out, command.validate_only);
+  write_list(out, command.topics, [](ByteWriter& o, const NewTopic& topic) {
+    o.sized(topic.name);
+    o.i32(topic.partition_count);
+    o.i16(topic.replication_factor);
+    write_list(o, topic.assignments, [](ByteWriter& w, const auto& assignment) {
+      w.i32(assignment.first);
+      write_broker_ids(w, assignment.second);
+    });
+    write_configs(o, topic.configs);
+  });
+  return Kind::kCreateTopics;
+}
+
+CreateTopicsCommand read_create_topics(ByteReader& in) {
+  CreateTopicsCommand command;
+  command.validate_only = read_flag(in);
+  command.topics = read_list<NewTopic>(in, kNewTopicBytes, [](ByteReader& i) {
+    NewTopic topic;
+    topic.name = i.sized_text();
+    topic.partition_count = i.i32();
+    topic.replication_factor = i.i16();
+    using Assignment = std::pair<int32_t, std::vector<BrokerId>>;
+    topic.assignments = read_list<Assignment>(i, kAssignmentBytes, [](ByteReader& r) {
+      Assignment assignment;
+      assignment.first = r.i32();
+      assignment.second = read_broker_ids(r);
+      return assignment;
+    });
+    topic.configs = read_configs(i);
+    return topic;
+  });
+  return command;
+}
+
+Kind write_body(ByteWriter& out, const DeleteTopicsCommand& command) {
+  write_list(out, command.topics, [](ByteWriter& o, const DeleteTopicsCommand::Which& which) {
+    write_optional_text(o, which.name);
+    write_uuid(o, which.id);
+  });
+  return Kind::kDeleteTopics;
+}
+
+DeleteTopicsCommand read_delete_topics(ByteReader& in) {
+  DeleteTopicsCommand command;
+  command.topics = read_list<DeleteTopicsCommand::Which>(in, kWhichBytes, [](ByteReader& i) {
+    DeleteTopicsCommand::Which which;
+    which.name = read_optional_text(i);
+    which.id = read_uuid(i);
+    return which;
+  });
+  return command;
+}
+
+Kind write_body(ByteWriter& out, const CreatePartitionsCommand& command) {
+  write_flag(out, command.validate_only);
+  write_list(out, command.topics, [](ByteWriter& o, const CreatePartitionsCommand::Topic& topic) {
+    o.sized(topic.name);
+    o.i32(topic.count);
+    write_flag(o, topic.assignments.has_value());
+    if (topic.assignments) write_list(o, *topic.assignments, write_broker_ids);
+  });
+  return Kind::kCreatePartitions;
+}
+
+CreatePartitionsCommand read_create_partitions(ByteReader& in) {
+  CreatePartitionsCommand command;
+  command.validate_only = read_flag(in);
+  command.topics = read_list<CreatePartitionsCommand::Topic>(in, kWiderTopicBytes, [](ByteReader& i) {
+    CreatePartitionsCommand::Topic topic;
+    topic.name = i.sized_text();
+    topic.count = i.i32();
+    if (read_flag(i)) topic.assignments = read_list<std::vector<BrokerId>>(i, 4, read_broker_ids);
+    return topic;
+  });
+  return command;
+}
+
+Kind write_body(ByteWriter& out, const AlterConfigsCommand& command) {
+  write_flag(out, command.validate_only);
+  write_list(out, command.resources, [](ByteWriter& o, const AlterConfigsCommand::Resource& resource) {
+    o.i8(resource.type);
+    o.sized(resource.name);
+    write_list(o, resource.changes, [](ByteWriter& w, const AlterConfigsCommand::Change& change) {
+      w.sized(change.name);
+      w.i8(static_cast<int8_t>(change.op));
+      write_optional_text(w, change.value);
+    });
+  });
+  return Kind::kAlterConfigs;
+}
+
+AlterConfigsCommand read_alter_configs(ByteReader& in) {
+  using Op = AlterConfigsCommand::Op;
+  AlterConfigsCommand command;
+  command.validate_only = read_flag(in);
+  command.resources = read_list<AlterConfigsCommand::Resource>(in, kResourceBytes, [](ByteReader& i) {
+    AlterConfigsCommand::Resource resource;
+    resource.type = i.i8();
+    resource.name = i.sized_text();
+    resource.changes = read_list<AlterConfigsCommand::Change>(i, kChangeBytes, [](ByteReader& r) {
+      AlterConfigsCommand::Change change;
+      change.name = r.sized_text();
+      const int8_t op = r.i8();
+      if (op < static_cast<int8_t>(Op::kSet) || op > static_cast<int8_t>(Op::kSubtract)) spoil(r);
+      change.op = static_cast<Op>(op);
+      change.value = read_optional_text(r);
+      return change;
+    });
+    return resource;
+  });
+  return command;
+}
+
+Kind write_body(ByteWriter& out, const RegisterBrokerCommand& command) {
+  write_broker(out, command.broker);
+  return Kind::kRegisterBroker;
+}
+
+Kind write_body(ByteWriter& out, const AllocateProducerIdsCommand& command) {
+  out.i32(command.broker.value);
+  return Kind::kAllocateProducerIds;
+}
+
+std::optional<ControllerCommand> read_body(Kind kind, ByteReader& in) {
+  switch (kind) {
+    case Kind::kCreateTopics: return read_create_topics(in);
+    case Kind::kDeleteTopics: return read_delete_topics(in);
+    case Kind::kCreatePartitions: return read_create_partitions(in);
+    case Kind::kAlterConfigs: return read_alter_configs(in);
+    case Kind::kRegisterBroker: return RegisterBrokerCommand{read_broker(in)};
+    case Kind::kAllocateProducerIds: return AllocateProducerIdsCommand{BrokerId(in.i32())};
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+Slice encode_command(const ControllerCommand& command) {
+  ByteWriter body;
+  const Kind kind = std::visit([&](const auto& c) { return write_body(body, c); }, command);
+  ByteWriter out;
+  out.u8(kFormat);
+  out.u8(static_cast<uint8_t>(kind));
+  out.bytes(body.view());
+  return Slice(out.view());
+}
+
+Result<ControllerCommand> decode_command(ByteView bytes) {
+  ByteReader in(bytes);
+  TRY(read_format(in, kFormat, "controller command"));
+  const uint8_t kind = in.u8();
+  std::optional<ControllerCommand> command = read_body(static_cast<Kind>(kind), in);
+  if (!command || !in.done())
+    return fail(Errc::kCorrupt, fmt::format("controller command: {} bytes are not one of kind {}", bytes.size(), kind));
+  return std::move(*command);
+}
+
+Slice encode_reply(const ControllerReply& reply) {
+  ByteWriter out;
+  out.u8(kFormat);
+  out.i64(reply.first_producer_id);
+  out.i64(reply.producer_id_count);
+  write_list(out, reply.items, [](ByteWriter& o, const ItemReply& item) {
+    o.i16(static_cast<int16_t>(item.error));
+    o.sized(item.message);
+    o.sized(item.name);
+    write_uuid(o, item.topic);
+    o.i32(item.partition_count);
+    o.i16(item.replication_factor);
+  });
+  return Slice(out.view());
+}
+
+Result<ControllerReply> decode_reply(ByteView bytes) {
+  ByteReader in(bytes);
+  TRY(read_format(in, kFormat, "controller reply"));
+  ControllerReply reply;
+  reply.first_producer_id = in.i64();
+  reply.producer_id_count = in.i64();
+  reply.items = read_list<ItemReply>(in, kItemBytes, [](ByteReader& i) {
+    ItemReply item;
+    item.error = static_cast<protocol::ErrorCode>(i.i16());
+    item.message = i.sized_text();
+    item.name = i.sized_text();
+    item.topic = read_uuid(i);
+    item.partition_count = i.i32();
+    item.replication_factor = i.i16();
+    return item;
+  });
+  if (!in.done()) return fail(Errc::kCorrupt, fmt::format("controller reply: {} bytes are not one", bytes.size()));
+  return reply;
+}
+
+}  // namespace taffrail

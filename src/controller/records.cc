@@ -1,0 +1,117 @@
+// Metadata records as bytes: a format byte, a count, and each record as a kind, a length and a body.
+#include <fmt/core.h>
+
+#include "controller/cluster_image.h"
+#include "controller/encoding.h"
+
+namespace taffrail {
+namespace {
+
+constexpr uint8_t kFormat = 1;
+constexpr size_t kRecordBytes = 1 + 4;
+
+// On disk: never renumbered. docs/formats.md, "Metadata records".
+enum class Kind : uint8_t {
+  kRegisterBroker = 1,
+  kCreateTopic = 2,
+  kDeleteTopic = 3,
+  kAddPartitions = 4,
+  kSetConfigs = 5,
+  kAllocateProducerIds = 6,
+};
+
+Kind write_body(ByteWriter& out, const RegisterBroker& record) {
+  write_broker(out, record.broker);
+  return Kind::kRegisterBroker;
+}
+Kind write_body(ByteWriter& out, const CreateTopic& record) {
+  write_topic(out, record.topic);
+  return Kind::kCreateTopic;
+}
+Kind write_body(ByteWriter& out, const DeleteTopic& record) {
+  write_uuid(out, record.topic);
+  return Kind::kDeleteTopic;
+}
+Kind write_body(ByteWriter& out, const AddPartitions& record) {
+  write_uuid(out, record.topic);
+  write_partitions(out, record.partitions);
+  return Kind::kAddPartitions;
+}
+Kind write_body(ByteWriter& out, const SetConfigs& record) {
+  write_uuid(out, record.topic);
+  write_configs(out, record.configs);
+  return Kind::kSetConfigs;
+}
+Kind write_body(ByteWriter& out, const AllocateProducerIds& record) {
+  out.i32(record.broker.value);
+  out.i64(record.count);
+  return Kind::kAllocateProducerIds;
+}
+
+// Nothing if there is no such kind. What the body lacks shows in `in`.
+std::optional<MetadataRecord> read_body(Kind kind, ByteReader& in) {
+  switch (kind) {
+    case Kind::kRegisterBroker: return RegisterBroker{read_broker(in)};
+    case Kind::kCreateTopic: return CreateTopic{read_topic(in)};
+    case Kind::kDeleteTopic: return DeleteTopic{read_uuid(in)};
+    case Kind::kAddPartitions: {
+      AddPartitions record;
+      record.topic = read_uuid(in);
+      record.partitions = read_partitions(in);
+      return record;
+    }
+    case Kind::kSetConfigs: {
+      SetConfigs record;
+      record.topic = read_uuid(in);
+      record.configs = read_configs(in);
+      return record;
+    }
+    case Kind::kAllocateProducerIds: {
+      AllocateProducerIds record;
+      record.broker = BrokerId(in.i32());
+      record.count = in.i64();
+      return record;
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+Slice encode_records(const std::vector<MetadataRecord>& records) {
+  ByteWriter out;
+  out.u8(kFormat);
+  out.u32(static_cast<uint32_t>(records.size()));
+  for (const MetadataRecord& record : records) {
+    ByteWriter body;
+    const Kind kind = std::visit([&](const auto& r) { return write_body(body, r); }, record);
+    out.u8(static_cast<uint8_t>(kind));
+    out.sized(body.view());
+  }
+  return Slice(out.view());
+}
+
+Result<std::vector<MetadataRecord>> decode_records(ByteView bytes) {
+  ByteReader in(bytes);
+  TRY(read_format(in, kFormat, "metadata records"));
+  std::vector<MetadataRecord> records;
+  const uint32_t count = read_count(in, kRecordBytes);
+  for (uint32_t i = 0; i < count && in.ok(); ++i) {
+    const size_t at = bytes.size() - in.left();
+    const uint8_t kind = in.u8();
+    const ByteView raw = in.sized();
+    if (!in.ok()) break;
+    ByteReader body(raw);
+    std::optional<MetadataRecord> record = read_body(static_cast<Kind>(kind), body);
+    if (!record || !body.done())
+      return fail(Errc::kCorrupt,
+                  fmt::format("metadata record {} at byte {}: {} {}", i, at,
+                              record ? "does not decode as kind" : "there is no kind", kind));
+    records.push_back(std::move(*record));
+  }
+  if (!in.done()) return fail(Errc::kCorrupt, fmt::format("metadata records: {} bytes do not hold {} of them, or more",
+                                                          bytes.size(), count));
+  return records;
+}
+
+}  // namespace taffrail

@@ -178,6 +178,10 @@ RaftGroup* RaftDriver::find(const PartitionKey& key) {
   return it == state_->groups.end() ? nullptr : it->second.get();
 }
 
+void RaftDriver::dropped_prefix(const PartitionKey& key, LogIndex index) {
+  if (RaftGroup::State* g = state_->find(key)) g->raft.on_prefix_dropped(index);
+}
+
 void RaftDriver::on_message(const PeerIdentity& from, PeerKind kind, Slice body) {
   if (state_->stopping) return;
   state_->heard[from.replica.node] = state_->runtime.now();

@@ -122,6 +122,8 @@ class RaftDriver {
   /// The group is forgotten; its log is the caller's to remove.
   void remove(const PartitionKey& key);
   RaftGroup* find(const PartitionKey& key);
+  /// The front of the group's log, up to `index`, is gone.
+  void dropped_prefix(const PartitionKey& key, LogIndex index);
 
   /// From Peers, for kRaft and kHeartbeat.
   void on_message(const PeerIdentity& from, PeerKind kind, Slice body);

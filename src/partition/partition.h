@@ -156,6 +156,15 @@ class Partition {
   };
   std::vector<ProducerView> producers() const;
   ByteCount size_bytes() const;
+  /// False on a new leader until an entry of its own term is committed: until then the high watermark may
+  /// lie below what the last leader showed to clients (KIP-207).
+  bool high_watermark_is_current() const;
+
+  /// For checkers and `cluster health`.
+  RaftGroup* group() const;
+  Log& log() const;
+  const ProducerTable& producer_table() const;
+  EntryId applied() const;
 
   /// Called whenever leader, epoch or the in-sync set changed: the node tells the others.
   std::function<void(Partition&)> on_leadership;

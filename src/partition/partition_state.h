@@ -16,6 +16,8 @@ class IndexGate {
   /// kCancelled.
   Result<bool> wait(Task& task, LogIndex index, Instant deadline);
   void raise(LogIndex reached);
+  /// What lay behind `reached` is not there any more (a truncation).
+  void lower(LogIndex reached) { reached_ = std::min(reached_, reached); }
   LogIndex reached() const { return reached_; }
   /// Every present waiter gets false.
   void fail_all();
@@ -73,6 +75,8 @@ struct Partition::State final : GroupEvents {
   void propose_expiry();
   void propose(const PartitionCommand& command);
   Result<> load_snapshot(ByteView bytes);
+  Slice encode_snapshot() const;
+  Result<> move_start(Task& task);
 
   // partition.cc
   std::vector<BrokerId> compute_in_sync() const;
@@ -90,7 +94,10 @@ struct Partition::State final : GroupEvents {
   RaftGroup* group = nullptr;
 
   ProducerTable producers;
-  EntryId applied;             ///< Producers are those of the log up to here.
+  EntryId applied;             ///< Entries up to here were looked at.
+  EntryId table_reaches;       ///< The producers are those of the log up to here; ahead of `applied` after a snapshot.
+  std::optional<PartitionCommand> pending_start;  ///< Committed; the housekeeper carries it out.
+  WaitQueue start_wake;
   WaitQueue apply_wake;
   WaitQueue applied_moved;
 

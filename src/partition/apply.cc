@@ -1,0 +1,291 @@
+// What follows from committed entries, the same on every replica, and what the leader proposes on its own.
+#include <fmt/core.h>
+
+#include "base/check.h"
+#include "partition/partition_state.h"
+
+namespace taffrail {
+namespace {
+constexpr uint16_t kFormat = 1;
+}
+
+Slice PartitionCommand::encode() const {
+  ByteWriter out;
+  out.u16(kFormat);
+  out.u8(static_cast<uint8_t>(kind));
+  if (kind == Kind::kSetLogStart) {
+    out.i64(start.value);
+    out.i64(first.value);
+  } else {
+    out.u32(static_cast<uint32_t>(producers.size()));
+    for (const auto& [id, entry] : producers) {
+      out.i64(id.value);
+      out.i64(entry.index.value);
+      out.i64(entry.term.value);
+    }
+  }
+  return Slice(out.view());
+}
+
+Result<PartitionCommand> PartitionCommand::decode(ByteView bytes) {
+  ByteReader in(bytes);
+  if (const uint16_t format = in.u16(); format != kFormat)
+    return fail(Errc::kUnsupported, fmt::format("a command in format {}, this version reads {}", format, kFormat));
+  PartitionCommand command;
+  command.kind = static_cast<Kind>(in.u8());
+  if (command.kind == Kind::kSetLogStart) {
+    command.start = Offset(in.i64());
+    command.first = LogIndex(in.i64());
+  } else if (command.kind == Kind::kExpireProducers) {
+    for (uint32_t left = in.u32(); left > 0 && in.ok(); --left) {
+      const ProducerId id(in.i64());
+      EntryId entry;
+      entry.index = LogIndex(in.i64());
+      entry.term = Term(in.i64());
+      command.producers.push_back({id, entry});
+    }
+  } else {
+    return fail(Errc::kUnsupported, fmt::format("a command of kind {}", static_cast<int>(command.kind)));
+  }
+  if (!in.done()) return fail(Errc::kCorrupt, "a command cut short or too long");
+  return command;
+}
+
+// Applies what is committed, in order, on leader and follower alike: the only code that changes state.
+void Partition::State::run_applier(Task& task) {
+  while (!task.cancelled()) {
+    const LogIndex end = group == nullptr ? LogIndex{} : group->commit();
+    if (applied.index >= end) {
+      if (!apply_wake.wait(task)) return;
+      continue;
+    }
+    const Result<> done = apply_through(task, end);
+    if (done) continue;
+    if (done.error().code == Errc::kCancelled) return;
+    runtime.log().error("partition", "{}-{}: cannot apply entry {}: {}", topic_name, key.partition,
+                        applied.index.value + 1, done.error().text());
+    if (!runtime.sleep_for(task, 1_s)) return;
+  }
+}
+
+Result<> Partition::State::apply_through(Task& task, LogIndex end) {
+  while (applied.index < end) {
+    // Below the log's start there is nothing left to apply: a snapshot or retention covers it.
+    if (applied.index + 1 < log.first_index()) {
+      applied = log.prefix();
+      continue;
+    }
+    const std::vector<Entry> entries = TRY(log.read_entries(task, applied.index + 1, 1_MiB, 1024));
+    if (entries.empty()) return fail(Errc::kOutOfRange, "the log ends before what is committed");
+    for (const Entry& entry : entries) {
+      if (entry.meta.index > end) break;
+      // A snapshot may have been installed during the read.
+      if (entry.meta.index != applied.index + 1) break;
+      // The table may be that of a later entry already: a snapshot says what it reaches to.
+      if (entry.meta.index > table_reaches.index) {
+        if (entry.meta.kind == EntryKind::kBatch) {
+          const BatchView batch = TRY(BatchView::parse(entry.payload));
+          producers.apply(batch, entry.meta.id());
+        } else if (entry.meta.kind == EntryKind::kCommand) {
+          apply_command(entry);
+        }
+        table_reaches = entry.meta.id();
+      }
+      applied = entry.meta.id();
+    }
+    applied_moved.notify_all();
+  }
+  return {};
+}
+
+void Partition::State::apply_command(const Entry& entry) {
+  const Result<PartitionCommand> command = PartitionCommand::decode(entry.payload);
+  if (!command) {
+    runtime.log().error("partition", "{}-{}: entry {} is not understood: {}", topic_name, key.partition,
+                        entry.meta.index.value, command.error().text());
+    return;
+  }
+  if (command->kind == PartitionCommand::Kind::kExpireProducers) {
+    for (const auto& [id, newest] : command->producers) producers.apply_expiry(id, newest);
+    return;
+  }
+  pending_start = *command;
+  start_wake.notify_all();
+}
+
+// A new leader replays its uncommitted tail into the speculative state before its first decision
+// (DESIGN, section 5): a batch that an earlier leader appended and did not commit is a duplicate too.
+void Partition::State::run_opener(Task& task, Term opened) {
+  const auto current = [&] { return role == Role::kLeader && term == opened && !stopping && group != nullptr; };
+  // Applied state first: what is committed by now. The rest of the log, to its end, is speculation.
+  while (current() && applied.index < group->commit())
+    if (!applied_moved.wait(task, runtime.now() + 100_ms) && task.cancelled()) return;
+  LogIndex next = applied.index + 1;
+  while (current() && next <= log.last_index()) {
+    const Result<std::vector<Entry>> entries = log.read_entries(task, next, 1_MiB, 1024);
+    if (!entries) {
+      if (entries.error().code == Errc::kCancelled) return;
+      runtime.log().error("partition", "{}-{}: cannot lead: {}", topic_name, key.partition, entries.error().text());
+      if (!runtime.sleep_for(task, 1_s)) return;
+      continue;
+    }
+    if (!current()) return;
+    for (const Entry& entry : *entries) {
+      next = entry.meta.index + 1;
+      // Applied meanwhile: then it is not speculation any more.
+      if (entry.meta.index <= applied.index || entry.meta.kind != EntryKind::kBatch) continue;
+      if (const Result<BatchView> batch = BatchView::parse(entry.payload); batch)
+        producers.speculate(*batch, entry.meta.id());
+    }
+  }
+  if (!current()) return;
+  serving = opened;
+  runtime.log().debug("partition", "{}-{}: leads in epoch {} from offset {}", topic_name, key.partition,
+                      opened.value, log.next_offset().value);
+  leadership_changed();
+}
+
+void Partition::State::run_housekeeping(Task& task) {
+  Instant next_look = runtime.now() + options.housekeeping_interval;
+  while (!task.cancelled()) {
+    if (pending_start) {
+      const Result<> moved = move_start(task);
+      if (!moved && moved.error().code == Errc::kCancelled) return;
+      continue;
+    }
+    const Result<> woken = start_wake.wait(task, next_look);
+    if (!woken && woken.error().code == Errc::kCancelled) return;
+    if (runtime.now() < next_look) continue;
+    next_look = runtime.now() + options.housekeeping_interval;
+    if (role == Role::kLeader && in_sync != compute_in_sync()) on_progress();
+    if (role == Role::kLeader && serving == term) {
+      propose_retention();
+      propose_expiry();
+    }
+  }
+}
+
+// The producers of what goes must outlive it: the table is made durable before the log start moves.
+Result<> Partition::State::move_start(Task& task) {
+  const PartitionCommand command = *pending_start;
+  const Snapshot snapshot{table_reaches, log.start_offset(), encode_snapshot()};
+  const Result<> saved = log.save_snapshot(task, snapshot);
+  if (pending_start && pending_start->start == command.start) pending_start.reset();
+  if (!saved) {
+    runtime.log().error("partition", "{}-{}: the log start stays at {}: {}", topic_name, key.partition,
+                        log.start_offset().value, saved.error().text());
+    return std::unexpected(saved.error());
+  }
+  const Result<WalSequence> set = log.set_log_start(command.start, command.first);
+  if (!set) {
+    runtime.log().warn("partition", "{}-{}: log start {}: {}", topic_name, key.partition, command.start.value,
+                       set.error().text());
+    return {};
+  }
+  if (group != nullptr) driver.dropped_prefix(key, log.prefix().index);
+  wake_watches();
+  return {};
+}
+
+Slice Partition::State::encode_snapshot() const {
+  ByteWriter out;
+  out.u16(kFormat);
+  out.i64(table_reaches.index.value);
+  out.i64(table_reaches.term.value);
+  out.i64(log.start_offset().value);
+  out.sized(producers.encode().view());
+  return Slice(out.view());
+}
+
+Result<> Partition::State::load_snapshot(ByteView bytes) {
+  ByteReader in(bytes);
+  if (const uint16_t format = in.u16(); format != kFormat)
+    return fail(Errc::kUnsupported, fmt::format("a partition's snapshot in format {}, this version reads {}", format, kFormat));
+  EntryId reaches;
+  reaches.index = LogIndex(in.i64());
+  reaches.term = Term(in.i64());
+  (void)in.i64();
+  const ByteView table = in.sized();
+  if (!in.done()) return fail(Errc::kCorrupt, "a partition's snapshot is cut short or too long");
+  if (reaches.index < table_reaches.index) return {};
+  TRY(producers.decode(table));
+  table_reaches = reaches;
+  return {};
+}
+
+// What a member behind the log start needs: where the log begins, and the producers. The entries that
+// remain are replicated as they are; those that the table already knows change nothing there.
+Result<std::pair<EntryId, Slice>> Partition::State::make_snapshot(Task&) {
+  return std::pair{log.prefix(), encode_snapshot()};
+}
+
+Result<> Partition::State::on_snapshot(Task& task, EntryId last, Slice state) {
+  ByteReader in(state);
+  (void)in.u16();
+  (void)in.i64();
+  (void)in.i64();
+  const Offset start(in.i64());
+  if (!in.ok() || start < Offset(0)) return fail(Errc::kCorrupt, "a partition's snapshot is cut short");
+  TRY(load_snapshot(state));
+  Entry membership;
+  membership.meta.kind = EntryKind::kConfig;
+  membership.meta.index = last.index;
+  membership.meta.term = last.term;
+  membership.meta.base_offset = start;
+  membership.payload = encode_configuration(group->configuration());
+  TRY(log.install_snapshot(task, Snapshot{last, start, std::move(state)}, start, membership));
+  if (applied.index < last.index) applied = last;
+  return {};
+}
+
+void Partition::State::propose(const PartitionCommand& command) {
+  Entry entry;
+  entry.meta.kind = EntryKind::kCommand;
+  entry.meta.base_offset = log.next_offset();
+  entry.payload = command.encode();
+  (void)group->propose(std::span(&entry, 1));
+}
+
+// Whole segments, the oldest first, only what is committed; the leader's clock decides, replicas obey.
+void Partition::State::propose_retention() {
+  const int64_t now_ms = runtime.wall_now().ms;
+  if (config.segment_ms > 0) log.seal_older_than(now_ms - config.segment_ms);
+  if (!config.deleted || pending_start) return;
+  const std::vector<SegmentInfo> segments = log.segments();
+  ByteCount size = log.size_bytes();
+  const SegmentInfo* last_gone = nullptr;
+  for (size_t i = 0; i + 1 < segments.size(); ++i) {
+    const SegmentInfo& segment = segments[i];
+    const bool old = config.retention_ms >= 0 && segment.max_timestamp >= 0 &&
+                     segment.max_timestamp < now_ms - config.retention_ms;
+    const bool too_much = config.retention_bytes >= 0 &&
+                          size - segment.size_bytes >= static_cast<ByteCount>(config.retention_bytes);
+    if (!old && !too_much) break;
+    size -= segment.size_bytes;
+    last_gone = &segment;
+  }
+  if (last_gone == nullptr || last_gone->next_offset <= log.start_offset()) return;
+  PartitionCommand command;
+  command.start = last_gone->next_offset;
+  command.first = last_gone->next_index;
+  runtime.log().info("partition", "{}-{}: retention moves the log start to {}", topic_name, key.partition,
+                     command.start.value);
+  propose(command);
+}
+
+void Partition::State::propose_expiry() {
+  const Instant now = runtime.now();
+  PartitionCommand command;
+  command.kind = PartitionCommand::Kind::kExpireProducers;
+  for (const auto& [id, state] : producers.applied()) {
+    // A producer that this leader has not seen yet is counted from now: the clock before was another's.
+    const auto [it, fresh] = producer_seen.try_emplace(id, now);
+    if (!fresh && now - it->second > options.producer_expiration)
+      command.producers.push_back({id, state.newest().entry});
+  }
+  if (command.producers.empty()) return;
+  for (const auto& [id, newest] : command.producers) producer_seen.erase(id);
+  propose(command);
+}
+
+}  // namespace taffrail

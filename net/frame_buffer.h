@@ -28,8 +28,8 @@ class FrameBuffer {
 
   explicit FrameBuffer(uint32_t frame_size_max) : frame_size_max_(frame_size_max) {}
 
-  /// Where the next bytes of the stream go; never empty. Valid until the next call. Must not be asked
-  /// for after next() failed.
+  /// Where the next bytes of the stream go; never empty. Valid until the next call. To be asked for
+  /// when next() has said that no whole frame is left.
   MutableBytes room();
   /// The first `count` bytes of the last room() are the stream's next.
   void filled(size_t count);

@@ -37,8 +37,9 @@ struct ConnectionInfo {
 struct Begun {
   /// The answer, or empty and `finish` set, or both empty: no answer is due (acks=0).
   std::optional<Chain> answer;
-  /// Runs in a fiber of its own and gives the answer; it may wait as long as it likes (a long poll, a
-  /// commit). Later requests are begun meanwhile, but answered after.
+  /// Runs in a fiber of its own and gives the answer, an empty chain if none is due after all; it may
+  /// wait as long as it likes (a long poll, a commit). Later requests are begun meanwhile, but answered
+  /// after. Cancelled when the connection ends first; what it then gives is dropped.
   std::move_only_function<Chain(Task&)> finish;
   /// Set: the connection is closed after what is due before has been sent; one log line names the peer
   /// and this reason.
@@ -63,10 +64,16 @@ struct ServerOptions {
   uint32_t in_flight_max = 64;            ///< Requests of one connection begun and not yet answered.
   ByteCount in_flight_bytes_max = 128_MiB;  ///< Of one connection, requests and unsent answers.
   uint32_t connections_max = 100'000;     ///< Further ones are closed at once.
-  Duration idle_max = 600_s;              ///< connections.max.idle.ms.
+  Duration idle_max = 600_s;  ///< connections.max.idle.ms, see Server.
+  Duration nap_after = 1_s;   ///< A connection quiet for this long gives its buffer back.
 };
 
 /// One listener and its connections.
+///
+/// A connection ends when the peer ends it, when the handler says so, at a length that is negative or
+/// past the limit, and after idle_max in which nothing is in flight and no whole request came: a request
+/// that dribbles in does not keep it, nor does a peer that takes none of its answers for as long. What
+/// ends a connection against the peer's will is one log line. Requests in flight are cancelled then.
 class Server {
  public:
   Server(Runtime& runtime, std::string listener_name, RequestHandler& handler, ServerOptions options);

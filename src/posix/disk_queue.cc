@@ -1,0 +1,141 @@
+#include "posix/disk_queue.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+
+#include "base/check.h"
+
+namespace taffrail::posix {
+
+namespace {
+
+// The kernel takes 1024; fewer cost one more call per 16 KiB of vectors and nothing that can be measured.
+constexpr size_t kVectorsPerCall = 256;
+
+void write_all(DiskOp& op) {
+  size_t part = 0;
+  size_t within = 0;
+  while (part < op.parts.size()) {
+    std::array<iovec, kVectorsPerCall> vectors;
+    size_t count = 0;
+    size_t skip = within;
+    for (size_t i = part; i < op.parts.size() && count < vectors.size(); ++i) {
+      const ByteView rest = op.parts[i].subspan(skip);
+      skip = 0;
+      if (rest.empty()) continue;
+      vectors[count++] = {const_cast<uint8_t*>(rest.data()), rest.size()};
+    }
+    if (count == 0) return;  // Nothing but empty parts is left.
+    const ssize_t wrote =
+        pwritev(op.fd, vectors.data(), static_cast<int>(count), static_cast<off_t>(op.position + op.bytes));
+    if (wrote < 0) {
+      if (errno == EINTR) continue;
+      op.error = errno;
+      return;
+    }
+    if (wrote == 0) {
+      op.error = EIO;  // A file that takes nothing and says nothing would be asked for ever.
+      return;
+    }
+    op.bytes += static_cast<uint64_t>(wrote);
+    size_t taken = static_cast<size_t>(wrote);
+    while (part < op.parts.size() && taken >= op.parts[part].size() - within) {
+      taken -= op.parts[part].size() - within;
+      within = 0;
+      ++part;
+    }
+    within += taken;
+  }
+}
+
+void read_all(DiskOp& op) {
+  while (op.bytes < op.into.size()) {
+    const ssize_t got = pread(op.fd, op.into.data() + op.bytes, op.into.size() - op.bytes,
+                              static_cast<off_t>(op.position + op.bytes));
+    if (got < 0) {
+      if (errno == EINTR) continue;
+      op.error = errno;
+      return;
+    }
+    if (got == 0) return;
+    op.bytes += static_cast<uint64_t>(got);
+  }
+}
+
+}  // namespace
+
+void perform(DiskOp& op) {
+  switch (op.kind) {
+    case DiskOp::Kind::kWrite: return write_all(op);
+    case DiskOp::Kind::kRead: return read_all(op);
+    case DiskOp::Kind::kSync:
+      // Interrupted is not failed: nothing was reported, and the kernel has not forgotten the error.
+      while (fdatasync(op.fd) != 0) {
+        if (errno == EINTR) continue;
+        op.error = errno;
+        return;
+      }
+      return;
+    case DiskOp::Kind::kCall: op.error = op.call(op.argument); return;
+  }
+}
+
+ThreadDiskQueue::ThreadDiskQueue(Loop& loop, uint32_t threads) : loop_(loop) {
+  CHECK(threads > 0);
+  // Signals are for the threads that run loops; a thread inherits its mask.
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  for (uint32_t i = 0; i < threads; ++i) {
+    threads_.emplace_back([this] { work(); });
+    pthread_setname_np(threads_.back().native_handle(), "disk");
+  }
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
+
+ThreadDiskQueue::~ThreadDiskQueue() {
+  {
+    const std::lock_guard lock(mutex_);
+    CHECK(first_ == nullptr, "a disk outlives what was asked of it");
+    stopping_ = true;
+  }
+  more_.notify_all();
+  for (std::thread& thread : threads_) thread.join();
+}
+
+void ThreadDiskQueue::submit(DiskOp& op) {
+  {
+    const std::lock_guard lock(mutex_);
+    op.next = nullptr;
+    if (first_ == nullptr) {
+      first_ = &op;
+    } else {
+      last_->next = &op;
+    }
+    last_ = &op;
+  }
+  more_.notify_one();
+}
+
+void ThreadDiskQueue::work() {
+  for (;;) {
+    DiskOp* op = nullptr;
+    {
+      std::unique_lock lock(mutex_);
+      more_.wait(lock, [this] { return first_ != nullptr || stopping_; });
+      if (first_ == nullptr) return;
+      op = first_;
+      first_ = static_cast<DiskOp*>(op->next);
+    }
+    perform(*op);
+    loop_.complete(*op);
+  }
+}
+
+}  // namespace taffrail::posix

@@ -326,11 +326,20 @@ Server::Server(Runtime& runtime, std::string listener_name, RequestHandler& hand
 Server::~Server() = default;
 
 Result<> Server::start(Task& task, const Endpoint& at) {
+  TRY(bind(task, at));
+  accept_clients();
+  return {};
+}
+
+Result<> Server::bind(Task& task, const Endpoint& at) {
   CHECK(state_->listener == nullptr, "a server starts once");
   state_->listener = TRY(state_->runtime.net().listen(task, at));
+  return {};
+}
+
+void Server::accept_clients() {
   state_->runtime.spawn(state_->scope, fmt::format("net/{}/accept", state_->name),
                         [state = state_.get()](Task& inner) { state->accept_all(inner); });
-  return {};
 }
 
 Endpoint Server::local() const {

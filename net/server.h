@@ -79,8 +79,11 @@ class Server {
   Server(Runtime& runtime, std::string listener_name, RequestHandler& handler, ServerOptions options);
   ~Server();
 
-  /// Binds and starts to accept. Errors: as Net::listen.
+  /// bind() and accept_clients().
   Result<> start(Task& task, const Endpoint& at);
+  /// Binds: local() is known, and nobody is accepted yet. Errors: as Net::listen.
+  Result<> bind(Task& task, const Endpoint& at);
+  void accept_clients();
   /// With the port really bound.
   Endpoint local() const;
   /// Accepts no more, closes every connection, ends every fiber.

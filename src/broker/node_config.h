@@ -33,6 +33,7 @@ struct StorageConfig {
   ByteCount wal_segment_bytes = 64_MiB;  ///< Size of a recycled segment of the write-ahead log.
   ByteCount memory = 256_MiB;            ///< For the tails of all logs of one shard.
   ByteCount flush_bytes = 256_KiB;       ///< Committed bytes that move to a segment in one piece.
+  ByteCount segment_bytes = 1_GiB;       ///< A segment file takes no more chunks past this.
   bool operator==(const StorageConfig&) const = default;
 };
 
@@ -61,6 +62,9 @@ struct NodeConfig {
   int32_t default_partitions = 1;                ///< num.partitions.
   int16_t default_replication_factor = 3;        ///< Fewer while fewer brokers are alive.
   bool auto_create_topics = true;                ///< auto.create.topics.enable.
+
+  Duration replica_lag_max = 30_s;        ///< replica.lag.time.max.ms.
+  Duration housekeeping_interval = 30_s;  ///< How often leaders look at retention and expiry.
 
   RaftConfig raft;
   StorageConfig storage;

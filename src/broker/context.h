@@ -1,0 +1,34 @@
+// What a request handler may use of the node it runs on. Handlers keep no state of their own.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "broker/leaders.h"
+#include "broker/node_config.h"
+#include "controller/controller.h"
+#include "partition/partition.h"
+#include "runtime/runtime.h"
+
+namespace taffrail {
+
+class BrokerContext {
+ public:
+  virtual ~BrokerContext() = default;
+
+  virtual Runtime& runtime() = 0;
+  virtual const NodeConfig& config() const = 0;
+  virtual BrokerId id() const = 0;
+  virtual const ClusterId& cluster() const = 0;
+  virtual Controller& controller() = 0;
+  virtual const Leaders& leaders() const = 0;
+  /// The replica on this broker; null if it has none. Look it up again after every wait.
+  virtual Partition* find_partition(const PartitionKey& key) = 0;
+  /// Registered brokers that this one hears from, itself included; sorted.
+  virtual std::vector<BrokerId> alive_brokers() = 0;
+  /// A producer id that nobody else was ever given (I-T8). Errors: as Controller::submit.
+  virtual Result<ProducerId> new_producer_id(Task& task, Instant deadline) = 0;
+};
+
+}  // namespace taffrail

@@ -1,0 +1,121 @@
+#include "broker/identity.h"
+
+#include <fmt/core.h>
+
+#include <charconv>
+
+#include "base/crc32c.h"
+
+namespace taffrail {
+namespace {
+
+constexpr std::string_view kFirstLine = "taffrail node, format 1";
+
+std::string_view take_line(std::string_view& text) {
+  const size_t end = text.find('\n');
+  const std::string_view line = text.substr(0, end);
+  text = end == std::string_view::npos ? std::string_view{} : text.substr(end + 1);
+  return line;
+}
+
+bool number(std::string_view text, int32_t& out) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
+  return error == std::errc{} && end == text.data() + text.size();
+}
+
+Error damaged(std::string_view what) {
+  return {Errc::kCorrupt,
+          fmt::format("{}: {}. Restore the file from a copy; or, if the other brokers hold this one's data, empty "
+                      "the data directory and let it join as new", kIdentityFile, what)};
+}
+
+}  // namespace
+
+std::string NodeIdentity::encode() const {
+  std::string out = fmt::format("{}\nnode {}\ndisk {}\ncluster {}\n", kFirstLine, replica.node.value,
+                                replica.disk.text(), cluster.text());
+  for (const FoundingVoter& v : voters)
+    out += fmt::format("voter {} {} {}\n", v.replica.node.value, v.replica.disk.text(), v.internal.text());
+  out += fmt::format("checksum {:08x}\n", crc32c(as_bytes(out)));
+  return out;
+}
+
+Result<NodeIdentity> NodeIdentity::decode(std::string_view text) {
+  const std::string_view all = text;
+  const std::string_view first = take_line(text);
+  if (first != kFirstLine) {
+    if (first.starts_with("taffrail node, format "))
+      return fail(Errc::kUnsupported, fmt::format("{} says \"{}\"; this version reads \"{}\". Start the version "
+                                                  "that wrote it, or a later one", kIdentityFile, first.substr(0, 40), kFirstLine));
+    return std::unexpected(damaged("its first line is not that of a node's identity"));
+  }
+  NodeIdentity identity;
+  while (!text.empty()) {
+    const size_t at = all.size() - text.size();
+    std::string_view line = take_line(text);
+    const size_t space = line.find(' ');
+    const std::string_view word = line.substr(0, space);
+    const std::string_view rest = space == std::string_view::npos ? std::string_view{} : line.substr(space + 1);
+    bool good = true;
+    if (word == "node") {
+      good = number(rest, identity.replica.node.value);
+    } else if (word == "disk") {
+      identity.replica.disk = Uuid::parse(rest);
+      good = !identity.replica.disk.is_zero();
+    } else if (word == "cluster") {
+      identity.cluster = Uuid::parse(rest);
+      good = rest.size() == 22;
+    } else if (word == "voter") {
+      const size_t second = rest.find(' ');
+      const size_t third = second == std::string_view::npos ? second : rest.find(' ', second + 1);
+      good = third != std::string_view::npos;
+      if (good) {
+        FoundingVoter voter;
+        const auto endpoint = Endpoint::parse(rest.substr(third + 1));
+        voter.replica.disk = Uuid::parse(rest.substr(second + 1, third - second - 1));
+        good = number(rest.substr(0, second), voter.replica.node.value) && endpoint && !voter.replica.disk.is_zero();
+        if (good) {
+          voter.internal = *endpoint;
+          identity.voters.push_back(voter);
+        }
+      }
+    } else if (word == "checksum") {
+      if (rest != fmt::format("{:08x}", crc32c(as_bytes(all.substr(0, at)))))
+        return std::unexpected(damaged(fmt::format("the checksum at byte {} is not that of the bytes before it", at)));
+      if (!text.empty()) return std::unexpected(damaged("something follows the checksum"));
+      return identity;
+    } else {
+      good = false;
+    }
+    if (!good) return std::unexpected(damaged(fmt::format("the line at byte {} is not understood", at)));
+  }
+  return std::unexpected(damaged("it ends before its checksum"));
+}
+
+Result<NodeIdentity> load_identity(Task& task, Runtime& runtime, BrokerId id) {
+  Disk& disk = runtime.disk();
+  const Result<std::string> text = read_file(task, disk, kIdentityFile, 64_KiB);
+  if (text) {
+    NodeIdentity identity = TRY(NodeIdentity::decode(*text));
+    if (identity.replica.node != id)
+      return fail(Errc::kInvalid, fmt::format("this data directory belongs to node {}, and node {} was started on it. "
+                                              "Give the node its own directory, or its own id", identity.replica.node.value, id.value));
+    return identity;
+  }
+  if (text.error().code != Errc::kNotFound) return std::unexpected(text.error());
+  for (const std::string& name : TRY(disk.list(task, "")))
+    if (name.starts_with("shard-"))
+      return std::unexpected(damaged(fmt::format("it is missing, although {} is there", name)));
+  NodeIdentity identity;
+  identity.replica.node = id;
+  identity.replica.disk.high = runtime.random().next();
+  identity.replica.disk.low = runtime.random().next();
+  TRY(save_identity(task, runtime, identity));
+  return identity;
+}
+
+Result<> save_identity(Task& task, Runtime& runtime, const NodeIdentity& identity) {
+  return replace_file(task, runtime.disk(), kIdentityFile, as_bytes(identity.encode()));
+}
+
+}  // namespace taffrail

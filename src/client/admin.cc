@@ -1,0 +1,188 @@
+#include "client/admin.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+
+#include "protocol/create_partitions.h"
+#include "protocol/create_topics.h"
+#include "protocol/delete_topics.h"
+#include "protocol/describe_cluster.h"
+#include "protocol/describe_configs.h"
+#include "protocol/incremental_alter_configs.h"
+#include "protocol/list_offsets.h"
+
+namespace taffrail::client {
+namespace {
+
+using protocol::ErrorCode;
+
+// What the broker may take for it: until our own deadline, and at least a moment.
+int32_t timeout_ms(Runtime& runtime, Instant deadline) {
+  return static_cast<int32_t>(std::clamp<int64_t>((deadline - runtime.now()).ms(), 1, 60'000));
+}
+
+template <class Answer>
+Result<> verdict(const Answer& answer, std::string_view about) {
+  if (answer.error_code == ErrorCode::kNone) return {};
+  const std::string said = answer.error_message.value_or("");
+  return std::unexpected(
+      kafka_error(answer.error_code, said.empty() ? std::string(about) : fmt::format("{}: {}", about, said)));
+}
+
+// Asks with `attempt` until what the broker says is no longer "try again".
+template <class Attempt>
+auto until_settled(Task& task, Cluster& cluster, Instant deadline, Attempt attempt)
+    -> decltype(attempt()) {
+  Backoff pause = cluster.backoff();
+  for (;;) {
+    auto result = attempt();
+    if (result) return result;
+    const Errc why = result.error().code;
+    const Instant next = cluster.runtime().now() + pause.next();
+    if ((why != Errc::kUnavailable && why != Errc::kNotLeader) || next >= deadline) return result;
+    TRY(cluster.runtime().sleep_until(task, next));
+  }
+}
+
+}  // namespace
+
+template <class Request>
+Result<typename Request::Response> Admin::ask(Task& task, const Request& request, Instant deadline) {
+  const auto connection = TRY(cluster_.connect_any(task, deadline));
+  return connection->call(task, request, deadline);
+}
+
+Result<CreatedTopic> Admin::create_topic(Task& task, const NewTopic& topic, Instant deadline) {
+  return until_settled(task, cluster_, deadline, [&]() -> Result<CreatedTopic> {
+    protocol::CreateTopicsRequest request;
+    request.timeout_ms = timeout_ms(cluster_.runtime(), deadline);
+    request.validate_only = topic.validate_only;
+    auto& t = request.topics.emplace_back();
+    t.name = topic.name;
+    t.num_partitions = topic.partitions;
+    t.replication_factor = topic.replication_factor;
+    for (const auto& [name, value] : topic.configs) {
+      auto& config = t.configs.emplace_back();
+      config.name = name;
+      config.value = value;
+    }
+    const auto answer = TRY(ask(task, request, deadline));
+    if (answer.topics.size() != 1) return fail(Errc::kCorrupt, "CreateTopics answers something else");
+    TRY(verdict(answer.topics[0], "topic " + topic.name));
+    const auto& made = answer.topics[0];
+    return CreatedTopic{made.topic_id, made.num_partitions, made.replication_factor};
+  });
+}
+
+Result<> Admin::delete_topic(Task& task, const std::string& name, Instant deadline) {
+  return until_settled(task, cluster_, deadline, [&]() -> Result<> {
+    const auto connection = TRY(cluster_.connect_any(task, deadline));
+    const int16_t version = TRY(connection->version_of(protocol::ApiKey::kDeleteTopics));
+    protocol::DeleteTopicsRequest request;
+    request.timeout_ms = timeout_ms(cluster_.runtime(), deadline);
+    if (version >= 6) request.topics.emplace_back().name = name;
+    else request.topic_names.push_back(name);
+    const auto answer = TRY(connection->call(task, request, deadline, version));
+    if (answer.responses.size() != 1) return fail(Errc::kCorrupt, "DeleteTopics answers something else");
+    return verdict(answer.responses[0], "topic " + name);
+  });
+}
+
+Result<> Admin::grow_topic(Task& task, const std::string& name, int32_t count, Instant deadline) {
+  return until_settled(task, cluster_, deadline, [&]() -> Result<> {
+    protocol::CreatePartitionsRequest request;
+    request.timeout_ms = timeout_ms(cluster_.runtime(), deadline);
+    auto& topic = request.topics.emplace_back();
+    topic.name = name;
+    topic.count = count;
+    const auto answer = TRY(ask(task, request, deadline));
+    if (answer.results.size() != 1) return fail(Errc::kCorrupt, "CreatePartitions answers something else");
+    return verdict(answer.results[0], "topic " + name);
+  });
+}
+
+Result<> Admin::alter_topic(Task& task, const std::string& name,
+                            const std::map<std::string, std::optional<std::string>>& changes,
+                            Instant deadline) {
+  return until_settled(task, cluster_, deadline, [&]() -> Result<> {
+    protocol::IncrementalAlterConfigsRequest request;
+    auto& resource = request.resources.emplace_back();
+    resource.resource_type = protocol::ConfigResourceType::kTopic;
+    resource.resource_name = name;
+    for (const auto& [key, value] : changes) {
+      auto& config = resource.configs.emplace_back();
+      config.name = key;
+      config.config_operation =
+          value ? protocol::AlterConfigOp::kSet : protocol::AlterConfigOp::kDelete;
+      config.value = value;
+    }
+    const auto answer = TRY(ask(task, request, deadline));
+    if (answer.responses.size() != 1)
+      return fail(Errc::kCorrupt, "IncrementalAlterConfigs answers something else");
+    return verdict(answer.responses[0], "topic " + name);
+  });
+}
+
+Result<std::vector<ConfigEntry>> Admin::describe_topic(Task& task, const std::string& name,
+                                                       Instant deadline) {
+  return until_settled(task, cluster_, deadline, [&]() -> Result<std::vector<ConfigEntry>> {
+    protocol::DescribeConfigsRequest request;
+    auto& resource = request.resources.emplace_back();
+    resource.resource_type = protocol::ConfigResourceType::kTopic;
+    resource.resource_name = name;
+    const auto answer = TRY(ask(task, request, deadline));
+    if (answer.results.size() != 1) return fail(Errc::kCorrupt, "DescribeConfigs answers something else");
+    TRY(verdict(answer.results[0], "topic " + name));
+    std::vector<ConfigEntry> entries;
+    for (const auto& c : answer.results[0].configs)
+      entries.push_back({c.name, c.value, c.config_source, c.read_only, c.is_sensitive});
+    std::sort(entries.begin(), entries.end(),
+              [](const ConfigEntry& a, const ConfigEntry& b) { return a.name < b.name; });
+    return entries;
+  });
+}
+
+Result<ClusterView> Admin::describe_cluster(Task& task, Instant deadline) {
+  return until_settled(task, cluster_, deadline, [&]() -> Result<ClusterView> {
+    const auto answer = TRY(ask(task, protocol::DescribeClusterRequest(), deadline));
+    TRY(verdict(answer, "DescribeCluster"));
+    ClusterView view{answer.cluster_id, answer.controller_id, {}};
+    for (const auto& b : answer.brokers)
+      view.brokers.push_back({b.broker_id, {b.host, static_cast<uint16_t>(b.port)}, b.rack});
+    std::sort(view.brokers.begin(), view.brokers.end(),
+              [](const BrokerView& a, const BrokerView& b) { return a.id < b.id; });
+    return view;
+  });
+}
+
+Result<OffsetRange> Admin::offsets(Task& task, const TopicPartition& of, Instant deadline) {
+  return until_settled(task, cluster_, deadline, [&]() -> Result<OffsetRange> {
+    const LeaderView leader = TRY(cluster_.leader(task, of, deadline));
+    const auto connection = TRY(cluster_.connect(task, leader.broker, deadline));
+    // One partition may stand in a request once, so begin and end are two questions.
+    const auto ask_for = [&](int64_t what) -> Result<Offset> {
+      protocol::ListOffsetsRequest request;
+      auto& topic = request.topics.emplace_back();
+      topic.name = of.topic;
+      auto& part = topic.partitions.emplace_back();
+      part.partition_index = of.partition;
+      part.current_leader_epoch = leader.epoch;
+      part.timestamp = what;
+      const auto answer = TRY(connection->call(task, request, deadline));
+      if (answer.topics.size() != 1 || answer.topics[0].partitions.size() != 1)
+        return fail(Errc::kCorrupt, "ListOffsets answers something else");
+      const auto& found = answer.topics[0].partitions[0];
+      if (found.error_code == ErrorCode::kNone) return found.offset;
+      cluster_.forget_leader(of, leader.epoch);
+      const Error why = kafka_error(found.error_code, of.text());
+      return fail(protocol::is_retriable(found.error_code) ? Errc::kUnavailable : why.code, why.message);
+    };
+    OffsetRange range;
+    range.begin = TRY(ask_for(protocol::ListOffsetsTimestamp::kEarliest));
+    range.end = TRY(ask_for(protocol::ListOffsetsTimestamp::kLatest));
+    return range;
+  });
+}
+
+}  // namespace taffrail::client

@@ -29,10 +29,10 @@ struct Send {
   bool operator==(const Send&) const = default;
 };
 
-/// Send once everything before it is durable: votes and acknowledgements are promises. If Raft's term has
-/// moved on by then, *drop it*: a promise of a term that is over must not leave (an acknowledgement
-/// of entries that a later leader has cut off since would be a lie). `to` may be this replica itself: its own vote counts when it
-/// is durable, like any other; hand it back to step() then.
+/// Send once everything before it is durable: votes and acknowledgements are promises. If Raft's term is
+/// no longer term_of(message) by then, *drop it*: a promise of a term that is over must not leave (an
+/// acknowledgement of entries that a later leader has cut off since would be a lie). `to` may be this
+/// replica itself: its own vote counts when it is durable, like any other; hand it to step() then.
 struct SendOnceDurable {
   ReplicaId to;
   Message message;

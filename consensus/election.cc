@@ -29,8 +29,7 @@ bool reaches(EntryId log, EntryId at_least) {
 void Raft::campaign_if_allowed(Instant now, Effects& out) {
   // Whoever led has not been heard of for long enough, whether or not this replica may do something
   // about it.
-  const bool allowed = configuration().is_voter(options_.self) && !possibly_longer_;
-  if (!allowed) {
+  if (!may_campaign()) {
     draw_timeout(now);
     return set_role(Role::kFollower, std::nullopt, out);
   }
@@ -39,6 +38,13 @@ void Raft::campaign_if_allowed(Instant now, Effects& out) {
 
 void Raft::campaign(Instant now, Effects& out) {
   if (role_ == Role::kFollower && !leader_) campaign_if_allowed(now, out);
+}
+
+// A replica that its last membership leaves out still campaigns while that membership may be uncommitted
+// (thesis, 4.2.2): it may be the only one whose log is long enough to win. Without its own vote it then
+// commits the membership, and steps down.
+bool Raft::may_campaign() const {
+  return !possibly_longer_ && log_.is_voter_since(commit_, options_.self);
 }
 
 void Raft::start_pre_vote(Instant now, Effects& out) {
@@ -171,8 +177,7 @@ Result<> Raft::transfer_leadership(ReplicaId to, Instant now, Effects& out) {
 
 void Raft::on_timeout_now(ReplicaId from, const TimeoutNow&, Instant now, Effects& out) {
   if (!follow(from, now, now, out)) return;
-  if (!configuration().is_voter(options_.self) || possibly_longer_) return;
-  start_election(true, now, out);
+  if (may_campaign()) start_election(true, now, out);
 }
 
 // The end of this log may be lost. DESIGN of the doubt: whatever was committed is held by a quorum, so

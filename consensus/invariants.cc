@@ -104,7 +104,7 @@ std::optional<std::string> GroupChecker::check_replica(const ReplicaView& replic
   }
   if (raft.role() == Role::kLeader) {
     if (auto wrong = check_leader(replica, replicas, commit_before)) return wrong;
-  } else if (raft.role() != Role::kFollower && !raft.configuration().is_voter(replica.id)) {
+  } else if (raft.role() != Role::kFollower && !raft.log().is_voter_since(raft.commit(), replica.id)) {
     return fmt::format("I-R11 voters only: {} campaigns and has no vote", at_node(replica.id));
   }
   if (auto wrong = check_memberships(replica)) return wrong;
@@ -185,7 +185,8 @@ std::optional<std::string> GroupChecker::check_memberships(const ReplicaView& re
   const auto memberships = raft.log().memberships();
   size_t uncommitted = 0;
   for (size_t i = 1; i < memberships.size(); ++i) {
-    if (memberships[i].index > raft.commit()) ++uncommitted;
+    // A new leader may not know yet how much of what it holds is committed.
+    if (memberships[i].index > std::max(raft.commit(), committed_.last().index)) ++uncommitted;
     if (memberships[i - 1].value.empty() || memberships[i - 1].value == memberships[i].value) continue;
     if (!quorums_meet(memberships[i - 1].value, memberships[i].value)) {
       return fmt::format("I-R10 config safety: from \"{}\" to \"{}\" at {}, two majorities",
@@ -209,7 +210,10 @@ std::optional<std::string> GroupChecker::extend_committed(const ReplicaView& rep
                        at_node(replica.id), apart->value);
   }
   if (raft.commit() <= committed_.last().index) return std::nullopt;
-  if (started_ && raft.role() != Role::kLeader && raft.term() >= committed_.last().term) {
+  // A leader that commits its own removal has stepped down by the time it is looked at.
+  const auto leader = leaders_.find(raft.term());
+  const bool led = leader != leaders_.end() && leader->second.first == replica.id;
+  if (started_ && !led) {
     return fmt::format("I-R8 commit rule: {} commits {} before any leader did", at_node(replica.id),
                        raft.commit().value);
   }

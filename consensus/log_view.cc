@@ -113,6 +113,14 @@ const Configuration& LogView::configuration_at(LogIndex index) const {
   return after == configurations_.begin() ? configurations_.front().value : std::prev(after)->value;
 }
 
+bool LogView::is_voter_since(LogIndex index, const ReplicaId& replica) const {
+  for (size_t i = configurations_.size(); i-- > 0;) {
+    if (configurations_[i].value.is_voter(replica)) return true;
+    if (configurations_[i].index <= index) return false;
+  }
+  return false;
+}
+
 std::optional<LogIndex> first_difference(const LogView& a, const LogView& b) {
   const LogIndex end = std::min(a.last().index, b.last().index);
   LogIndex index = std::max(a.prefix().index, b.prefix().index);

@@ -55,6 +55,8 @@ class LogView {
   const Configuration& configuration() const { return configurations_.back().value; }
   /// Where it stands; at or below prefix() if it came from there.
   LogIndex configuration_index() const { return configurations_.back().index; }
+  /// True if `replica` votes in the membership in force at `index`, or in any later one of this log.
+  bool is_voter_since(LogIndex index, const ReplicaId& replica) const;
   /// The membership in force at `index`, which lies at or above prefix().
   const Configuration& configuration_at(LogIndex index) const;
 

@@ -29,7 +29,7 @@ struct VoteReply {
 /// AppendEntries. Without entries it asks whether `prev` is held, and tells the commit index.
 struct AppendRequest {
   Term term{};
-  uint64_t serial = 0;  ///< Counts the requests of this leader to this replica; the reply repeats it.
+  uint64_t serial = 0;  ///< Counts the requests of this leader to this replica, from 1 on.
   EntryId prev{};
   LogIndex commit{};
   std::vector<EntryMeta> entries{};  ///< Indexes continue from `prev`.
@@ -42,7 +42,7 @@ struct AppendRequest {
 
 struct AppendReply {
   Term term{};
-  uint64_t serial = 0;
+  uint64_t serial = 0;  ///< The request's; 0 answers none, and only tells the term.
   bool ok = false;
   LogIndex match{};  ///< If ok: this log equals the leader's up to here, and is durable up to here.
   EntryId hint{};    ///< If not: where the two logs may still agree (LogView::hint_for).

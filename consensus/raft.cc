@@ -89,9 +89,9 @@ void Raft::handle(ReplicaId from, const Message& message, Instant now, Effects& 
 void Raft::answer_stale(ReplicaId from, const Message& message, Effects& out) {
   // Whoever believes to lead, or asks for votes, in a term that is over learns of it. The rest are late
   // answers, which nobody waits for.
-  if (const auto* append = as<AppendRequest>(message)) {
-    out.send(from, AppendReply{.term = term_, .serial = append->serial});
-  } else if (as<SnapshotOffer>(message) || as<CommitNotice>(message)) {
+  // Serial 0: not an answer to that request. Its sender may lead this very term by the time it hears, and
+  // would take the refusal for one of its new requests.
+  if (as<AppendRequest>(message) || as<SnapshotOffer>(message) || as<CommitNotice>(message)) {
     out.send(from, AppendReply{.term = term_});
   } else if (as<VoteRequest>(message)) {
     out.send(from, VoteReply{.term = term_});

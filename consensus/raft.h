@@ -186,6 +186,7 @@ class Raft {
   void become_leader(Instant now, Effects& out);
   bool protects_leader(Instant now) const;
   bool may_vote_for(EntryId last) const;
+  bool may_campaign() const;
   void on_vote_request(ReplicaId from, const VoteRequest& request, Instant now, Effects& out);
   void on_vote_reply(ReplicaId from, const VoteReply& reply, Instant now, Effects& out);
   void on_timeout_now(ReplicaId from, const TimeoutNow& message, Instant now, Effects& out);

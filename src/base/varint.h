@@ -1,5 +1,6 @@
-// Variable-length integers as Kafka writes them: 7 bits a byte, low group first, bit 7 means "more".
-// Messages use the unsigned form for lengths and tags; records the zigzag form for everything.
+// Variable-length integers as Kafka writes them: 7 bits a byte, low group first, bit 7 means
+// "more". Messages use the unsigned form for lengths and tags; records the zigzag form for
+// everything.
 #pragma once
 
 #include <cstdint>
@@ -11,9 +12,7 @@ namespace taffrail {
 constexpr uint64_t zigzag(int64_t v) {
   return (static_cast<uint64_t>(v) << 1) ^ static_cast<uint64_t>(v >> 63);
 }
-constexpr int64_t unzigzag(uint64_t v) {
-  return static_cast<int64_t>((v >> 1) ^ (~(v & 1) + 1));
-}
+constexpr int64_t unzigzag(uint64_t v) { return static_cast<int64_t>((v >> 1) ^ (~(v & 1) + 1)); }
 
 /// Bytes that write_uvarint() takes: 1 to 10.
 constexpr size_t uvarint_size(uint64_t v) {
@@ -35,7 +34,8 @@ void write_varint(Writer& out, int64_t v) {
 }
 
 namespace detail {
-// Over-long forms are read, as Kafka's own reader does; what does not end in time spoils the reader.
+// Over-long forms are read, as Kafka's own reader does; what does not end in time spoils the
+// reader.
 template <int kMaxBytes>
 uint64_t read_groups(ByteReader& in) {
   uint64_t v = 0;

@@ -51,8 +51,8 @@ Result<BatchView> BatchView::parse(ByteView bytes) {
   const int32_t delta = view.last_offset_delta();
   int64_t next = 0;
   if (delta < 0 || __builtin_add_overflow(view.base_offset().value, int64_t{delta} + 1, &next))
-    return fail(Errc::kCorrupt, fmt::format("batch of offsets {} + {}", view.base_offset().value,
-                                            delta));
+    return fail(Errc::kCorrupt,
+                fmt::format("batch of offsets {} + {}", view.base_offset().value, delta));
   if (view.record_count() < 0)
     return fail(Errc::kCorrupt, fmt::format("batch of {} records", view.record_count()));
   return BatchView(bytes.first(size));

@@ -1,5 +1,5 @@
-// Kafka's record batch, version 2 ("magic 2"): the unit that producers send, logs store and consumers
-// get, byte for byte the same. Kafka documentation, "Record Batch"; KIP-98.
+// Kafka's record batch, version 2 ("magic 2"): the unit that producers send, logs store and
+// consumers get, byte for byte the same. Kafka documentation, "Record Batch"; KIP-98.
 #pragma once
 
 #include <cstdint>
@@ -18,8 +18,8 @@ enum class TimestampType : uint8_t { kCreateTime = 0, kLogAppendTime = 1 };
 /// "CreateTime", "LogAppendTime": the words of `message.timestamp.type`.
 std::string_view timestamp_type_name(TimestampType type);
 
-/// Where the fields of a batch lie. Base offset and leader epoch stand before the CRC and outside of
-/// it, so that a broker can fill them in without another pass over the bytes.
+/// Where the fields of a batch lie. Base offset and leader epoch stand before the CRC and outside
+/// of it, so that a broker can fill them in without another pass over the bytes.
 struct BatchLayout {
   static constexpr size_t kBaseOffset = 0;
   static constexpr size_t kLength = 8;  ///< Counts the bytes after itself.
@@ -81,16 +81,16 @@ struct BatchHeader {
   bool operator==(const BatchHeader&) const = default;
 };
 
-/// One whole batch in somebody else's bytes. Fields are read where they lie, so a view sees what was
-/// filled in place after it was made. Copying is copying a span.
+/// One whole batch in somebody else's bytes. Fields are read where they lie, so a view sees what
+/// was filled in place after it was made. Copying is copying a span.
 class BatchView {
  public:
   /// The batch at the start of `bytes`; more may follow it.
   ///
   /// Looks at lengths, magic, and that offsets and counts do not run backwards or past 2^63. Looks
   /// neither at the CRC nor into the records.
-  /// Errors: kCorrupt; kUnsupported for message formats v0 and v1; kOutOfRange if `bytes` end before
-  /// the batch does, which at the end of a fetched range is no damage.
+  /// Errors: kCorrupt; kUnsupported for message formats v0 and v1; kOutOfRange if `bytes` end
+  /// before the batch does, which at the end of a fetched range is no damage.
   static Result<BatchView> parse(ByteView bytes);
 
   ByteView bytes() const { return bytes_; }
@@ -144,9 +144,12 @@ class BatchView {
   T get(size_t at) const {
     T v;
     std::memcpy(&v, bytes_.data() + at, sizeof(T));
-    if constexpr (sizeof(T) == 2) return static_cast<T>(__builtin_bswap16(static_cast<uint16_t>(v)));
-    if constexpr (sizeof(T) == 4) return static_cast<T>(__builtin_bswap32(static_cast<uint32_t>(v)));
-    if constexpr (sizeof(T) == 8) return static_cast<T>(__builtin_bswap64(static_cast<uint64_t>(v)));
+    if constexpr (sizeof(T) == 2)
+      return static_cast<T>(__builtin_bswap16(static_cast<uint16_t>(v)));
+    if constexpr (sizeof(T) == 4)
+      return static_cast<T>(__builtin_bswap32(static_cast<uint32_t>(v)));
+    if constexpr (sizeof(T) == 8)
+      return static_cast<T>(__builtin_bswap64(static_cast<uint64_t>(v)));
     return v;
   }
   ByteView bytes_;
@@ -172,12 +175,12 @@ class BatchWalk {
   size_t position_ = 0;
 };
 
-/// In-place fills, for the one who owns the bytes before anybody else sees them. Each takes a batch that
-/// BatchView::parse() took.
+/// In-place fills, for the one who owns the bytes before anybody else sees them. Each takes a batch
+/// that BatchView::parse() took.
 void set_base_offset(MutableBytes batch, Offset offset);
 void set_leader_epoch(MutableBytes batch, int32_t epoch);
-/// Makes it a LogAppendTime batch of that moment, and computes the CRC anew. Stored timestamp deltas
-/// stay; readers ignore them.
+/// Makes it a LogAppendTime batch of that moment, and computes the CRC anew. Stored timestamp
+/// deltas stay; readers ignore them.
 void set_log_append_time(MutableBytes batch, int64_t timestamp_ms);
 
 }  // namespace taffrail

@@ -66,6 +66,7 @@ Slice BatchBuilder::finish() {
   const int32_t last_delta = o.last_offset_delta.value_or(std::max(last_delta_, 0));
   CHECK(last_delta >= last_delta_, "the last offset is not before the last record");
   const bool append_time = o.timestamp_type == TimestampType::kLogAppendTime;
+  CHECK(!append_time || o.max_timestamp_ms, "LogAppendTime is a time");
   const uint16_t attributes = static_cast<uint16_t>(
       static_cast<uint16_t>(o.codec) | (append_time ? BatchAttributes::kLogAppendTime : 0) |
       (o.transactional ? BatchAttributes::kTransactional : 0) |
@@ -91,7 +92,7 @@ Slice BatchBuilder::finish() {
   out.u16(attributes);
   out.i32(last_delta);
   out.i64(record_count_ == 0 ? o.delete_horizon_ms.value_or(-1) : base_timestamp_);
-  out.i64(append_time ? o.log_append_time_ms : max_timestamp_);
+  out.i64(o.max_timestamp_ms.value_or(max_timestamp_));
   out.i64(o.producer_id.value);
   out.i16(o.producer_epoch.value);
   out.i32(o.base_sequence.value);

@@ -19,7 +19,9 @@ struct BatchOptions {
   Codec codec = Codec::kNone;
   std::optional<int> compression_level = {};
   TimestampType timestamp_type = TimestampType::kCreateTime;
-  int64_t log_append_time_ms = -1;  ///< The max timestamp of a LogAppendTime batch.
+  /// The append time of a LogAppendTime batch, which must be given; or a larger one than the
+  /// records have, where compaction took away the latest. Else the largest of the records.
+  std::optional<int64_t> max_timestamp_ms = {};
   Offset base_offset{0};
   int32_t leader_epoch = -1;
   ProducerId producer_id = kNoProducer;
@@ -47,7 +49,8 @@ class BatchBuilder {
   void add(int64_t timestamp_ms, std::string_view key, std::string_view value) {
     add(timestamp_ms, as_bytes(key), as_bytes(value));
   }
-  /// A record at `offset_delta`, which must be greater than the last one's: compaction leaves holes.
+  /// A record at `offset_delta`, which must be greater than the last one's: compaction leaves
+  /// holes.
   void add_at(int32_t offset_delta, int64_t timestamp_ms, std::optional<ByteView> key,
               std::optional<ByteView> value, std::span<const RecordHeader> headers = {});
 

@@ -1,5 +1,6 @@
 #include "record/compression.h"
 
+#include <fmt/core.h>
 #include <lz4frame.h>
 #include <snappy.h>
 #include <zlib.h>
@@ -9,8 +10,6 @@
 #include <array>
 #include <memory>
 #include <vector>
-
-#include <fmt/core.h>
 
 #include "base/check.h"
 
@@ -257,11 +256,16 @@ Result<Slice> decompress(Codec codec, ByteView input, const DecompressLimits& li
   }
   Sink out(input.size(), limits.max_bytes);
   switch (codec) {
-    case Codec::kGzip: return read_gzip(input, std::move(out));
-    case Codec::kSnappy: return read_snappy(input, std::move(out));
-    case Codec::kLz4: return read_lz4(input, std::move(out));
-    case Codec::kZstd: return read_zstd(input, std::move(out), limits.zstd_window_log_max);
-    case Codec::kNone: break;
+    case Codec::kGzip:
+      return read_gzip(input, std::move(out));
+    case Codec::kSnappy:
+      return read_snappy(input, std::move(out));
+    case Codec::kLz4:
+      return read_lz4(input, std::move(out));
+    case Codec::kZstd:
+      return read_zstd(input, std::move(out), limits.zstd_window_log_max);
+    case Codec::kNone:
+      break;
   }
   return fail(Errc::kUnsupported, fmt::format("codec {}", static_cast<int>(codec)));
 }
@@ -269,11 +273,16 @@ Result<Slice> decompress(Codec codec, ByteView input, const DecompressLimits& li
 Slice compress(Codec codec, ByteView input, std::optional<int> level) {
   CHECK(input.size() <= INT32_MAX);
   switch (codec) {
-    case Codec::kNone: return Slice(input);
-    case Codec::kGzip: return write_gzip(input, level);
-    case Codec::kSnappy: return write_snappy(input);
-    case Codec::kLz4: return write_lz4(input, level);
-    case Codec::kZstd: return write_zstd(input, level);
+    case Codec::kNone:
+      return Slice(input);
+    case Codec::kGzip:
+      return write_gzip(input, level);
+    case Codec::kSnappy:
+      return write_snappy(input);
+    case Codec::kLz4:
+      return write_lz4(input, level);
+    case Codec::kZstd:
+      return write_zstd(input, level);
   }
   CHECK(false, "a codec that does not exist");
 }

@@ -32,8 +32,9 @@ struct DecompressLimits {
 /// Java clients cannot read.
 Result<Slice> decompress(Codec codec, ByteView input, const DecompressLimits& limits = {});
 
-/// Snappy is written in xerial blocks of 32 KiB, LZ4 as independent blocks of 64 KiB: the forms that
-/// every client reads. `level` is the codec's own scale, its default if absent; snappy has none.
+/// Snappy is written in xerial blocks of 32 KiB, LZ4 as independent blocks of 64 KiB: the forms
+/// that every client reads. `level` is the codec's own scale, its default if absent; snappy has
+/// none.
 Slice compress(Codec codec, ByteView input, std::optional<int> level = {});
 
 }  // namespace taffrail

@@ -57,8 +57,8 @@ Result<RecordWalk> RecordWalk::open(const BatchView& batch, const DecompressLimi
   if (*codec != Codec::kNone && !empty) owned = TRY(decompress(*codec, batch.payload(), limits));
   RecordWalk walk(batch, std::move(owned));
   if (static_cast<size_t>(batch.record_count()) > walk.payload_.size() / kMinRecordSize)
-    return fail(Errc::kCorrupt, fmt::format("{} records in {} bytes", batch.record_count(),
-                                            walk.payload_.size()));
+    return fail(Errc::kCorrupt,
+                fmt::format("{} records in {} bytes", batch.record_count(), walk.payload_.size()));
   return walk;
 }
 
@@ -98,9 +98,9 @@ Result<RecordView> RecordWalk::read_record(ByteReader& body) {
   r.headers = HeaderWalk(headers, header_count);
 
   if (r.offset_delta <= last_delta_ || r.offset_delta > batch_.last_offset_delta())
-    return fail(Errc::kCorrupt, fmt::format("offset delta {} after {}, of at most {}",
-                                            r.offset_delta, last_delta_,
-                                            batch_.last_offset_delta()));
+    return fail(Errc::kCorrupt,
+                fmt::format("offset delta {} after {}, of at most {}", r.offset_delta, last_delta_,
+                            batch_.last_offset_delta()));
   last_delta_ = r.offset_delta;
   r.offset = batch_.base_offset() + r.offset_delta;
   r.timestamp = batch_.timestamp_type() == TimestampType::kLogAppendTime

@@ -109,11 +109,16 @@ std::expected<void, BatchRefusal> check_records(const BatchView& batch,
 
 std::string_view batch_fault_name(BatchFault fault) {
   switch (fault) {
-    case BatchFault::kCorrupt: return "corrupt";
-    case BatchFault::kTooLarge: return "too_large";
-    case BatchFault::kInvalidRecord: return "invalid_record";
-    case BatchFault::kInvalidTimestamp: return "invalid_timestamp";
-    case BatchFault::kUnsupportedCompression: return "unsupported_compression";
+    case BatchFault::kCorrupt:
+      return "corrupt";
+    case BatchFault::kTooLarge:
+      return "too_large";
+    case BatchFault::kInvalidRecord:
+      return "invalid_record";
+    case BatchFault::kInvalidTimestamp:
+      return "invalid_timestamp";
+    case BatchFault::kUnsupportedCompression:
+      return "unsupported_compression";
   }
   return "unknown";
 }

@@ -1,5 +1,5 @@
-// What a broker checks before it appends what a producer sent. The order of the checks, and which of
-// them fails how, is Kafka's (ProduceRequest.validateRecords, UnifiedLog, LogValidator).
+// What a broker checks before it appends what a producer sent. The order of the checks, and which
+// of them fails how, is Kafka's (ProduceRequest.validateRecords, UnifiedLog, LogValidator).
 #pragma once
 
 #include <cstdint>
@@ -15,10 +15,10 @@ namespace taffrail {
 
 /// Why a batch was refused; protocol/errors.h has the Kafka error code of each.
 enum class BatchFault : uint8_t {
-  kCorrupt,                 ///< Lengths or checksum are wrong: damaged on its way, may be sent again.
-  kTooLarge,                ///< Past `max_size_bytes`. Java producers split the batch and try again.
-  kInvalidRecord,           ///< Well-formed, and not acceptable.
-  kInvalidTimestamp,        ///< Too far from the broker's clock.
+  kCorrupt,           ///< Lengths or checksum are wrong: damaged on its way, may be sent again.
+  kTooLarge,          ///< Past `max_size_bytes`. Java producers split the batch and try again.
+  kInvalidRecord,     ///< Well-formed, and not acceptable.
+  kInvalidTimestamp,  ///< Too far from the broker's clock.
   kUnsupportedCompression,  ///< No such codec, or not in this version of Produce.
 };
 
@@ -34,7 +34,8 @@ struct BatchRefusal {
 
   BatchFault fault = BatchFault::kInvalidRecord;
   std::string message;
-  /// The records at fault, where it is records: Produce v8 names them (KIP-467). At most kMaxRecords.
+  /// The records at fault, where it is records: Produce v8 names them (KIP-467). At most
+  /// kMaxRecords.
   std::vector<OfRecord> records;
 
   static constexpr size_t kMaxRecords = 100;
@@ -50,13 +51,14 @@ struct ValidateOptions {
   /// `message.timestamp.before.max.ms` and `after.max.ms`.
   int64_t before_max_ms = INT64_MAX;
   int64_t after_max_ms = 3'600'000;
-  /// Reads every record even if nothing above asks for it. A batch whose header and CRC are right but
-  /// whose records are not is then refused here, instead of at each consumer.
+  /// Reads every record even if nothing above asks for it. A batch whose header and CRC are right
+  /// but whose records are not is then refused here, instead of at each consumer.
   bool check_records = false;
   DecompressLimits limits = {};
 };
 
-/// Checks the records field of one partition of a Produce request: exactly one batch, fit to append.
+/// Checks the records field of one partition of a Produce request: exactly one batch, fit to
+/// append.
 ///
 /// Decompresses only if `require_keys`, a `before_max_ms` or `check_records` asks for the records;
 /// otherwise the cost is one CRC. The view points into `records`. Does not look at the producer's

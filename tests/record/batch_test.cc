@@ -16,9 +16,28 @@ namespace {
 // One record k/v at 1700000000000, no producer; CRC from Kafka's own library.
 std::string known_batch() {
   return from_hex(
-      "0000000000000000" "0000003a" "ffffffff" "02" "e99b8dd8" "0000" "00000000"
-      "0000018bcfe56800" "0000018bcfe56800" "ffffffffffffffff" "ffff" "ffffffff" "00000001"
-      "10" "00" "00" "00" "02" "6b" "02" "76" "00");
+      "0000000000000000"
+      "0000003a"
+      "ffffffff"
+      "02"
+      "e99b8dd8"
+      "0000"
+      "00000000"
+      "0000018bcfe56800"
+      "0000018bcfe56800"
+      "ffffffffffffffff"
+      "ffff"
+      "ffffffff"
+      "00000001"
+      "10"
+      "00"
+      "00"
+      "00"
+      "02"
+      "6b"
+      "02"
+      "76"
+      "00");
 }
 
 std::string bent(std::string bytes, size_t at, char value) {
@@ -30,9 +49,11 @@ TEST(BatchView, ReadsAKnownBatch) {
   const std::string bytes = known_batch();
   const BatchView batch = *BatchView::parse(as_bytes(bytes));
   EXPECT_TRUE(batch.check_crc());
-  EXPECT_EQ(batch.header(), (BatchHeader{.length = 58, .crc = 0xe99b8dd8,
+  EXPECT_EQ(batch.header(), (BatchHeader{.length = 58,
+                                         .crc = 0xe99b8dd8,
                                          .base_timestamp = 1700000000000,
-                                         .max_timestamp = 1700000000000, .record_count = 1}));
+                                         .max_timestamp = 1700000000000,
+                                         .record_count = 1}));
   EXPECT_EQ(batch.codec(), Codec::kNone);
   EXPECT_FALSE(batch.has_producer());
   EXPECT_EQ(batch.last_sequence(), kNoSequence);
@@ -70,8 +91,10 @@ TEST(BatchView, OffsetsPastTheEndOfTheirRangeAreRefused) {
 }
 
 TEST(BatchFills, TouchNothingElseAndKeepTheCrc) {
-  BatchBuilder builder({.codec = Codec::kLz4, .producer_id = ProducerId(9),
-                        .producer_epoch = ProducerEpoch(2), .base_sequence = Sequence(5)});
+  BatchBuilder builder({.codec = Codec::kLz4,
+                        .producer_id = ProducerId(9),
+                        .producer_epoch = ProducerEpoch(2),
+                        .base_sequence = Sequence(5)});
   builder.add(100, "a", "1");
   builder.add(90, "b", "2");
   const Slice bytes = builder.finish();
@@ -121,9 +144,8 @@ TEST(BatchWalk, NamesThePlaceOfDamage) {
 
 TEST(RecordWalk, KeepsNullsEmptyValuesAndHeaders) {
   BatchBuilder builder({.base_offset = Offset(10)});
-  const std::vector<RecordHeader> headers = {{as_bytes("h"), as_bytes("1")},
-                                             {as_bytes("h"), std::nullopt},
-                                             {as_bytes(""), as_bytes("")}};
+  const std::vector<RecordHeader> headers = {
+      {as_bytes("h"), as_bytes("1")}, {as_bytes("h"), std::nullopt}, {as_bytes(""), as_bytes("")}};
   builder.add(5, std::nullopt, std::nullopt);
   builder.add_at(4, 3, as_bytes(""), as_bytes(""), headers);
   const Slice bytes = builder.finish();
@@ -146,8 +168,10 @@ TEST(RecordWalk, KeepsNullsEmptyValuesAndHeaders) {
 }
 
 TEST(RecordWalk, ABatchThatCompactionEmptiedHasNoRecords) {
-  BatchBuilder builder({.producer_id = ProducerId(1), .producer_epoch = ProducerEpoch(0),
-                        .base_sequence = Sequence(0), .last_offset_delta = 9});
+  BatchBuilder builder({.producer_id = ProducerId(1),
+                        .producer_epoch = ProducerEpoch(0),
+                        .base_sequence = Sequence(0),
+                        .last_offset_delta = 9});
   const Slice bytes = builder.finish();
   EXPECT_EQ(bytes.size(), BatchLayout::kHeaderSize);
   const BatchView batch = *BatchView::parse(bytes);

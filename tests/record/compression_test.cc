@@ -21,11 +21,15 @@ TEST(Decompress, WhatKafkasLibraryWrote) {
   const std::string hello = "hello hello hello hello";
   EXPECT_EQ(decompressed(Codec::kGzip, "1f8b08000000000000ffcb48cdc9c957c8402701e3513d8d17000000"),
             hello);
-  EXPECT_EQ(decompressed(Codec::kSnappy, "82534e41505059000000000100000001"
-                                         "0000000b171468656c6c6f20420600"), hello);
+  EXPECT_EQ(decompressed(Codec::kSnappy,
+                         "82534e41505059000000000100000001"
+                         "0000000b171468656c6c6f20420600"),
+            hello);
   EXPECT_EQ(decompressed(Codec::kSnappy, "171468656c6c6f20420600"), hello);
-  EXPECT_EQ(decompressed(Codec::kLz4, "04224d186040820f000000"
-                                      "6868656c6c6f2006005068656c6c6f00000000"), hello);
+  EXPECT_EQ(decompressed(Codec::kLz4,
+                         "04224d186040820f000000"
+                         "6868656c6c6f2006005068656c6c6f00000000"),
+            hello);
   EXPECT_EQ(decompressed(Codec::kZstd, "28b52ffd00586400003068656c6c6f200100994b11010000"), hello);
 }
 

@@ -1,5 +1,5 @@
-// For every batch that can be built, reading gives back what was put in; and whatever is then done to
-// its bytes, reading ends in an answer or an error, within its limits.
+// For every batch that can be built, reading gives back what was put in; and whatever is then done
+// to its bytes, reading ends in an answer or an error, within its limits.
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
@@ -110,8 +110,7 @@ RC_GTEST_PROP(Varint, ComesBack, (int64_t v, int32_t w)) {
   write_varint(out, v);
   write_varint(out, w);
   write_uvarint(out, static_cast<uint32_t>(w));
-  RC_ASSERT(out.size() ==
-            varint_size(v) + varint_size(w) + uvarint_size(static_cast<uint32_t>(w)));
+  RC_ASSERT(out.size() == varint_size(v) + varint_size(w) + uvarint_size(static_cast<uint32_t>(w)));
   ByteReader in(out.view());
   RC_ASSERT(read_varint64(in) == v);
   RC_ASSERT(read_varint32(in) == w);

@@ -1,5 +1,5 @@
-// Goal: a broker refuses what Kafka refuses, with the same error, and looks no deeper than it has to.
-// Method: one acceptable batch, and for each rule a batch that breaks just that one.
+// Goal: a broker refuses what Kafka refuses, with the same error, and looks no deeper than it has
+// to. Method: one acceptable batch, and for each rule a batch that breaks just that one.
 #include "record/validate.h"
 
 #include <gtest/gtest.h>
@@ -95,7 +95,8 @@ TEST(ValidateProduced, OffsetsCountTheRecords) {
 TEST(ValidateProduced, WhatOnlyBrokersMayWrite) {
   EXPECT_EQ(fault_of(batch_of({.control = true})), BatchFault::kInvalidRecord);
   EXPECT_EQ(fault_of(batch_of({.delete_horizon_ms = kNow})), BatchFault::kInvalidRecord);
-  EXPECT_EQ(fault_of(batch_of({.timestamp_type = TimestampType::kLogAppendTime})),
+  EXPECT_EQ(fault_of(batch_of(
+                {.timestamp_type = TimestampType::kLogAppendTime, .max_timestamp_ms = kNow})),
             BatchFault::kInvalidTimestamp);
 }
 

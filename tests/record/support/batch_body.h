@@ -1,5 +1,5 @@
-// What must hold for any bytes at all, read as a produced batch: shared by record_prop.cc and the fuzz
-// target fuzz_batch.
+// What must hold for any bytes at all, read as a produced batch: shared by record_prop.cc and the
+// fuzz target fuzz_batch.
 #pragma once
 
 #include "base/bytes.h"

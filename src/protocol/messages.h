@@ -1,0 +1,61 @@
+// Every message that is described, for the few who want them all: the table of described.h, tests,
+// fuzz targets. Who wants one message includes its own header.
+#pragma once
+
+#include "protocol/api_versions.h"
+#include "protocol/create_partitions.h"
+#include "protocol/create_topics.h"
+#include "protocol/delete_topics.h"
+#include "protocol/describe_cluster.h"
+#include "protocol/describe_configs.h"
+#include "protocol/describe_topic_partitions.h"
+#include "protocol/fetch.h"
+#include "protocol/find_coordinator.h"
+#include "protocol/frame.h"
+#include "protocol/incremental_alter_configs.h"
+#include "protocol/init_producer_id.h"
+#include "protocol/list_offsets.h"
+#include "protocol/metadata.h"
+#include "protocol/offset_for_leader_epoch.h"
+#include "protocol/produce.h"
+
+namespace taffrail::protocol {
+
+/// Calls `visit.template operator()<M>()` for each request and response, and the two headers.
+template <class Visit>
+void for_each_message(Visit&& visit) {
+  visit.template operator()<RequestHeader>();
+  visit.template operator()<ResponseHeader>();
+  visit.template operator()<ApiVersionsRequest>();
+  visit.template operator()<ApiVersionsResponse>();
+  visit.template operator()<CreatePartitionsRequest>();
+  visit.template operator()<CreatePartitionsResponse>();
+  visit.template operator()<CreateTopicsRequest>();
+  visit.template operator()<CreateTopicsResponse>();
+  visit.template operator()<DeleteTopicsRequest>();
+  visit.template operator()<DeleteTopicsResponse>();
+  visit.template operator()<DescribeClusterRequest>();
+  visit.template operator()<DescribeClusterResponse>();
+  visit.template operator()<DescribeConfigsRequest>();
+  visit.template operator()<DescribeConfigsResponse>();
+  visit.template operator()<DescribeTopicPartitionsRequest>();
+  visit.template operator()<DescribeTopicPartitionsResponse>();
+  visit.template operator()<FetchRequest>();
+  visit.template operator()<FetchResponse>();
+  visit.template operator()<FindCoordinatorRequest>();
+  visit.template operator()<FindCoordinatorResponse>();
+  visit.template operator()<IncrementalAlterConfigsRequest>();
+  visit.template operator()<IncrementalAlterConfigsResponse>();
+  visit.template operator()<InitProducerIdRequest>();
+  visit.template operator()<InitProducerIdResponse>();
+  visit.template operator()<ListOffsetsRequest>();
+  visit.template operator()<ListOffsetsResponse>();
+  visit.template operator()<MetadataRequest>();
+  visit.template operator()<MetadataResponse>();
+  visit.template operator()<OffsetForLeaderEpochRequest>();
+  visit.template operator()<OffsetForLeaderEpochResponse>();
+  visit.template operator()<ProduceRequest>();
+  visit.template operator()<ProduceResponse>();
+}
+
+}  // namespace taffrail::protocol

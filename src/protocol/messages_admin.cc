@@ -1,0 +1,26 @@
+// Topics and configs: the walks over these messages.
+#include "protocol/create_partitions.h"
+#include "protocol/create_topics.h"
+#include "protocol/delete_topics.h"
+#include "protocol/describe_configs.h"
+#include "protocol/incremental_alter_configs.h"
+#include "protocol/walks.h"
+
+namespace taffrail::protocol {
+
+TAFFRAIL_REQUEST(CreateTopicsRequest);
+TAFFRAIL_RESPONSE(CreateTopicsResponse);
+
+TAFFRAIL_REQUEST(DeleteTopicsRequest);
+TAFFRAIL_RESPONSE(DeleteTopicsResponse);
+
+TAFFRAIL_REQUEST(CreatePartitionsRequest);
+TAFFRAIL_RESPONSE(CreatePartitionsResponse);
+
+TAFFRAIL_REQUEST(DescribeConfigsRequest);
+TAFFRAIL_RESPONSE(DescribeConfigsResponse);
+
+TAFFRAIL_REQUEST(IncrementalAlterConfigsRequest);
+TAFFRAIL_RESPONSE(IncrementalAlterConfigsResponse);
+
+}  // namespace taffrail::protocol

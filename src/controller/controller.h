@@ -18,6 +18,8 @@ namespace taffrail {
 struct ControllerOptions {
   int32_t default_partitions = 1;  ///< num.partitions.
   uint64_t snapshot_every = 10'000;  ///< Entries between two snapshots of the image.
+  ByteCount uncommitted_max = 32_MiB;  ///< Past it the leader decides nothing more (kUnavailable).
+  TopicConfigLimits limits = {};
 };
 
 class Controller {
@@ -25,8 +27,11 @@ class Controller {
   Controller(Runtime& runtime, RaftDriver& driver, Log& log, Peers& peers, ControllerOptions options);
   ~Controller();
 
-  /// Loads the snapshot, replays, joins group 0. `voters` found the group when its log is empty.
+  /// Loads the snapshot, replays, joins group 0, and answers the brokers that ask. `voters` found the
+  /// group when its log is empty. Call once.
+  /// Errors: kCorrupt, kUnsupported (the snapshot); as RaftDriver::add.
   Result<> start(Task& task, const Configuration& voters);
+  /// Every submit() that still waits returns kUnavailable. Call before the driver's and Peers' stop().
   void stop(Task& task);
 
   /// Committed and applied here. Changes only between waits.
@@ -36,7 +41,9 @@ class Controller {
 
   /// Decides here or on the leader, and returns when the result is committed and, if it succeeded,
   /// applied to this broker's own image. Errors: kTimedOut, kUnavailable (no leader known), kCancelled.
-  /// After kTimedOut the command may or may not have taken effect.
+  /// After kTimedOut the command may or may not have taken effect. A leader that goes away before it has
+  /// answered is followed by its successor, as Kafka's brokers do it: an item may then be refused because
+  /// this very call had done it before (TOPIC_ALREADY_EXISTS).
   Result<ControllerReply> submit(Task& task, const ControllerCommand& command, Instant deadline);
 
   /// Called after each applied entry, outside any wait: reconcile replicas, wake waiters.

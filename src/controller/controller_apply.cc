@@ -1,0 +1,203 @@
+// Group 0's log on this broker: what is committed becomes the image, and the image becomes snapshots.
+#include <fmt/core.h>
+
+#include "base/check.h"
+#include "controller/controller_state.h"
+#include "controller/encoding.h"
+
+namespace taffrail {
+namespace {
+
+constexpr uint8_t kSnapshotFormat = 1;
+constexpr Duration kReadRetry = 1_s;
+constexpr size_t kTermRunsMax = 1024;
+
+// The image, and the membership in force where it stands: whoever installs a snapshot starts its log
+// there, and no entry is left that would tell.
+struct StateSnapshot {
+  Configuration configuration;
+  ClusterImage image;
+};
+
+Slice encode_snapshot(const Configuration& configuration, const ClusterImage& image) {
+  ByteWriter out;
+  out.u8(kSnapshotFormat);
+  write_configuration(out, configuration);
+  out.sized(image.encode().view());
+  return Slice(out.view());
+}
+
+Result<StateSnapshot> decode_snapshot(ByteView bytes) {
+  ByteReader in(bytes);
+  TRY(read_format(in, kSnapshotFormat, "metadata snapshot"));
+  StateSnapshot snapshot;
+  snapshot.configuration = TRY(read_configuration(in));
+  const ByteView encoded = in.sized();
+  if (!in.done()) return fail(Errc::kCorrupt, "metadata snapshot: cut short or too long");
+  snapshot.image = TRY(ClusterImage::decode(encoded));
+  return snapshot;
+}
+
+}  // namespace
+
+Result<> Controller::State::load(Task& task) {
+  const std::optional<EntryId> saved = log.snapshot_id();
+  if (!saved || saved->index < log.prefix().index) {
+    if (log.prefix().index == LogIndex(0)) return {};
+    return fail(Errc::kCorrupt, fmt::format("the metadata log begins behind entry {}, and there is no snapshot of what "
+                                            "was before", log.prefix().index.value));
+  }
+  const Snapshot snapshot = TRY(log.read_snapshot(task));
+  StateSnapshot state = TRY(decode_snapshot(snapshot.state));
+  image = std::move(state.image);
+  note_applied(snapshot.last);
+  return {};
+}
+
+void Controller::State::on_commit(LogIndex index, Offset) {
+  committed = std::max(committed, index);
+  commit_moved.notify_all();
+}
+
+void Controller::State::run_applier(Task& task) {
+  while (group != nullptr) {
+    if (const Result<> done = apply_committed(task); !done) {
+      if (done.error().code == Errc::kCancelled) return;
+      runtime.log().error("controller", "the metadata log cannot be read: {}", done.error().text());
+      if (!runtime.sleep_for(task, kReadRetry)) return;
+      continue;
+    }
+    if (group == nullptr || applied.index < committed) continue;
+    if (!commit_moved.wait(task)) return;
+  }
+}
+
+// Up to what is committed now. Errors: as Log::read_entries.
+Result<> Controller::State::apply_committed(Task& task) {
+  while (group != nullptr && applied.index < committed) {
+    const LogIndex from = applied.index + 1;
+    const Result<std::vector<Entry>> entries = log.read_entries(task, from, 1_MiB, 1024);
+    if (!entries && entries.error().code == Errc::kOutOfRange) {
+      // A snapshot took the log's front while this read it: its state is here, or about to be.
+      if (applied.index + 1 != from) continue;
+      if (from < log.first_index()) {
+        TRY(changed.wait(task));
+        continue;
+      }
+    }
+    if (!entries) return std::unexpected(entries.error());
+    for (const Entry& entry : *entries) {
+      if (entry.meta.index <= applied.index) continue;
+      if (entry.meta.index > committed || entry.meta.index != applied.index + 1) break;
+      if (!apply(entry)) return {};
+      changed.notify_all();
+      if (self.on_applied) self.on_applied();
+    }
+    const LogIndex saved = log.snapshot_id() ? log.snapshot_id()->index : LogIndex(0);
+    if (static_cast<uint64_t>(applied.index - saved) < options.snapshot_every) continue;
+    if (const Result<> taken = take_snapshot(task); !taken) {
+      if (taken.error().code == Errc::kCancelled) return taken;
+      runtime.log().warn("controller", "no snapshot was taken: {}", taken.error().text());
+    }
+  }
+  return {};
+}
+
+bool Controller::State::apply(const Entry& entry) {
+  if (entry.meta.kind == EntryKind::kCommand) {
+    const Result<std::vector<MetadataRecord>> records = decode_records(entry.payload);
+    if (!records) {
+      put_in_quarantine(fmt::format("entry {}: {}", entry.meta.index.value, records.error().text()));
+      return false;
+    }
+    for (size_t i = 0; i < records->size(); ++i) {
+      if (image.apply((*records)[i], entry.meta.index)) continue;
+      put_in_quarantine(fmt::format("entry {}, record {}, contradicts what was before it", entry.meta.index.value, i));
+      return false;
+    }
+  }
+  note_applied(entry.meta.id());
+  return true;
+}
+
+void Controller::State::note_applied(EntryId id) {
+  if (!applied_runs.empty() && applied_runs.back().term == id.term && applied_runs.back().last + 1 == id.index) {
+    applied_runs.back().last = id.index;
+  } else {
+    applied_runs.push_back({id.index, id.index, id.term});
+    if (applied_runs.size() > kTermRunsMax) applied_runs.pop_front();
+  }
+  applied = id;
+}
+
+std::optional<Term> Controller::State::applied_term(LogIndex index) const {
+  for (auto run = applied_runs.rbegin(); run != applied_runs.rend(); ++run)
+    if (run->first <= index && index <= run->last) return run->term;
+  return std::nullopt;
+}
+
+// Never a CHECK: entries come from other brokers, and this one may be the one that is right.
+void Controller::State::put_in_quarantine(const std::string& why) {
+  const std::string invariant = "I-M2 what is committed applies";
+  runtime.log().error("controller", "the cluster's metadata is in quarantine here: {}; {}", invariant, why);
+  driver.remove(kMetadataPartition);
+  group = nullptr;
+  speculative.reset();
+  changed.notify_all();
+  if (driver.on_quarantine) driver.on_quarantine(kMetadataPartition, invariant);
+}
+
+Result<> Controller::State::take_snapshot(Task& task) {
+  // Held while it is written: the log takes one at a time.
+  const Mutex::Lock lock = TRY(snapshotting.lock(task));
+  if (group == nullptr) return fail(Errc::kUnavailable);
+  const std::optional<EntryId> before = log.snapshot_id();
+  if (before && before->index >= applied.index) return {};
+  const EntryId last = applied;
+  const Slice state = encode_snapshot(group->raft().log().configuration_at(last.index), image);
+  TRY(log.save_snapshot(task, Snapshot{last, log.start_offset(), state}));
+
+  // The log keeps what lies behind the snapshot before this one: a follower that is a little late is
+  // better served by entries. What is not durable here stays, whoever else has committed it.
+  if (group == nullptr || !before || before->index <= log.prefix().index) return {};
+  if (before->index > group->raft().durable()) return {};
+  TRY(log.set_log_start(log.start_offset(), before->index + 1));
+  driver.dropped_prefix(kMetadataPartition, log.prefix().index);
+  return {};
+}
+
+// The saved snapshot, not a fresh one: it has to be the same when it is offered and when it is fetched.
+Result<std::pair<EntryId, Slice>> Controller::State::make_snapshot(Task& task) {
+  const Visit visit(*this);
+  if (stopping || group == nullptr) return fail(Errc::kUnavailable);
+  if (!log.snapshot_id()) TRY(take_snapshot(task));
+  Snapshot snapshot = TRY(log.read_snapshot(task));
+  return std::pair{snapshot.last, std::move(snapshot.state)};
+}
+
+Result<> Controller::State::on_snapshot(Task& task, EntryId last, Slice state) {
+  const Visit visit(*this);
+  if (stopping || group == nullptr) return fail(Errc::kUnavailable);
+  StateSnapshot snapshot = TRY(decode_snapshot(state));
+  Entry membership;
+  membership.meta.kind = EntryKind::kConfig;
+  membership.meta.index = last.index;
+  membership.meta.term = last.term;
+  membership.meta.base_offset = log.start_offset();
+  membership.payload = encode_configuration(snapshot.configuration);
+  {
+    const Mutex::Lock lock = TRY(snapshotting.lock(task));
+    TRY(log.install_snapshot(task, Snapshot{last, log.start_offset(), std::move(state)}, log.start_offset(),
+                             membership));
+  }
+  // The applier may have come further meanwhile.
+  if (last.index <= applied.index) return {};
+  image = std::move(snapshot.image);
+  note_applied(last);
+  committed = std::max(committed, last.index);
+  changed.notify_all();
+  if (self.on_applied) self.on_applied();
+  return {};
+}
+
+}  // namespace taffrail

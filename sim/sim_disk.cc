@@ -221,9 +221,12 @@ Result<std::unique_ptr<DirectoryLock>> SimDisk::lock(Task& task, std::string_vie
   TRY(check_alive());
   Result<> got;
   perform_names(task, [&] {
-    const Result<InodeRef> there = image_.find(path);
-    if (!there) got = std::unexpected(there.error());
-    else if (!locks_.emplace(path).second) got = fail(Errc::kBusy, fmt::format("{} is locked", path));
+    // What is locked is a file of that name, or the directory if there is one.
+    if (const Result<InodeRef> there = image_.find(path); !there) {
+      const Result<InodeRef> made = image_.create(path, /*directory=*/false);
+      if (!made) got = std::unexpected(made.error());
+    }
+    if (got && !locks_.emplace(path).second) got = fail(Errc::kBusy, fmt::format("{} is locked", path));
   });
   TRY(std::move(got));
   return std::make_unique<SimLock>(*this, std::string(path));

@@ -427,6 +427,9 @@ Result<> SimNet::SimConnection::write(Task& task, std::span<const Slice> parts, 
 Result<> SimNet::SimConnection::send_file(Task& task, File& file, uint64_t position, uint64_t count,
                                           Instant deadline) {
   constexpr uint64_t kPiece = 64 << 10;
+  const uint64_t size_now = TRY(file.size(task));
+  if (position > size_now || count > size_now - position)
+    return fail(Errc::kOutOfRange, fmt::format("{} bytes at {} of a file of {}", count, position, size_now));
   while (count > 0) {
     const uint64_t want = std::min(count, kPiece);
     Result<size_t> got = fail(Errc::kIo);

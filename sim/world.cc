@@ -97,6 +97,7 @@ void World::settle() {
     if (engine_.trace.telling())
       engine_.trace.tell(static_cast<int32_t>(node->number), fmt::format("stops: {}", node->stop_reason));
     node->die(Node::Death::kProcess);
+    if (on_stop_) on_stop_(NodeId{node->number});
   }
 }
 

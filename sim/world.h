@@ -122,6 +122,8 @@ class World {
   uint64_t events() const { return engine_.events(); }
   uint64_t seed() const { return engine_.tape.seed(); }
   const std::vector<Stop>& stops() const { return stops_; }
+  /// Called, outside any fiber, after a process has stopped itself: whoever supervises it may restart it.
+  void on_stop(std::function<void(NodeId)> call) { on_stop_ = std::move(call); }
   /// Why the world stopped by itself: a livelock, too many events. Or what fail_run() was told.
   const std::optional<std::string>& failure() const { return failure_; }
   /// Ends the run: a checker found something. The first reason stays.
@@ -150,6 +152,7 @@ class World {
   bool in_slice_ = false;
   bool stop_pending_ = false;
   std::vector<Stop> stops_;
+  std::function<void(NodeId)> on_stop_;
   std::optional<std::string> failure_;
   struct FaultPoint {
     Stream* draws;

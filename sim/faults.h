@@ -1,0 +1,93 @@
+// Faults as a list: drawn from a profile before a run, then executed as written. A failing run is
+// therefore a scenario that people can read, edit, shrink and keep (DESIGN, section 6).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "base/units.h"
+#include "sim/tape.h"
+
+namespace taffrail::sim {
+
+enum class FaultKind : uint8_t {
+  kKill,          ///< kill -9 of nodes[0]; again after `duration`.
+  kPowerCut,      ///< Power loss of nodes[0]; again after `duration`.
+  kPowerCutAll,   ///< Of every broker at once.
+  kRestartStorm,  ///< nodes[0] is killed `amount` times, `duration` apart.
+  kPause,         ///< nodes[0] stands still for `duration`; its kernel does not.
+  kSlowCpu,       ///< Turns of nodes[0] take `amount` times as long.
+  kWipe,          ///< nodes[0] loses power and its disk; again after `duration`, empty.
+  kIsolate,       ///< nodes[0] from everybody.
+  kSplit,         ///< nodes from everybody else.
+  kOneWay,        ///< nodes[0] is not heard by nodes[1], who is heard.
+  kBridge,        ///< nodes[1...] and the rest see each other only through nodes[0].
+  kLinkSlow,      ///< Between nodes[0] and nodes[1], `amount` times.
+  kConnReset,     ///< Connections between nodes[0] and nodes[1] end.
+  kHalfOpen,      ///< They carry nothing any more, and nobody is told.
+  kDiskSlow,      ///< nodes[0], `amount` times.
+  kStuckSync,     ///< Syncs of nodes[0] take until `duration` is over.
+  kSyncFail,      ///< The next `amount` syncs of nodes[0] fail, their pages count as clean.
+  kReadError,     ///< The next `amount` reads.
+  kWriteError,    ///< The next `amount` writes.
+  kBadPage,       ///< A drawn page of nodes[0] cannot be read until it is written.
+  kDiskFull,      ///< `amount` bytes are left on nodes[0].
+  kBitRot,        ///< `amount` bits flip within a page at rest.
+  kMisdirected,   ///< Of the next syncs `amount` pages land elsewhere.
+  kLostWrite,     ///< Of the next syncs `amount` pages land nowhere.
+  kClockJump,     ///< The wall clock of nodes[0] moves by `amount` ms.
+  kClockDrift,    ///< The clocks of nodes[0] run `amount` ppm fast.
+  kHeal,          ///< Everything that can heal does, every broker runs.
+  kHealCore,      ///< Only `nodes` and what is between them; amount: 0 the others heal too, 1 they lose
+                  ///< power for good, 2 they are cut off for good.
+};
+inline constexpr size_t kFaultKinds = static_cast<size_t>(FaultKind::kHealCore) + 1;
+
+/// "power_cut".
+std::string_view fault_kind_name(FaultKind kind);
+
+struct Fault {
+  uint32_t id = 0;  ///< Names its stream: taking other faults away changes nothing for this one.
+  FaultKind kind = FaultKind::kKill;
+  Instant at{};
+  Duration duration{};           ///< 0: at once over, or, for a node that goes down, for good.
+  std::vector<uint32_t> nodes{}; ///< Machines: brokers from 0, clients behind them.
+  int64_t amount = 0;
+
+  bool operator==(const Fault&) const = default;
+  /// "fault 7 one_way nodes=1,3 at=1500ms for=2s amount=0"; machines count from 1, as their names do.
+  std::string text() const;
+};
+
+/// One line each. Errors of parse_faults: kInvalid with the line. Empty lines and "#..." are skipped.
+std::string print_faults(const std::vector<Fault>& faults);
+Result<std::vector<Fault>> parse_faults(std::string_view text);
+
+enum class RunKind : uint8_t {
+  kSurvivable,  ///< At most a minority of the brokers' disks is ever damaged or wiped.
+  kAny,         ///< As many faults as it gives, anywhere; only safety can be asked for.
+  kLiveness,    ///< Survivable, and at `heal_at` a random majority heals and must make progress.
+};
+std::string_view run_kind_name(RunKind kind);
+
+struct Profile {
+  RunKind run = RunKind::kSurvivable;
+  uint32_t brokers = 3;
+  uint32_t clients = 0;
+  Instant from{};                     ///< No fault before.
+  Instant heal_at = Instant{} + 10_s; ///< None begins after.
+  uint32_t faults_max = 20;
+  bool damage = true;                 ///< Disks may be damaged at all.
+
+  /// Whether `kind` damages a disk, and therefore counts against the budget.
+  static bool damages(FaultKind kind);
+};
+
+/// The faults of one run: by swarm (each kind is absent from about half of all runs), within the
+/// profile's budget, sorted by time, the last one a heal.
+std::vector<Fault> expand(const Profile& profile, Tape& tape);
+
+}  // namespace taffrail::sim

@@ -39,6 +39,8 @@ class FrameBuffer {
   /// kTooLarge; the stream is useless then.
   Result<std::optional<Slice>> next();
 
+  /// Another limit for what is to come: a stranger may send less than a friend.
+  void set_frame_size_max(uint32_t frame_size_max) { frame_size_max_ = frame_size_max; }
   /// Gives the memory back unless part of a frame is in it.
   void shrink();
   /// Bytes received and not yet handed out.

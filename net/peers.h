@@ -2,7 +2,7 @@
 // everything that one node has to tell another travels in batches: Raft messages of all groups, heartbeats,
 // leaderships, and calls with an answer.
 //
-// A link starts with a greeting (docs/formats.md, "Between brokers") that names format version, cluster,
+// A link starts with a greeting (docs/formats-peers.md) that names format version, cluster,
 // node and disk; a link to another cluster, or to another node than was meant, is refused and logged.
 // Messages keep their order while a link lives. When it breaks, what was queued or in flight is lost, and
 // both sides are told: the protocols above ask again.
@@ -46,7 +46,9 @@ struct PeerOptions {
   Duration dial_timeout = 2_s;
   Duration redial_min = 50_ms;       ///< Doubles up to the maximum, with jitter.
   Duration redial_max = 1_s;
-  Duration stall_max = 5_s;          ///< A link that takes no bytes for this long is given up.
+  /// A link that takes no bytes for this long is given up, and so is one on which the other side does
+  /// not answer: a quiet link is asked for a sign of life.
+  Duration stall_max = 5_s;
 };
 
 class Peers {
@@ -67,14 +69,16 @@ class Peers {
   void set_address(BrokerId node, const Endpoint& at);
   void forget(BrokerId node);
 
-  /// Queues a message; lost without a word when the link is down or breaks. `parts` are not copied.
+  /// Queues a message; lost without a word when the link is down or breaks. `parts` are not copied, but
+  /// for small ones.
   void send(BrokerId to, PeerKind kind, Chain parts);
   bool connected(BrokerId node) const;
   /// Bytes queued towards `node` and not yet handed to the transport.
   ByteCount queued(BrokerId node) const;
 
-  /// Asks and waits for the answer. Errors: kClosed (link down or broken), kTimedOut, kNotFound (no such
-  /// service there), and what the service itself answered.
+  /// Asks and waits for the answer. What is asked may be done even if no answer comes. Errors: kClosed
+  /// (link down or broken), kTimedOut, kCancelled, kBusy (1024 calls are under way), kTooLarge, kNotFound
+  /// (no such service there), and what the service itself answered.
   Result<Slice> call(Task& task, BrokerId to, std::string_view service, Chain body, Instant deadline);
   /// The same towards an address whose node is not known yet: a connection of its own.
   Result<Slice> call_address(Task& task, const Endpoint& to, std::string_view service, Chain body,
@@ -82,7 +86,8 @@ class Peers {
 
   /// Called for each message, in order, on the reading fiber: must not wait.
   std::function<void(const PeerIdentity& from, PeerKind kind, Slice body)> on_message;
-  /// The outgoing link to a node came up or broke.
+  /// The outgoing link to a node came up or broke (forget() and stop() break it too): after each "up"
+  /// there is one "down" before the next. On the link's fiber: must not wait.
   std::function<void(BrokerId node, bool up)> on_link;
   void serve(std::string name, PeerService service);
 

@@ -136,6 +136,7 @@ size_t Partition::State::copies_of(LogIndex index) const {
 
 std::optional<Fault> Partition::State::wait(Task& task, const Appended& appended, Acks acks, Instant deadline) {
   if (acks == Acks::kNone) return std::nullopt;
+  const Use use(*this);
   const auto lost = [&](const Error& error) {
     if (error.code == Errc::kTimedOut) return Fault{PartitionFault::kTimedOut, "not acknowledged in time", {}};
     return not_leader();

@@ -48,6 +48,7 @@ void Partition::stop(Task& task) {
   s.wake_watches();
   s.scope.cancel();
   s.scope.join(task);
+  while (s.uses > 0) s.unused.wait_through(task);
   s.driver.remove(s.key);
   s.group = nullptr;
 }

@@ -113,6 +113,17 @@ struct Partition::State final : GroupEvents {
   IndexGate durable;
   WaitQueue progress;          ///< Somebody's durable position moved.
   std::vector<FetchWatch*> watches;
+
+  /// Held by every call that waits on behalf of a request: the partition outlives its callers.
+  struct Use {
+    explicit Use(State& s) : state(s) { ++state.uses; }
+    ~Use() { if (--state.uses == 0) state.unused.notify_all(); }
+    Use(const Use&) = delete;
+    Use& operator=(const Use&) = delete;
+    State& state;
+  };
+  size_t uses = 0;
+  WaitQueue unused;
   bool stopping = false;
   Scope scope;
 };

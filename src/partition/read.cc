@@ -21,6 +21,7 @@ Faulty<std::vector<Slice>> Partition::read(Task& task, Offset from, const ReadVi
     return std::unexpected(Fault{PartitionFault::kOutOfRange,
                                  fmt::format("offset {} is outside [{}, {}]", from.value, view.log_start.value,
                                              view.log_end.value), {}});
+  const State::Use use(s);
   if (from >= view.high_watermark || (max == 0 && !at_least_one)) return std::vector<Slice>{};
   Result<std::vector<Slice>> batches = s.log.read_batches(task, from, view.high_watermark, max);
   if (!batches) {
@@ -66,6 +67,7 @@ Partition::EpochEnd Partition::epoch_end(int32_t epoch) const {
 
 Faulty<Partition::TimedOffset> Partition::find_by_time(Task& task, int64_t timestamp) {
   State& s = *state_;
+  const State::Use use(s);
   const ReadView now = view();
   const auto found = s.log.find_batch_by_time(task, timestamp, now.high_watermark);
   if (!found) return std::unexpected(storage_fault(found.error()));
@@ -80,6 +82,7 @@ Faulty<Partition::TimedOffset> Partition::find_by_time(Task& task, int64_t times
 
 Faulty<Partition::TimedOffset> Partition::find_max_timestamp(Task& task) {
   State& s = *state_;
+  const State::Use use(s);
   // The stored maximum may be too high after a truncation, and may belong to what is not committed yet:
   // the largest that is really there is what the search settles on.
   const ReadView now = view();

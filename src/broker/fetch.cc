@@ -1,0 +1,187 @@
+// Fetch: what is there is answered at once if it is enough; otherwise the request watches its partitions
+// until it is, or until its time is over. Without sessions: id 0 in the answer is a legal "no session".
+#include <algorithm>
+
+#include "broker/handlers.h"
+
+namespace taffrail::handlers {
+
+using protocol::ErrorCode;
+using protocol::FetchRequest;
+using protocol::FetchResponse;
+
+namespace {
+
+constexpr ByteCount kAnswerMax = 57'671'680;  // fetch.max.bytes.
+
+/// One fetch and where it has got to.
+class Fetch {
+ public:
+  Fetch(BrokerContext& broker, std::string listener, int16_t version, FetchRequest message)
+      : broker_(broker), listener_(std::move(listener)), version_(version), message_(std::move(message)) {}
+  ~Fetch() { unwatch(); }
+  Fetch(const Fetch&) = delete;
+  Fetch& operator=(const Fetch&) = delete;
+
+  /// True if waiting cannot make the answer better: enough bytes, an error, nobody to wait for.
+  bool is_enough();
+  FetchResponse answer(Task& task);
+  Result<> wait(Task& task, Instant deadline) { return watch_.wait(task, deadline); }
+  void watch();
+  void unwatch();
+  const FetchRequest& message() const { return message_; }
+
+ private:
+  struct Found {
+    Partition* replica = nullptr;
+    std::optional<Fault> fault;
+    ErrorCode error = ErrorCode::kNone;
+    PartitionKey key;
+  };
+  Found find(const FetchRequest::Topic& topic, const FetchRequest::Partition& partition);
+  void answer_partition(Task& task, const FetchRequest::Topic& topic, const FetchRequest::Partition& partition,
+                        FetchResponse::Partition& out, ByteCount& left, FetchResponse& response);
+  void name_leader(const PartitionKey& key, FetchResponse::Partition& out, FetchResponse& response);
+
+  BrokerContext& broker_;
+  std::string listener_;
+  int16_t version_;
+  FetchRequest message_;
+  FetchWatch watch_;
+  std::vector<PartitionKey> watched_;
+};
+
+Fetch::Found Fetch::find(const FetchRequest::Topic& topic, const FetchRequest::Partition& partition) {
+  Found found;
+  const bool by_id = version_ >= 13;
+  const TopicRecord* record = resolve_topic(broker_, topic.topic, topic.topic_id, by_id);
+  if (record == nullptr || partition.partition < 0 ||
+      static_cast<size_t>(partition.partition) >= record->partitions.size()) {
+    found.error = record == nullptr ? unknown_topic(by_id) : ErrorCode::kUnknownTopicOrPartition;
+    return found;
+  }
+  found.key = {record->id, partition.partition};
+  found.replica = broker_.find_partition(found.key);
+  if (found.replica == nullptr) {
+    found.error = ErrorCode::kNotLeaderOrFollower;
+    return found;
+  }
+  found.fault = found.replica->check_leader(partition.current_leader_epoch);
+  if (found.fault) found.error = error_of(*found.fault);
+  return found;
+}
+
+void Fetch::watch() {
+  for (const auto& topic : message_.topics)
+    for (const auto& partition : topic.partitions) {
+      const Found found = find(topic, partition);
+      if (found.replica == nullptr) continue;
+      found.replica->watch(watch_);
+      watched_.push_back(found.key);
+    }
+}
+
+void Fetch::unwatch() {
+  for (const PartitionKey& key : watched_)
+    if (Partition* replica = broker_.find_partition(key)) replica->unwatch(watch_);
+  watched_.clear();
+}
+
+bool Fetch::is_enough() {
+  ByteCount bytes = 0;
+  for (const auto& topic : message_.topics)
+    for (const auto& partition : topic.partitions) {
+      const Found found = find(topic, partition);
+      if (found.error != ErrorCode::kNone) return true;
+      const ReadView view = found.replica->view();
+      if (partition.fetch_offset < view.log_start || partition.fetch_offset > view.log_end) return true;
+      bytes += std::min<ByteCount>(found.replica->readable_bytes(partition.fetch_offset),
+                                   static_cast<ByteCount>(std::max(partition.partition_max_bytes, 1)));
+    }
+  return bytes >= static_cast<ByteCount>(std::max(message_.min_bytes, 0));
+}
+
+void Fetch::name_leader(const PartitionKey& key, FetchResponse::Partition& out, FetchResponse& response) {
+  if (out.error_code != ErrorCode::kNotLeaderOrFollower && out.error_code != ErrorCode::kFencedLeaderEpoch) return;
+  const auto [leader, epoch] = leader_of(broker_, key);
+  if (leader == kNoBroker || leader == broker_.id()) return;
+  const auto address = address_of(broker_, leader, listener_);
+  if (!address) return;
+  out.current_leader = {leader, epoch, {}};
+  for (const auto& node : response.node_endpoints)
+    if (node.node_id == leader) return;
+  response.node_endpoints.push_back(
+      {leader, address->host, address->port, broker_.controller().image().find_broker(leader)->rack, {}});
+}
+
+void Fetch::answer_partition(Task& task, const FetchRequest::Topic& topic, const FetchRequest::Partition& partition,
+                             FetchResponse::Partition& out, ByteCount& left, FetchResponse& response) {
+  out.partition_index = partition.partition;
+  out.high_watermark = kNoOffset;
+  const Found found = find(topic, partition);
+  out.error_code = found.error;
+  if (found.error != ErrorCode::kNone) {
+    if (found.key != PartitionKey{}) name_leader(found.key, out, response);
+    return;
+  }
+  // Everything in this part of the answer is of one moment.
+  const ReadView view = found.replica->view();
+  const bool committed_only = message_.isolation_level == protocol::IsolationLevel::kReadCommitted;
+  if (committed_only) out.aborted_transactions.emplace();
+  const ByteCount max = std::min(left, static_cast<ByteCount>(std::max(partition.partition_max_bytes, 0)));
+  const bool first = left == std::min(kAnswerMax, static_cast<ByteCount>(std::max(message_.max_bytes, 0)));
+  Faulty<std::vector<Slice>> batches = found.replica->read(task, partition.fetch_offset, view, max, first);
+  if (!batches) {
+    out.error_code = error_of(batches.error());
+    if (out.error_code == ErrorCode::kOffsetOutOfRange) {
+      out.high_watermark = view.high_watermark;
+      out.log_start_offset = view.log_start;
+    }
+    return;
+  }
+  out.high_watermark = view.high_watermark;
+  out.last_stable_offset = view.last_stable;
+  out.log_start_offset = view.log_start;
+  for (Slice& batch : *batches) out.records.add(std::move(batch));
+  left -= std::min<ByteCount>(left, out.records.size_bytes());
+}
+
+FetchResponse Fetch::answer(Task& task) {
+  FetchResponse response;
+  ByteCount left = std::min(kAnswerMax, static_cast<ByteCount>(std::max(message_.max_bytes, 0)));
+  for (const auto& topic : message_.topics) {
+    FetchResponse::Topic& topic_out = response.responses.emplace_back();
+    topic_out.topic = topic.topic;
+    topic_out.topic_id = topic.topic_id;
+    for (const auto& partition : topic.partitions)
+      answer_partition(task, topic, partition, topic_out.partitions.emplace_back(), left, response);
+  }
+  return response;
+}
+
+}  // namespace
+
+Outcome<FetchResponse> fetch(const Request& request, FetchRequest message) {
+  // A session that this broker never opened.
+  if (message.session_id != 0) {
+    FetchResponse response;
+    response.error_code = ErrorCode::kFetchSessionIdNotFound;
+    return response;
+  }
+  BrokerContext& broker = request.broker;
+  const Instant deadline = deadline_in(broker.runtime(), message.max_wait_ms);
+  auto fetch = std::make_unique<Fetch>(broker, request.connection.listener, request.version, std::move(message));
+  return Outcome<FetchResponse>::later([&broker, deadline, fetch = std::move(fetch)](Task& task) mutable {
+    while (!fetch->is_enough() && broker.runtime().now() < deadline) {
+      // Registered anew each time: replicas come and go while this waits.
+      fetch->watch();
+      const bool enough = fetch->is_enough();
+      const Result<> woken = enough ? Result<>{} : fetch->wait(task, deadline);
+      fetch->unwatch();
+      if (enough || !woken) break;
+    }
+    return fetch->answer(task);
+  });
+}
+
+}  // namespace taffrail::handlers

@@ -1,0 +1,84 @@
+// One handler per API. A handler takes a decoded request and either has its answer at once, or gives a
+// function that will (Begun::later), run in a fiber of its own while the connection goes on.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <utility>
+#include <variant>
+
+#include "broker/context.h"
+#include "net/server.h"
+#include "partition/partition.h"
+#include "protocol/errors.h"
+#include "protocol/messages.h"
+
+namespace taffrail::handlers {
+
+/// What every handler is given.
+struct Request {
+  BrokerContext& broker;
+  ConnectionInfo& connection;
+  int16_t version = 0;
+};
+
+/// An answer, now or after waiting; or none (acks=0); or a reason to close the connection.
+template <class Response>
+struct Outcome {
+  std::variant<Response, std::move_only_function<Response(Task&)>, std::monostate> value;
+  std::string close_because;
+
+  Outcome(Response response) : value(std::move(response)) {}  // NOLINT: an answer is an outcome.
+  static Outcome later(std::move_only_function<Response(Task&)> finish) {
+    Outcome o{std::monostate{}};
+    o.value = std::move(finish);
+    return o;
+  }
+  static Outcome none() { return Outcome{std::monostate{}}; }
+  static Outcome close(std::string why) {
+    Outcome o{std::monostate{}};
+    o.close_because = std::move(why);
+    return o;
+  }
+
+ private:
+  explicit Outcome(std::monostate) : value(std::monostate{}) {}
+};
+
+/// The APIs that this broker serves, ascending: what ApiVersions says and what is dispatched.
+std::span<const protocol::ApiKey> served_apis();
+
+// Each in <name>.cc.
+Outcome<protocol::ApiVersionsResponse> api_versions(const Request&, const protocol::ApiVersionsRequest&);
+Outcome<protocol::MetadataResponse> metadata(const Request&, protocol::MetadataRequest);
+Outcome<protocol::ProduceResponse> produce(const Request&, protocol::ProduceRequest);
+Outcome<protocol::FetchResponse> fetch(const Request&, protocol::FetchRequest);
+Outcome<protocol::ListOffsetsResponse> list_offsets(const Request&, protocol::ListOffsetsRequest);
+Outcome<protocol::OffsetForLeaderEpochResponse> offset_for_leader_epoch(const Request&, const protocol::OffsetForLeaderEpochRequest&);
+Outcome<protocol::InitProducerIdResponse> init_producer_id(const Request&, const protocol::InitProducerIdRequest&);
+Outcome<protocol::CreateTopicsResponse> create_topics(const Request&, protocol::CreateTopicsRequest);
+Outcome<protocol::DeleteTopicsResponse> delete_topics(const Request&, protocol::DeleteTopicsRequest);
+Outcome<protocol::CreatePartitionsResponse> create_partitions(const Request&, protocol::CreatePartitionsRequest);
+Outcome<protocol::DescribeConfigsResponse> describe_configs(const Request&, const protocol::DescribeConfigsRequest&);
+Outcome<protocol::IncrementalAlterConfigsResponse> incremental_alter_configs(const Request&, protocol::IncrementalAlterConfigsRequest);
+Outcome<protocol::DescribeClusterResponse> describe_cluster(const Request&, const protocol::DescribeClusterRequest&);
+Outcome<protocol::DescribeTopicPartitionsResponse> describe_topic_partitions(const Request&, const protocol::DescribeTopicPartitionsRequest&);
+
+// What several of them need, in common.cc.
+
+/// Kafka's code for what a partition answered.
+protocol::ErrorCode error_of(const Fault& fault);
+/// A topic as a request named it: by id from some version on, by name before.
+const TopicRecord* resolve_topic(BrokerContext& broker, const std::string& name, const TopicId& id, bool by_id);
+protocol::ErrorCode unknown_topic(bool by_id);
+/// Where a broker listens for those who came in on `listener`; nothing if it has no such listener.
+std::optional<Endpoint> address_of(BrokerContext& broker, BrokerId id, const std::string& listener);
+/// Leader and epoch as this broker has heard, if the leader is alive; kNoBroker otherwise.
+std::pair<BrokerId, int32_t> leader_of(BrokerContext& broker, const PartitionKey& key);
+/// A deadline from a client's timeout in ms: negative is now, and none lies past a day.
+Instant deadline_in(Runtime& runtime, int64_t timeout_ms);
+
+/// The error of a controller call that did not get through.
+protocol::ErrorCode error_of_submit(const Error& error);
+
+}  // namespace taffrail::handlers

@@ -1,0 +1,126 @@
+#include "broker/kafka_handler.h"
+
+#include <fmt/core.h>
+
+#include <array>
+#include <type_traits>
+
+#include "broker/handlers.h"
+#include "protocol/codec.h"
+#include "protocol/frame.h"
+#include "runtime/log.h"
+
+namespace taffrail {
+namespace {
+
+using protocol::ApiKey;
+using protocol::ErrorCode;
+
+constexpr std::array kServed = {
+    ApiKey::kProduce, ApiKey::kFetch, ApiKey::kListOffsets, ApiKey::kMetadata, ApiKey::kApiVersions,
+    ApiKey::kCreateTopics, ApiKey::kDeleteTopics, ApiKey::kInitProducerId, ApiKey::kOffsetForLeaderEpoch,
+    ApiKey::kDescribeConfigs, ApiKey::kCreatePartitions, ApiKey::kIncrementalAlterConfigs,
+    ApiKey::kDescribeCluster, ApiKey::kDescribeTopicPartitions};
+
+class KafkaHandler final : public RequestHandler {
+ public:
+  explicit KafkaHandler(BrokerContext& broker) : broker_(broker) {}
+  Begun begin(Task& task, ConnectionInfo& connection, Slice frame) override;
+
+ private:
+  template <class Message, class Handler>
+  Begun run(ConnectionInfo& connection, const protocol::RequestFrame& frame, Handler handler);
+  template <class Response>
+  static Chain answer(int32_t correlation_id, const Response& response, int16_t version);
+  Begun unknown_api_versions(const protocol::RequestFrame& frame);
+
+  BrokerContext& broker_;
+};
+
+// Encoding what this broker itself made cannot fail for a version that it advertises; if it does, the
+// connection gets no answer, and the log says which.
+template <class Response>
+Chain KafkaHandler::answer(int32_t correlation_id, const Response& response, int16_t version) {
+  Result<protocol::Chain> chain = protocol::encode_response(correlation_id, response, version);
+  CHECK(chain.has_value(), fmt::format("an answer encodes: {}", chain.error().text()));
+  return std::move(chain->pieces);
+}
+
+template <class Message, class Handler>
+Begun KafkaHandler::run(ConnectionInfo& connection, const protocol::RequestFrame& frame, Handler handler) {
+  using Response = typename Message::Response;
+  const int16_t version = frame.header.request_api_version;
+  const int32_t correlation_id = frame.header.correlation_id;
+  Result<Message> message = protocol::decode<Message>(frame.body, version);
+  if (!message)
+    return Begun::close(fmt::format("{} v{} could not be decoded: {}", frame.api->name, version, message.error().text()));
+  handlers::Outcome<Response> outcome = handler(handlers::Request{broker_, connection, version}, *std::move(message));
+  if (!outcome.close_because.empty()) return Begun::close(std::move(outcome.close_because));
+  if (auto* now = std::get_if<Response>(&outcome.value)) return Begun::now(answer(correlation_id, *now, version));
+  if (auto* later = std::get_if<std::move_only_function<Response(Task&)>>(&outcome.value))
+    return Begun::later([correlation_id, version, finish = std::move(*later)](Task& task) mutable {
+      return answer(correlation_id, finish(task), version);
+    });
+  return Begun::nothing();
+}
+
+// A client that is newer than the broker learns from the v0 answer what the broker speaks (KIP-511).
+Begun KafkaHandler::unknown_api_versions(const protocol::RequestFrame& frame) {
+  protocol::ApiVersionsResponse response;
+  response.error_code = ErrorCode::kUnsupportedVersion;
+  for (const ApiKey key : kServed) {
+    const protocol::ApiInfo& api = protocol::api_of(key);
+    response.api_keys.push_back({static_cast<int16_t>(key), api.advertised.min, api.advertised.max, {}});
+  }
+  return Begun::now(answer(frame.header.correlation_id, response, 0));
+}
+
+Begun KafkaHandler::begin(Task& task, ConnectionInfo& connection, Slice frame) {
+  (void)task;
+  Result<protocol::RequestFrame> decoded = protocol::decode_request_header(frame);
+  if (!decoded) return Begun::close(fmt::format("its request header: {}", decoded.error().text()));
+  const protocol::RequestFrame& request = *decoded;
+  const int16_t version = request.header.request_api_version;
+  connection.client_id = request.header.client_id.value_or("");
+  const bool served = std::find(kServed.begin(), kServed.end(), request.api->key) != kServed.end();
+  const bool in_range = version >= request.api->defined.min && version <= std::min(request.api->defined.max, request.api->advertised.max);
+  if (request.api->key == ApiKey::kApiVersions && !in_range) return unknown_api_versions(request);
+  if (!served || !in_range)
+    return Begun::close(fmt::format("{} v{} is not served here", request.api->name, version));
+
+  namespace h = handlers;
+  namespace p = protocol;
+  switch (request.api->key) {
+    case ApiKey::kProduce: return run<p::ProduceRequest>(connection, request, h::produce);
+    case ApiKey::kFetch: return run<p::FetchRequest>(connection, request, h::fetch);
+    case ApiKey::kListOffsets: return run<p::ListOffsetsRequest>(connection, request, h::list_offsets);
+    case ApiKey::kMetadata: return run<p::MetadataRequest>(connection, request, h::metadata);
+    case ApiKey::kApiVersions: return run<p::ApiVersionsRequest>(connection, request, h::api_versions);
+    case ApiKey::kCreateTopics: return run<p::CreateTopicsRequest>(connection, request, h::create_topics);
+    case ApiKey::kDeleteTopics: return run<p::DeleteTopicsRequest>(connection, request, h::delete_topics);
+    case ApiKey::kInitProducerId: return run<p::InitProducerIdRequest>(connection, request, h::init_producer_id);
+    case ApiKey::kOffsetForLeaderEpoch:
+      return run<p::OffsetForLeaderEpochRequest>(connection, request, h::offset_for_leader_epoch);
+    case ApiKey::kDescribeConfigs: return run<p::DescribeConfigsRequest>(connection, request, h::describe_configs);
+    case ApiKey::kCreatePartitions: return run<p::CreatePartitionsRequest>(connection, request, h::create_partitions);
+    case ApiKey::kIncrementalAlterConfigs:
+      return run<p::IncrementalAlterConfigsRequest>(connection, request, h::incremental_alter_configs);
+    case ApiKey::kDescribeCluster: return run<p::DescribeClusterRequest>(connection, request, h::describe_cluster);
+    case ApiKey::kDescribeTopicPartitions:
+      return run<p::DescribeTopicPartitionsRequest>(connection, request, h::describe_topic_partitions);
+    default: break;
+  }
+  return Begun::close(fmt::format("{} is not served here", request.api->name));
+}
+
+}  // namespace
+
+namespace handlers {
+std::span<const protocol::ApiKey> served_apis() { return kServed; }
+}  // namespace handlers
+
+std::unique_ptr<RequestHandler> make_kafka_handler(BrokerContext& context) {
+  return std::make_unique<KafkaHandler>(context);
+}
+
+}  // namespace taffrail

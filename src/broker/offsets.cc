@@ -1,0 +1,123 @@
+// ListOffsets, OffsetForLeaderEpoch and InitProducerId.
+#include <fmt/core.h>
+
+#include "broker/handlers.h"
+
+namespace taffrail::handlers {
+
+using protocol::ErrorCode;
+using protocol::ListOffsetsTimestamp;
+
+namespace {
+
+ErrorCode replica_for(BrokerContext& broker, const std::string& name, int32_t partition, int32_t epoch, Partition*& out) {
+  const TopicRecord* record = broker.controller().image().find_topic(std::string_view(name));
+  if (record == nullptr || partition < 0 || static_cast<size_t>(partition) >= record->partitions.size())
+    return ErrorCode::kUnknownTopicOrPartition;
+  out = broker.find_partition({record->id, partition});
+  if (out == nullptr) return ErrorCode::kNotLeaderOrFollower;
+  const auto fault = out->check_leader(epoch);
+  return fault ? error_of(*fault) : ErrorCode::kNone;
+}
+
+void answer(Task& task, BrokerContext& broker, const std::string& name,
+            const protocol::ListOffsetsRequest::Partition& asked, protocol::ListOffsetsResponse::Partition& out) {
+  out.partition_index = asked.partition_index;
+  Partition* replica = nullptr;
+  out.error_code = replica_for(broker, name, asked.partition_index, asked.current_leader_epoch, replica);
+  if (out.error_code != ErrorCode::kNone) return;
+  const ReadView view = replica->view();
+  // Until the new leader has committed an entry of its own, its watermark may lie below what clients saw.
+  const bool needs_watermark = asked.timestamp != ListOffsetsTimestamp::kEarliest &&
+                               asked.timestamp != ListOffsetsTimestamp::kEarliestLocal;
+  if (needs_watermark && !replica->high_watermark_is_current()) {
+    out.error_code = ErrorCode::kOffsetNotAvailable;
+    return;
+  }
+  const auto place = [&](Offset offset) {
+    out.offset = offset;
+    out.leader_epoch = static_cast<int32_t>(replica->epoch_at(offset).value);
+  };
+  Faulty<Partition::TimedOffset> found;
+  switch (asked.timestamp) {
+    case ListOffsetsTimestamp::kLatest: {
+      out.offset = view.high_watermark;
+      out.leader_epoch = static_cast<int32_t>(view.epoch.value);
+      return;
+    }
+    case ListOffsetsTimestamp::kEarliest:
+    case ListOffsetsTimestamp::kEarliestLocal: return place(view.log_start);
+    // Nothing is tiered: there is no such offset.
+    case ListOffsetsTimestamp::kLatestTiered:
+    case ListOffsetsTimestamp::kEarliestPendingUpload: return;
+    case ListOffsetsTimestamp::kMaxTimestamp: found = replica->find_max_timestamp(task); break;
+    default: found = replica->find_by_time(task, asked.timestamp); break;
+  }
+  if (!found) {
+    out.error_code = error_of(found.error());
+    return;
+  }
+  if (found->offset == kNoOffset) return;
+  out.offset = found->offset;
+  out.timestamp = found->timestamp;
+  out.leader_epoch = static_cast<int32_t>(found->epoch.value);
+}
+
+}  // namespace
+
+Outcome<protocol::ListOffsetsResponse> list_offsets(const Request& request, protocol::ListOffsetsRequest message) {
+  return Outcome<protocol::ListOffsetsResponse>::later(
+      [&broker = request.broker, message = std::move(message)](Task& task) {
+        protocol::ListOffsetsResponse response;
+        for (const auto& topic : message.topics) {
+          auto& topic_out = response.topics.emplace_back();
+          topic_out.name = topic.name;
+          for (const auto& partition : topic.partitions)
+            answer(task, broker, topic.name, partition, topic_out.partitions.emplace_back());
+        }
+        return response;
+      });
+}
+
+Outcome<protocol::OffsetForLeaderEpochResponse> offset_for_leader_epoch(
+    const Request& request, const protocol::OffsetForLeaderEpochRequest& message) {
+  protocol::OffsetForLeaderEpochResponse response;
+  for (const auto& topic : message.topics) {
+    auto& topic_out = response.topics.emplace_back();
+    topic_out.topic = topic.topic;
+    for (const auto& partition : topic.partitions) {
+      auto& out = topic_out.partitions.emplace_back();
+      out.partition = partition.partition;
+      Partition* replica = nullptr;
+      out.error_code = replica_for(request.broker, topic.topic, partition.partition, partition.current_leader_epoch, replica);
+      if (out.error_code != ErrorCode::kNone) continue;
+      const Partition::EpochEnd end = replica->epoch_end(partition.leader_epoch);
+      out.leader_epoch = end.epoch;
+      out.end_offset = end.end;
+    }
+  }
+  return response;
+}
+
+Outcome<protocol::InitProducerIdResponse> init_producer_id(const Request& request,
+                                                           const protocol::InitProducerIdRequest& message) {
+  protocol::InitProducerIdResponse response;
+  if (message.transactional_id) {
+    response.error_code = ErrorCode::kCoordinatorNotAvailable;
+    return response;
+  }
+  return Outcome<protocol::InitProducerIdResponse>::later([&broker = request.broker](Task& task) {
+    protocol::InitProducerIdResponse out;
+    const Result<ProducerId> id = broker.new_producer_id(task, broker.runtime().now() + 10_s);
+    if (!id) {
+      out.error_code = id.error().code == Errc::kTimedOut ? ErrorCode::kRequestTimedOut
+                                                          : ErrorCode::kCoordinatorLoadInProgress;
+      return out;
+    }
+    out.producer_id = *id;
+    out.producer_epoch = ProducerEpoch(0);
+    return out;
+  });
+}
+
+}  // namespace taffrail::handlers

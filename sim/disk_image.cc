@@ -89,6 +89,7 @@ Result<size_t> Inode::read(uint64_t position, MutableBytes into) const {
 }
 
 void Inode::write(uint64_t position, ByteView bytes, Stream& draws, uint32_t writeback_per_mille) {
+  if (bytes.empty()) return;  // Writing nothing far away does not make a file longer.
   for (size_t done = 0; done < bytes.size();) {
     const uint64_t page = (position + done) / kPageBytes;
     const auto within = static_cast<uint32_t>((position + done) % kPageBytes);

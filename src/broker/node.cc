@@ -44,6 +44,9 @@ struct Node::State final : BrokerContext {
   Result<> reconcile(Task& task);
   Result<> open_partition(Task& task, const TopicRecord& topic, int32_t partition);
   void close_partition(Task& task, const PartitionKey& key);
+  TopicConfig effective_config(const TopicRecord& topic) const {
+    return TopicConfig::from(with_cluster_defaults(topic.configs, controller_->image().cluster_configs()));
+  }
   void learn_addresses();
 
   // Telling who leads.
@@ -316,7 +319,7 @@ Result<> Node::State::reconcile(Task& task) {
       if (open == partitions_.end()) {
         to_open.push_back({id, key.partition});
       } else {
-        open->second->set_config(TopicConfig::from(topic.configs));
+        open->second->set_config(effective_config(topic));
       }
     }
   }
@@ -360,7 +363,7 @@ Result<> Node::State::open_partition(Task& task, const TopicRecord& topic, int32
   options.replica_lag_max = config_.replica_lag_max;
   options.housekeeping_interval = config_.housekeeping_interval;
   auto made = std::make_unique<Partition>(runtime_, *driver_, *log, key, topic.name,
-                                          TopicConfig::from(topic.configs), options);
+                                          effective_config(topic), options);
   made->on_leadership = [this](Partition& p) { on_leadership(p); };
   Partition& opened = *made;
   partitions_[key] = std::move(made);

@@ -1,0 +1,197 @@
+#include "broker/configs.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "broker/handlers.h"
+
+namespace taffrail::handlers {
+
+using protocol::ConfigResourceType;
+using protocol::ConfigSource;
+using protocol::ErrorCode;
+using Config = protocol::DescribeConfigsResponse::Config;
+using Synonym = protocol::DescribeConfigsResponse::Synonym;
+
+namespace {
+
+protocol::ConfigType wire_type(ConfigType type) { return static_cast<protocol::ConfigType>(type); }
+
+/// A broker's own settings, which need a restart to change.
+struct StaticConfig {
+  std::string name;
+  std::string value;
+  ConfigType type;
+  const char* doc;
+};
+
+std::vector<StaticConfig> static_configs(BrokerContext& broker) {
+  const NodeConfig& node = broker.config();
+  std::string binds, advertised, protocols;
+  for (const auto& [name, listener] : node.listeners) {
+    const char* comma = binds.empty() ? "" : ",";
+    binds += fmt::format("{}{}://{}", comma, name, listener.bind.text());
+    const auto address = address_of(broker, broker.id(), name);
+    advertised += fmt::format("{}{}://{}", comma, name, (address ? *address : listener.bind).text());
+    protocols += fmt::format("{}{}:PLAINTEXT", comma, name);
+  }
+  const auto flag = [](bool b) { return std::string(b ? "true" : "false"); };
+  return {
+      {"advertised.listeners", advertised, ConfigType::kString, "What clients are told to dial."},
+      {"authorizer.class.name", "", ConfigType::kString, "Empty: every client may do everything."},
+      {"auto.create.topics.enable", flag(node.auto_create_topics), ConfigType::kBoolean, "Topics are created on first use."},
+      {"broker.id", std::to_string(node.id.value), ConfigType::kInt, "The id of this broker."},
+      {"broker.rack", node.rack.value_or(""), ConfigType::kString, "Where this broker stands."},
+      {"connections.max.idle.ms", std::to_string(node.server.idle_max.ms()), ConfigType::kLong, "A silent connection is closed after this."},
+      {"default.replication.factor", std::to_string(node.default_replication_factor), ConfigType::kInt, "Fewer while fewer brokers are alive."},
+      {"delete.topic.enable", "true", ConfigType::kBoolean, "Topics can be deleted."},
+      {"listener.security.protocol.map", protocols, ConfigType::kString, "Protocol of each listener."},
+      {"listeners", binds, ConfigType::kString, "Where this broker listens."},
+      {"log.dirs", node.data_dir, ConfigType::kString, "The data directory."},
+      {"node.id", std::to_string(node.id.value), ConfigType::kInt, "The id of this broker."},
+      {"num.partitions", std::to_string(node.default_partitions), ConfigType::kInt, "Of a topic that does not say."},
+      {"replica.lag.time.max.ms", std::to_string(node.replica_lag_max.ms()), ConfigType::kLong, "A replica behind for longer is not in sync."},
+      {"socket.request.max.bytes", std::to_string(node.server.request_bytes_max), ConfigType::kInt, "A larger request closes the connection."},
+  };
+}
+
+}  // namespace
+
+std::vector<Config> topic_configs(BrokerContext& broker, const ConfigMap& set) {
+  const ConfigMap& cluster = broker.controller().image().cluster_configs();
+  std::vector<Config> out;
+  for (const TopicConfigKey& key : topic_config_keys()) {
+    Config config;
+    config.name = key.name;
+    config.config_type = wire_type(key.type);
+    config.documentation = std::string(key.doc) + (key.acts ? "" : " Kept and described; nothing follows from it yet.");
+    if (const auto it = set.find(key.name); it != set.end())
+      config.synonyms.push_back({std::string(key.name), it->second, ConfigSource::kTopicConfig, {}});
+    if (const auto it = cluster.find(key.broker_synonym); !key.broker_synonym.empty() && it != cluster.end())
+      config.synonyms.push_back({it->first, it->second, ConfigSource::kDynamicDefaultBrokerConfig, {}});
+    config.synonyms.push_back({std::string(key.broker_synonym.empty() ? key.name : key.broker_synonym),
+                               std::string(key.default_value), ConfigSource::kDefaultConfig, {}});
+    config.value = config.synonyms.front().value;
+    config.config_source = config.synonyms.front().source;
+    out.push_back(std::move(config));
+  }
+  return out;
+}
+
+std::vector<Config> broker_configs(BrokerContext& broker, bool cluster_wide) {
+  const ConfigMap& cluster = broker.controller().image().cluster_configs();
+  std::vector<Config> out;
+  for (const TopicConfigKey& key : topic_config_keys()) {
+    if (key.broker_synonym.empty()) continue;
+    const auto it = cluster.find(key.broker_synonym);
+    if (cluster_wide && it == cluster.end()) continue;
+    Config config;
+    config.name = key.broker_synonym;
+    config.config_type = wire_type(key.type);
+    config.documentation = std::string(key.doc);
+    if (it != cluster.end()) config.synonyms.push_back({it->first, it->second, ConfigSource::kDynamicDefaultBrokerConfig, {}});
+    config.synonyms.push_back({config.name, std::string(key.default_value), ConfigSource::kDefaultConfig, {}});
+    config.value = config.synonyms.front().value;
+    config.config_source = config.synonyms.front().source;
+    out.push_back(std::move(config));
+  }
+  if (!cluster_wide) {
+    for (StaticConfig& config : static_configs(broker)) {
+      Config described;
+      described.name = config.name;
+      described.value = config.value;
+      described.read_only = true;
+      described.config_source = ConfigSource::kStaticBrokerConfig;
+      described.config_type = wire_type(config.type);
+      described.documentation = config.doc;
+      described.synonyms.push_back({config.name, config.value, ConfigSource::kStaticBrokerConfig, {}});
+      out.push_back(std::move(described));
+    }
+  }
+  std::sort(out.begin(), out.end(), [](const Config& a, const Config& b) { return a.name < b.name; });
+  out.erase(std::unique(out.begin(), out.end(), [](const Config& a, const Config& b) { return a.name == b.name; }), out.end());
+  return out;
+}
+
+Outcome<protocol::DescribeConfigsResponse> describe_configs(const Request& request,
+                                                            const protocol::DescribeConfigsRequest& message) {
+  BrokerContext& broker = request.broker;
+  protocol::DescribeConfigsResponse response;
+  for (const auto& resource : message.resources) {
+    auto& out = response.results.emplace_back();
+    out.resource_type = resource.resource_type;
+    out.resource_name = resource.resource_name;
+    const auto refuse = [&](ErrorCode code, std::string why) {
+      out.error_code = code;
+      out.error_message = std::move(why);
+    };
+    if (resource.resource_type == ConfigResourceType::kTopic) {
+      const TopicRecord* topic = broker.controller().image().find_topic(std::string_view(resource.resource_name));
+      if (topic == nullptr) {
+        if (const auto bad = bad_topic_name(resource.resource_name)) {
+          refuse(ErrorCode::kInvalidTopicException, *bad);
+        } else {
+          refuse(ErrorCode::kUnknownTopicOrPartition, "there is no such topic");
+        }
+        continue;
+      }
+      out.configs = topic_configs(broker, topic->configs);
+    } else if (resource.resource_type == ConfigResourceType::kBroker) {
+      const bool cluster_wide = resource.resource_name.empty();
+      if (!cluster_wide && resource.resource_name != std::to_string(broker.id().value)) {
+        refuse(ErrorCode::kInvalidRequest, fmt::format("broker {} describes itself and the cluster; ask broker \"{}\" itself",
+                                                       broker.id().value, resource.resource_name));
+        continue;
+      }
+      out.configs = broker_configs(broker, cluster_wide);
+    } else {
+      refuse(ErrorCode::kInvalidRequest, "this kind of resource has no configs here");
+      continue;
+    }
+    if (resource.configuration_keys)
+      std::erase_if(out.configs, [&](const Config& c) {
+        return std::find(resource.configuration_keys->begin(), resource.configuration_keys->end(), c.name) ==
+               resource.configuration_keys->end();
+      });
+    for (Config& config : out.configs) {
+      if (!message.include_synonyms) config.synonyms.clear();
+      if (!message.include_documentation) config.documentation.reset();
+    }
+  }
+  return response;
+}
+
+Outcome<protocol::IncrementalAlterConfigsResponse> incremental_alter_configs(
+    const Request& request, protocol::IncrementalAlterConfigsRequest message) {
+  AlterConfigsCommand command;
+  command.validate_only = message.validate_only;
+  for (const auto& resource : message.resources) {
+    auto& out = command.resources.emplace_back();
+    out.type = static_cast<int8_t>(resource.resource_type);
+    out.name = resource.resource_name;
+    for (const auto& config : resource.configs)
+      out.changes.push_back({config.name, static_cast<AlterConfigsCommand::Op>(config.config_operation), config.value});
+  }
+  return Outcome<protocol::IncrementalAlterConfigsResponse>::later(
+      [&broker = request.broker, command = std::move(command), message = std::move(message)](Task& task) {
+        protocol::IncrementalAlterConfigsResponse response;
+        const Result<ControllerReply> reply = broker.controller().submit(task, command, broker.runtime().now() + 30_s);
+        for (size_t i = 0; i < message.resources.size(); ++i) {
+          auto& out = response.responses.emplace_back();
+          out.resource_type = message.resources[i].resource_type;
+          out.resource_name = message.resources[i].resource_name;
+          if (!reply) {
+            out.error_code = error_of_submit(reply.error());
+            out.error_message = reply.error().message;
+          } else if (i < reply->items.size() && reply->items[i].error != ErrorCode::kNone) {
+            out.error_code = reply->items[i].error;
+            out.error_message = reply->items[i].message;
+          }
+        }
+        return response;
+      });
+}
+
+}  // namespace taffrail::handlers

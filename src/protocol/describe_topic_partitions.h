@@ -15,6 +15,20 @@ namespace taffrail::protocol {
 
 struct DescribeTopicPartitionsResponse;
 
+/// The first partition of the next page. A struct of its own, because a nested one is not complete
+/// yet where std::optional would want to know how it is constructed.
+struct TopicPartitionsCursor {
+  std::string topic_name = {};
+  int32_t partition_index = 0;
+  UnknownTags unknown_tags = {};
+
+  static void fields(auto& self, auto& walk) {
+    walk("topic_name", self.topic_name);
+    walk("partition_index", self.partition_index);
+  }
+  bool operator==(const TopicPartitionsCursor&) const = default;
+};
+
 /// Topics come in alphabetical order, whatever the order here.
 struct DescribeTopicPartitionsRequest {
   static constexpr Api kApi{.key = ApiKey::kDescribeTopicPartitions,
@@ -31,21 +45,10 @@ struct DescribeTopicPartitionsRequest {
     bool operator==(const Topic&) const = default;
   };
 
-  struct Cursor {
-    std::string topic_name = {};
-    int32_t partition_index = 0;
-    UnknownTags unknown_tags = {};
-
-    static void fields(auto& self, auto& walk) {
-      walk("topic_name", self.topic_name);
-      walk("partition_index", self.partition_index);
-    }
-    bool operator==(const Cursor&) const = default;
-  };
-
   std::vector<Topic> topics = {};           ///< Empty: all.
   int32_t response_partition_limit = 2000;  ///< The broker may stop earlier.
-  std::optional<Cursor> cursor = {};        ///< Where the last page ended; null: from the start.
+  std::optional<TopicPartitionsCursor> cursor =
+      {};  ///< Where the last page ended; null: from the start.
   UnknownTags unknown_tags = {};
 
   static void fields(auto& self, auto& walk) {
@@ -110,21 +113,9 @@ struct DescribeTopicPartitionsResponse {
     bool operator==(const Topic&) const = default;
   };
 
-  struct Cursor {
-    std::string topic_name = {};
-    int32_t partition_index = 0;
-    UnknownTags unknown_tags = {};
-
-    static void fields(auto& self, auto& walk) {
-      walk("topic_name", self.topic_name);
-      walk("partition_index", self.partition_index);
-    }
-    bool operator==(const Cursor&) const = default;
-  };
-
   int32_t throttle_time_ms = 0;  ///< How long the client shall stay quiet; 0: not at all.
   std::vector<Topic> topics = {};
-  std::optional<Cursor> next_cursor = {};  ///< Null: this was the last page.
+  std::optional<TopicPartitionsCursor> next_cursor = {};  ///< Null: this was the last page.
   UnknownTags unknown_tags = {};
 
   static void fields(auto& self, auto& walk) {

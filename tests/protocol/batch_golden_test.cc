@@ -41,8 +41,9 @@ void check_header(const BatchView& batch, const json& want) {
   EXPECT_EQ(batch.next_offset().value, want.at("nextOffset"));
   EXPECT_EQ(batch.last_sequence().value, want.at("lastSequence"));
   const json& attributes = want.at("attributes");
-  EXPECT_EQ(codec_name(*batch.codec()), attributes.at("codec"));
-  EXPECT_EQ(timestamp_type_name(batch.timestamp_type()), attributes.at("timestampType"));
+  EXPECT_EQ(codec_name(*batch.codec()), attributes.at("codec").get<std::string>());
+  EXPECT_EQ(timestamp_type_name(batch.timestamp_type()),
+            attributes.at("timestampType").get<std::string>());
   EXPECT_EQ(batch.is_transactional(), attributes.at("transactional"));
   EXPECT_EQ(batch.is_control(), attributes.at("control"));
   EXPECT_EQ(batch.delete_horizon_ms().has_value(), attributes.at("deleteHorizon"));

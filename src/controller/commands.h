@@ -18,8 +18,8 @@ struct NewTopic {
   std::string name;
   int32_t partition_count = -1;      ///< -1: num.partitions.
   int16_t replication_factor = -1;   ///< -1: default.replication.factor, min(3, brokers).
-  std::vector<std::pair<int32_t, std::vector<BrokerId>>> assignments;  ///< By hand; then both above are -1.
-  ConfigMap configs;
+  std::vector<std::pair<int32_t, std::vector<BrokerId>>> assignments = {};  ///< By hand; then both above are -1.
+  ConfigMap configs = {};
 };
 struct CreateTopicsCommand { std::vector<NewTopic> topics; bool validate_only = false; };
 struct DeleteTopicsCommand {

@@ -1,0 +1,120 @@
+#include "sim/cluster.h"
+
+#include <fmt/core.h>
+
+#include "base/check.h"
+
+namespace taffrail::sim {
+
+struct SimCluster::Process {
+  Process(Runtime& runtime, NodeConfig config) : node(runtime, std::move(config)) {}
+  taffrail::Node node;
+  bool serving = false;
+  Scope scope;
+};
+
+SimCluster::SimCluster(World& world, ClusterOptions options) : world_(world), options_(std::move(options)) {
+  processes_.resize(options_.brokers);
+  for (uint32_t i = 0; i < options_.brokers; ++i) brokers_.push_back(world_.add_node());
+  for (uint32_t i = 0; i < options_.clients; ++i) clients_.push_back(world_.add_node());
+  std::vector<Endpoint> seeds;
+  for (const NodeId id : brokers_) seeds.push_back({world_.name(id), kInternalPort});
+  for (uint32_t i = 0; i < options_.brokers; ++i) {
+    NodeConfig config = options_.config;
+    const std::string& name = world_.name(brokers_[i]);
+    config.id = BrokerId(static_cast<int32_t>(i) + 1);
+    config.listeners["PLAINTEXT"] = {{name, kKafkaPort}, {name, kKafkaPort}};
+    config.internal = {{name, kInternalPort}, {name, kInternalPort}};
+    config.seeds = seeds;
+    world_.start(brokers_[i], [this, i, config](Runtime& runtime) -> std::shared_ptr<void> {
+      auto process = std::make_shared<Process>(runtime, config);
+      processes_[i] = process;
+      Process* p = process.get();
+      runtime.spawn(p->scope, "main", [p, &runtime](Task& task) {
+        const Result<> started = p->node.start(task);
+        if (started) {
+          p->serving = true;
+        } else if (started.error().code != Errc::kCancelled) {
+          // As a process would: it says why, and exits; whoever supervises it starts it again.
+          runtime.stop_node("the node did not start: " + started.error().text());
+        }
+      });
+      return process;
+    });
+  }
+  for (const NodeId id : clients_) world_.start(id);
+}
+
+std::vector<NodeId> SimCluster::machines() const {
+  std::vector<NodeId> all = brokers_;
+  all.insert(all.end(), clients_.begin(), clients_.end());
+  return all;
+}
+
+taffrail::Node* SimCluster::node(uint32_t i) const {
+  const auto process = processes_[i].lock();
+  return process ? &process->node : nullptr;
+}
+
+bool SimCluster::serving(uint32_t i) const {
+  const auto process = processes_[i].lock();
+  return process && process->serving;
+}
+
+client::ClusterOptions SimCluster::bootstrap() const {
+  client::ClusterOptions options;
+  for (const NodeId id : brokers_) options.bootstrap.push_back({world_.name(id), kKafkaPort});
+  return options;
+}
+
+bool SimCluster::await_serving(Duration limit) {
+  return world_.run_until([this] {
+    for (uint32_t i = 0; i < options_.brokers; ++i)
+      if (!serving(i)) return false;
+    return true;
+  }, limit);
+}
+
+std::string SimCluster::unsettled() const {
+  const ClusterImage* image = nullptr;
+  for (uint32_t i = 0; i < options_.brokers; ++i) {
+    if (!serving(i)) return fmt::format("broker {} does not serve", i + 1);
+    const ClusterImage& mine = node(i)->context().controller().image();
+    if (image != nullptr && !(mine == *image)) return "the brokers' images of group 0 differ";
+    image = &mine;
+  }
+  for (const auto& [id, topic] : image->topics()) {
+    for (size_t p = 0; p < topic.partitions.size(); ++p) {
+      const PartitionKey key{id, static_cast<int32_t>(p)};
+      Partition* leader = nullptr;
+      for (uint32_t i = 0; i < options_.brokers; ++i) {
+        Partition* replica = node(i)->context().find_partition(key);
+        if (replica != nullptr && replica->is_leader() && (leader == nullptr || replica->epoch() > leader->epoch()))
+          leader = replica;
+      }
+      if (leader == nullptr || !leader->high_watermark_is_current()) return fmt::format("{}-{} has no leader", topic.name, p);
+      for (const ReplicaId& replica : topic.partitions[p].replicas) {
+        const auto i = static_cast<uint32_t>(replica.node.value) - 1;
+        Partition* other = i < options_.brokers ? node(i)->context().find_partition(key) : nullptr;
+        if (other == nullptr) return fmt::format("broker {} has no replica of {}-{}", i + 1, topic.name, p);
+        if (other->epoch() != leader->epoch() || other->view().high_watermark != leader->view().log_end)
+          return fmt::format("broker {} is behind on {}-{}: {} of {}", i + 1, topic.name, p,
+                             other->view().high_watermark.value, leader->view().log_end.value);
+      }
+    }
+  }
+  return {};
+}
+
+std::optional<std::string> SimCluster::await_settled(Duration limit) {
+  // Asked at intervals: the question itself walks all partitions.
+  const Instant end = world_.now() + limit;
+  for (;;) {
+    std::string why = unsettled();
+    if (why.empty()) return std::nullopt;
+    if (world_.now() >= end || world_.failure()) return why;
+    world_.run_for(50_ms);
+  }
+}
+
+}  // namespace taffrail::sim

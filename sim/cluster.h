@@ -1,0 +1,65 @@
+// Brokers and clients in one process, for scenarios and tests to talk about. The brokers are the real
+// ones: Node over the seam, real Kafka bytes between them and their clients.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "broker/node.h"
+#include "broker/node_config.h"
+#include "client/metadata.h"
+#include "sim/world.h"
+
+namespace taffrail::sim {
+
+struct ClusterOptions {
+  uint32_t brokers = 3;
+  uint32_t clients = 1;       ///< Machines without a broker, for workloads.
+  NodeConfig config;          ///< Of every broker; ids, addresses and seeds are filled in.
+};
+
+class SimCluster {
+ public:
+  static constexpr uint16_t kKafkaPort = 9092;
+  static constexpr uint16_t kInternalPort = 9093;
+
+  /// Adds the machines to `world` and starts the brokers. `world` outlives the cluster.
+  SimCluster(World& world, ClusterOptions options);
+  SimCluster(const SimCluster&) = delete;
+  SimCluster& operator=(const SimCluster&) = delete;
+
+  World& world() { return world_; }
+  uint32_t broker_count() const { return options_.brokers; }
+  NodeId broker(uint32_t i) const { return brokers_[i]; }
+  NodeId client(uint32_t i) const { return clients_[i]; }
+  std::vector<NodeId> machines() const;
+  /// The broker's node, if its process is up and was built; null otherwise.
+  taffrail::Node* node(uint32_t i) const;
+  /// Whether the broker has served clients since its last start.
+  bool serving(uint32_t i) const;
+  /// How clients find the cluster.
+  client::ClusterOptions bootstrap() const;
+
+  /// Until every broker serves. False after `limit`.
+  bool await_serving(Duration limit);
+  /// Until every partition that group 0 knows has one leader that all its live brokers agree on, and every
+  /// replica has caught up with it. The reason if that does not happen within `limit`.
+  std::optional<std::string> await_settled(Duration limit);
+
+  struct Process;  ///< One run of a broker.
+
+ private:
+  std::string unsettled() const;
+
+  World& world_;
+  ClusterOptions options_;
+  std::vector<NodeId> brokers_;
+  std::vector<NodeId> clients_;
+  std::vector<std::weak_ptr<Process>> processes_;
+};
+
+}  // namespace taffrail::sim

@@ -163,6 +163,27 @@ TEST_F(PeersTest, ACallThatTimesOutDoesNotDisturbTheNext) {
   EXPECT_EQ(as_text(*call(*a, 2, "echo", "x")), "1:x");
 }
 
+TEST_F(PeersTest, CallsThatTimedOutDoNotCountAsUnderWay) {
+  const auto a = node(1);
+  const auto b = node(2);
+  a->knows(*b);
+  runtime.settle();
+  int timed_out = 0;
+  for (int round = 0; round < 2; ++round) {
+    for (int i = 0; i < 600; ++i) {
+      runtime.start([&](Task& task) {
+        const auto answer = a->peers.call(task, BrokerId{2}, "hang", {}, runtime.now() + 1_s);
+        if (!answer && answer.error().code == Errc::kTimedOut) ++timed_out;
+        else EXPECT_EQ(answer.error().message, "1024 calls are under way") << "there, and not here";
+      });
+    }
+    runtime.run_for(2_s);
+  }
+  EXPECT_EQ(timed_out, 1024);
+  b->gate.set();
+  runtime.settle();
+}
+
 TEST_F(PeersTest, CallsUnderWayAreBounded) {
   const auto a = node(1);
   const auto b = node(2);
@@ -385,7 +406,7 @@ TEST_F(PeersTest, ANewLinkOfANodeTakesThePlaceOfItsOldOne) {
   }
   runtime.run([&](Task& task) {
     uint8_t byte[1];
-    EXPECT_EQ(ends[0]->read(task, byte, runtime.now() + 1_s).value_or(0), 0u) << "closed";
+    EXPECT_EQ(ends[0]->read(task, byte, runtime.now() + 1_s).value_or(1), 0u) << "closed";
     EXPECT_EQ(ends[1]->read(task, byte, runtime.now() + 1_s).error().code, Errc::kTimedOut) << "open";
   });
   ends.clear();

@@ -347,6 +347,16 @@ TEST_F(ServerTest, AConnectionServesOnAfterItsNap) {
   }
 }
 
+TEST_F(ServerTest, AQuietConnectionHoldsNoBuffer) {
+  serve();
+  const auto client = connect();
+  EXPECT_LE(runtime.net().read_room, 64u);
+  send(*client, {"n1"});
+  EXPECT_GE(runtime.net().read_room, 1000u) << "busy: large reads";
+  runtime.run_for(2_s);
+  EXPECT_LE(runtime.net().read_room, 64u) << "quiet: a few bytes inside the connection";
+}
+
 TEST_F(ServerTest, APeerThatTakesNoAnswerForTooLongIsClosed) {
   runtime.net().pipe_capacity = 64_KiB;
   serve({.idle_max = 10_s});

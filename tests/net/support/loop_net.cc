@@ -18,6 +18,7 @@ LoopConnection::~LoopConnection() {
 Result<size_t> LoopConnection::read(Task& task, MutableBytes into, Instant deadline) {
   CHECK(!into.empty(), "a read has room");
   ++net_.reads;
+  net_.read_room = into.size();
   const std::shared_ptr<LoopPipe> pipe = in_;
   for (;;) {
     if (task.cancelled()) return fail(Errc::kCancelled);

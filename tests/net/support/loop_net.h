@@ -78,6 +78,7 @@ class LoopNet final : public Net {
   uint64_t writes = 0;                ///< Calls of write() so far.
   uint64_t reads = 0;
   uint64_t dials = 0;
+  size_t read_room = 0;               ///< What the last read was given.
   int open_ends = 0;                  ///< Connections alive, both ends counted.
 
  private:

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -150,7 +151,7 @@ class Log {
   /// The first batch below `end` whose max timestamp is at least `timestamp_ms` (its records are the
   /// caller's to search); nothing if there is none.
   Result<std::optional<BatchByTime>> find_batch_by_time(Task& task, int64_t timestamp_ms, Offset end);
-  /// Meta data of one entry; may read a chunk's header. Errors: as read_entries.
+  /// All of one entry but its payload; may read a chunk's header. Errors: as read_entries.
   Result<EntryMeta> read_meta(Task& task, LogIndex index);
 
   // --- Snapshots: one at a time; a new one replaces the old one atomically. ---
@@ -170,9 +171,10 @@ class Log {
  private:
   friend class Store;
   friend class Checkpointer;
+  friend class Recovery;
 
-  // In the tail stand all entries that are not in segments, and behind those that are the ones still
-  // cached. Indexes are dense.
+  // The tail holds all entries that are not in segments, and before those the ones that are and are
+  // still cached. Indexes are dense.
   struct Tail {
     EntryMeta meta;
     Slice payload;            ///< Empty if evicted.
@@ -183,21 +185,45 @@ class Log {
     bool in_memory = true;
     bool copied = false;      ///< Was copied forward once: next time it is flushed.
   };
-  struct Place;
-  Tail* tail_at(LogIndex index);
+  /// How far segments reach.
+  struct Flushed {
+    EntryId last;             ///< The prefix if there is nothing.
+    Offset next_offset;
+    LogIndex segment;         ///< First index of the segment that holds it; 0: none.
+    uint64_t segment_end = 0;
+  };
+  enum class Pick : uint8_t { kTake, kSkip, kStop };
+  using Picker = std::function<Pick(const EntryMeta&, uint32_t size)>;
+
   const Tail* tail_at(LogIndex index) const;
-  LogIndex tail_first() const { return tail_.empty() ? last_.index + 1 : tail_.front().meta.index; }
+  Tail* tail_at(LogIndex index);
+  Offset offset_after(LogIndex index) const;
+  std::shared_ptr<Segment> segment_of(LogIndex index) const;
+  bool in_hole(LogIndex index) const;
+  /// False if the log was cut meanwhile: what was read is then worth nothing.
+  Result<bool> read_run(Task& task, LogIndex from, const Picker& pick, std::vector<Entry>& out);
   Result<Slice> read_tail_payload(Task& task, LogIndex index);
-  Segment* segment_of(LogIndex index);
-  void note_term(const EntryMeta& meta);
-  void push_frame(WalFrame frame);
-  LogState state() const;
-  void restore(const LogState& state);
-  void drop_cached_front();
-  void forget_below_start();
-  void cut_memory(LogIndex from);
+  LogIndex find_index(Offset offset) const;
+
+  void note_entry(const EntryMeta& meta, const Slice& payload);
+  void push_tail(Entry entry, WalSequence original, uint32_t crc);
+  void pop_back_tail();
+  void pop_front_tail();
+  void drop_flushed_front();
+  void prune_below_prefix();
+  void reset_memory();
+  WalSequence push_state(bool reset);
+  LogState state(bool reset) const;
+
+  // For the checkpointer, which alone changes files, one log at a time.
   Result<> flush_chunk(Task& task, LogIndex end);
-  ByteCount flushable_bytes() const { return committed_unflushed_bytes_; }
+  Result<> sync_segments(Task& task);
+  Result<> unlink_below_start(Task& task);
+  Result<> remove_files(Task& task);
+  Result<> make_own_directory(Task& task);
+  Result<> write_snapshot(Task& task, const Snapshot& snapshot);
+  bool unsynced() const { return flushed_.last != synced_.last; }
+  bool has_unlinkable() const;
 
   Store& store_;
   PartitionKey key_;
@@ -206,6 +232,7 @@ class Log {
 
   LogHardState hard_;
   EntryId prefix_;
+  Offset prefix_offset_;
   EntryId last_;
   Offset start_offset_;
   Offset next_offset_;
@@ -216,24 +243,23 @@ class Log {
   std::deque<Tail> tail_;
   std::vector<TermRun> terms_;
   std::vector<Entry> configs_;
-  ByteCount tail_bytes_ = 0;                  ///< Of entries not in segments.
   ByteCount uncommitted_bytes_ = 0;
   ByteCount committed_unflushed_bytes_ = 0;
   int64_t tail_max_timestamp_ = -1;
 
-  std::vector<std::unique_ptr<Segment>> segments_;  ///< Ascending; all but the last are sealed.
-  LogIndex flushed_;         ///< Last entry in a segment, synced or not; prefix if none.
-  LogIndex flushed_synced_;  ///< As far as the last state frame says so.
+  std::vector<std::shared_ptr<Segment>> segments_;  ///< Ascending; all but the last are sealed.
+  std::vector<std::pair<LogIndex, LogIndex>> lost_; ///< Holes where a whole segment is missing.
+  Flushed flushed_;            ///< Written to segments, synced or not.
+  Flushed synced_;             ///< Synced, and so in the next state frame.
   bool seal_next_ = false;
-  bool flushing_ = false;
+  bool directory_made_ = false;
 
   std::optional<EntryId> snapshot_id_;
   bool possibly_longer_ = false;
   bool hard_state_doubtful_ = false;
-  bool deleted_ = false;
-  uint64_t state_segment_ = 0;      ///< Where its newest state frame stands; 0: not placed yet.
-  WalSequence state_sequence_;      ///< Its sequence.
-  WalSequence start_sequence_;      ///< Durable before anything below the start is unlinked.
+  uint64_t state_segment_ = 0;  ///< Where its newest state frame stands; 0: not written yet.
+  EntryId stated_;              ///< How far segments are synced, as that frame says.
+  WalSequence start_sequence_;  ///< Durable before anything below the start is unlinked.
 };
 
 }  // namespace taffrail

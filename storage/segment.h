@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -38,6 +39,7 @@ struct ChunkDirectory {
   uint64_t data_position = 0;
   uint64_t end = 0;          ///< One past the chunk.
   LogIndex first_index;
+  LogIndex next_index;       ///< One past the last index that the chunk speaks for.
   Offset base_offset;
   Offset next_offset;
   std::vector<Envelope> envelopes;  ///< Ascending by index.

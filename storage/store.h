@@ -32,7 +32,8 @@ class Store final : private Wal::Listener {
   const RecoveryReport& recovery() const { return recovery_; }
   const StoreOptions& options() const { return options_; }
 
-  /// An empty log. Errors: kExists. Survives once wal().wait_durable(log.last_sequence()) returned.
+  /// An empty log. Errors: kExists; kCorrupt if files of a log of this name lie there whose state was lost
+  /// to damage: making a new one would forget what the old one promised. Survives once wal().wait_durable(log.last_sequence()) returned.
   Result<Log*> create_log(const PartitionKey& key);
   /// Null if it does not exist. The log lives until remove_log() or the store ends.
   Log* find_log(const PartitionKey& key);
@@ -69,10 +70,12 @@ class Store final : private Wal::Listener {
   void on_failed(const Error& error) override;
 
   Log& add_log(const PartitionKey& key);
-  void cache(Log& log, LogIndex index, WalSequence sequence, ByteCount size);
-  void uncache(ByteCount size) { cached_bytes_ -= size; }
+  // The arena: a count of what the logs' tails hold, and the order in which it goes.
+  void cache(const Log& log, LogIndex index, WalSequence sequence, ByteCount size);
+  void uncache(ByteCount size);
   void evict();
-  void poke();
+  void want_flush(const Log& log);
+  void want_unlink(const Log& log);
 
   struct Cached {
     uint32_t slot;
@@ -85,8 +88,11 @@ class Store final : private Wal::Listener {
   RecoveryReport recovery_;
   std::map<PartitionKey, std::unique_ptr<Log>> logs_;
   std::vector<Log*> slots_;  ///< By slot; null where a log was removed.
-  std::deque<Cached> cached_;
+  /// Directories that no state vouches for and that damage forbids to remove: nothing is made over them.
+  std::map<PartitionKey, std::string> orphans_;
+  std::deque<Cached> cached_;  ///< Oldest first; entries that went otherwise leave a stale one.
   ByteCount cached_bytes_ = 0;
+  size_t cached_live_ = 0;   ///< Of cached_, those whose entry is still in memory.
   std::move_only_function<void(WalSequence)> durable_hook_;
   std::move_only_function<void(const Error&)> failed_hook_;
   std::unique_ptr<Wal> wal_;

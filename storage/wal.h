@@ -116,6 +116,8 @@ class Wal {
   /// Returns when durable() has reached `sequence`. Errors: the failure of the log; kClosed; kCancelled.
   Result<> wait_durable(Task& task, WalSequence sequence);
   bool failed() const { return failed_.has_value(); }
+  /// Ends it for good, as a failed write does: for a file that stands above it and lost its sync.
+  void fail_for_good(Error error);
   /// Bytes queued and not yet written: what bounds are put on.
   ByteCount queued_bytes() const { return queued_bytes_; }
 
@@ -141,13 +143,14 @@ class Wal {
   const WalStats& stats() const { return stats_; }
 
  private:
-  struct Group;
   void run_writer(Task& task);
   void run_preparer(Task& task);
   Result<> write_group(Task& task, bool mark);
   Result<std::shared_ptr<WalFile>> file_for(Task& task, uint64_t size);
   Result<std::shared_ptr<WalFile>> make_file(Task& task, ByteCount capacity);
-  void fail_for_good(Error error);
+  Result<std::shared_ptr<WalFile>> recycle(Task& task, std::shared_ptr<WalFile> old);
+  Result<> prepare(Task& task);
+  void end_writer();
 
   Runtime& runtime_;
   const StoreOptions& options_;
@@ -163,10 +166,11 @@ class Wal {
   WalSequence floor_;
   bool rewriting_ = true; ///< Until the first release_below(): the old segments still count.
   bool in_flight_ = false;
+  bool writer_ended_ = false;
   bool mark_wanted_ = false;
   bool marked_ = true;    ///< Nothing came since the last mark.
   bool closing_ = false;
-  uint64_t marks_done_ = 0;
+  WalSequence floor_durable_;
   std::optional<Error> failed_;
 
   std::deque<std::shared_ptr<WalFile>> files_;   ///< Oldest first; the last is written to.

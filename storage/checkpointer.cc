@@ -1,0 +1,152 @@
+#include "storage/checkpointer.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "storage/store.h"
+
+namespace taffrail {
+
+void Checkpointer::start() {
+  runtime_.spawn(scope_, "storage/checkpoint", [this](Task& task) { run(task); });
+}
+
+void Checkpointer::stop(Task& task) {
+  scope_.cancel();
+  scope_.join(task);
+}
+
+void Checkpointer::want_flush(uint32_t slot) {
+  if (flush_.insert(slot).second) poke();
+}
+
+void Checkpointer::want_unlink(uint32_t slot) { unlink_.insert(slot); }
+
+bool Checkpointer::has_work() const {
+  if (!flush_.empty() || store_.wal_->segments_held() > store_.options_.wal_segments_kept) return true;
+  return std::any_of(unlink_.begin(), unlink_.end(), [&](uint32_t slot) {
+    const Log* log = store_.slots_[slot];
+    return log == nullptr || log->start_sequence_ <= store_.wal_->durable();
+  });
+}
+
+void Checkpointer::run(Task& task) {
+  while (!task.cancelled() && !store_.wal_->failed()) {
+    if (!has_work()) {
+      if (!work_.wait(task)) return;
+      continue;
+    }
+    const Result<> done = round(task);
+    if (done) continue;
+    const Errc code = done.error().code;
+    if (code == Errc::kCancelled || code == Errc::kClosed) return;
+    if (code != Errc::kNoSpace) {
+      // A failed sync, or a write-ahead log that no longer reads: what this disk holds is unknown now.
+      store_.wal_->fail_for_good(done.error());
+      return;
+    }
+    // Nothing is lost: what did not fit is still in the write-ahead log.
+    runtime_.log().warn("storage", "the disk is full, will try again: {}", done.error().text());
+    if (!runtime_.sleep_for(task, store_.options_.full_disk_retry)) return;
+  }
+}
+
+Result<> Checkpointer::round(Task& task) {
+  while (!flush_.empty()) {
+    const uint32_t slot = *flush_.begin();
+    TRY(flush(task, slot, /*all=*/false));
+    flush_.erase(slot);
+  }
+  const std::set<uint32_t> unlink = unlink_;
+  for (const uint32_t slot : unlink) {
+    const auto lock = TRY(lock_files(task));
+    Log* log = store_.slots_[slot];
+    if (log != nullptr && log->start_sequence_ > store_.wal_->durable()) continue;
+    if (log != nullptr) TRY(log->unlink_below_start(task));
+    // Another start may have come meanwhile.
+    if (store_.slots_[slot] == nullptr || !store_.slots_[slot]->has_unlinkable()) unlink_.erase(slot);
+  }
+  if (store_.wal_->segments_held() > store_.options_.wal_segments_kept) TRY(release_oldest(task));
+  return {};
+}
+
+Result<> Checkpointer::flush(Task& task, uint32_t slot, bool all) {
+  for (;;) {
+    const auto lock = TRY(lock_files(task));
+    Log* log = store_.slots_[slot];
+    if (log == nullptr || log->committed_ <= std::max(log->flushed_.last, log->prefix_).index) return {};
+    if (!all && log->committed_unflushed_bytes_ < store_.options_.chunk_bytes) return {};
+    TRY(log->flush_chunk(task, log->committed_));
+  }
+}
+
+// What stands in the oldest write-ahead segment and is still needed moves: to segments if it is committed
+// and worth a chunk, or was moved before; else forward in the write-ahead log, under its old sequence.
+Result<> Checkpointer::release_oldest(Task& task) {
+  const uint64_t oldest = store_.wal_->oldest_segment();
+  const WalSequence floor = store_.wal_->first_after_oldest();
+  const size_t slots = store_.slots_.size();
+
+  for (uint32_t slot = 0; slot < slots; ++slot) {
+    const Log* log = store_.slots_[slot];
+    if (log == nullptr) continue;
+    const LogIndex flushed = std::max(log->flushed_.last, log->prefix_).index;
+    bool here = false;
+    bool copied = false;
+    for (const Log::Tail& t : log->tail_) {
+      if (t.meta.index <= flushed || t.meta.index > log->committed_ || t.at.segment == 0) continue;
+      here = here || t.at.segment <= oldest;
+      copied = copied || (t.copied && t.at.segment <= oldest);
+    }
+    if (here && (copied || log->committed_unflushed_bytes_ >= store_.options_.quiet_bytes))
+      TRY(flush(task, slot, /*all=*/true));
+  }
+  const auto lock = TRY(lock_files(task));
+  for (uint32_t slot = 0; slot < slots; ++slot)
+    if (Log* log = store_.slots_[slot]; log != nullptr && log->unsynced()) TRY(log->sync_segments(task));
+  for (uint32_t slot = 0; slot < slots; ++slot) TRY(copy_forward(task, slot, oldest));
+  TRY(store_.wal_->wait_durable(task, store_.wal_->last()));
+  return store_.wal_->release_below(task, floor);
+}
+
+Result<> Checkpointer::copy_forward(Task& task, uint32_t slot, uint64_t segment) {
+  Log* log = store_.slots_[slot];
+  if (log == nullptr) return {};
+  std::vector<LogIndex> wanted;
+  for (const Log::Tail& t : log->tail_)
+    if (t.meta.index > log->synced_.last.index && t.at.segment != 0 && t.at.segment <= segment)
+      wanted.push_back(t.meta.index);
+  for (const LogIndex index : wanted) {
+    const Log::Tail* t = log->tail_at(index);
+    if (t == nullptr || t->at.segment > segment) continue;  // Cut, or dropped, while an earlier one was read.
+    const WalSequence sequence = t->sequence;
+    Result<Slice> payload = t->in_memory || t->size == 0 ? Result<Slice>(t->payload)
+                                                         : log->read_tail_payload(task, index);
+    t = log->tail_at(index);
+    if (t == nullptr || t->sequence != sequence) continue;
+    WalFrame frame{.kind = FrameKind::kEntry, .key = log->key_, .meta = t->meta, .payload = TRY(std::move(payload)),
+                   .payload_crc = t->crc, .original = sequence, .slot = slot, .sequence = {}};
+    log->last_sequence_ = store_.wal_->append(std::move(frame));
+  }
+  if (log->state_segment_ <= segment || log->stated_ != log->synced_.last) log->push_state(false);
+  return {};
+}
+
+Result<> Checkpointer::checkpoint(Task& task) {
+  const size_t slots = store_.slots_.size();
+  for (uint32_t slot = 0; slot < slots; ++slot) TRY(flush(task, slot, /*all=*/true));
+  {
+    const auto lock = TRY(lock_files(task));
+    for (uint32_t slot = 0; slot < slots; ++slot) {
+      Log* log = store_.slots_[slot];
+      if (log == nullptr) continue;
+      if (log->unsynced()) TRY(log->sync_segments(task));
+      if (log->stated_ != log->synced_.last) log->push_state(false);
+    }
+    TRY(store_.wal_->wait_durable(task, store_.wal_->last()));
+  }
+  while (store_.wal_->segments_held() > 1) TRY(release_oldest(task));
+  return {};
+}
+
+}  // namespace taffrail

@@ -1,0 +1,212 @@
+// What a log does with files: chunks, segments, snapshots. Only the checkpointer's fiber, or a caller
+// that holds its lock, comes here.
+#include <fmt/core.h>
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "base/crc32c.h"
+#include "base/plant.h"
+#include "storage/checkpointer.h"
+#include "storage/log.h"
+#include "storage/store.h"
+
+namespace taffrail {
+
+namespace {
+
+constexpr uint32_t kSnapshotMagic = 0x5446534e;  // "TFSN"
+constexpr uint16_t kSnapshotVersion = 1;
+constexpr ByteCount kSnapshotSizeMax = 4ull << 30;
+
+}  // namespace
+
+Result<> Log::make_own_directory(Task& task) {
+  if (directory_made_) return {};
+  Disk& disk = store_.runtime_.disk();
+  TRY(disk.make_directory(task, directory_));
+  TRY(disk.sync_directory(task, store_.options().directory + "/logs"));
+  directory_made_ = true;
+  return {};
+}
+
+// Moves what follows the last flushed entry, up to `end`, as one chunk: as much as options.chunk_bytes,
+// or one entry if that is larger. After an error nothing has changed.
+Result<> Log::flush_chunk(Task& task, LogIndex end) {
+  std::vector<Entry> entries;
+  std::vector<uint32_t> crcs;
+  ByteCount bytes = 0;
+  end = std::min(end, committed_);
+  for (LogIndex i = std::max(flushed_.last.index, prefix_.index) + 1; i <= end; ++i) {
+    const Tail* t = tail_at(i);
+    if (t == nullptr) return {};  // The log's start moved past it while an earlier one was read.
+    if (!entries.empty() && (bytes + t->size > store_.options().chunk_bytes || entries.size() >= kChunkEntriesMax))
+      break;
+    bytes += t->size;
+    crcs.push_back(t->crc);
+    Entry entry{t->meta, t->payload};
+    if (!t->in_memory && t->size != 0) {
+      Result<Slice> payload = read_tail_payload(task, i);
+      if (!payload && payload.error().code == Errc::kOutOfRange) return {};
+      entry.payload = TRY(std::move(payload));
+    }
+    entries.push_back(std::move(entry));
+  }
+  if (entries.empty()) return {};
+
+  TRY(make_own_directory(task));
+  const bool full = !segments_.empty() &&
+                    (seal_next_ || segments_.back()->end() >= store_.options().segment_bytes);
+  if (full) TRY(segments_.back()->write_index(task));
+  if (full || segments_.empty()) {
+    const EntryMeta& first = entries.front().meta;
+    segments_.push_back(TRY(Segment::create(task, store_.runtime_.disk(), key_, directory_, first.index,
+                                            first.base_offset)));
+    seal_next_ = false;
+  }
+  const std::shared_ptr<Segment> segment = segments_.back();
+  TRY(segment->append(task, entries, crcs));
+  for (const Entry& entry : entries)
+    if (const Tail* t = tail_at(entry.meta.index)) committed_unflushed_bytes_ -= t->size;
+  flushed_ = {entries.back().meta.id(), entries.back().meta.next_offset(), segment->first(), segment->end()};
+  drop_flushed_front();
+  return {};
+}
+
+Result<> Log::sync_segments(Task& task) {
+  const Flushed reached = flushed_;
+  const std::vector<std::shared_ptr<Segment>> segments = segments_;
+  for (const auto& segment : segments)
+    if (!segment->synced()) TRY(segment->sync(task));
+  synced_ = reached;
+  return {};
+}
+
+bool Log::has_unlinkable() const {
+  return segments_.size() > 1 && segments_.front()->next() <= first_index();
+}
+
+Result<> Log::unlink_below_start(Task& task) {
+  CHECK(start_sequence_ <= store_.wal_->durable(), "I-S6 the new start is durable before anything goes");
+  bool removed = false;
+  while (has_unlinkable()) {
+    const std::shared_ptr<Segment> gone = segments_.front();
+    segments_.erase(segments_.begin());
+    removed = true;
+    TRY(gone->remove(task));
+  }
+  std::erase_if(lost_, [&](const auto& hole) { return hole.second <= first_index(); });
+  if (removed) TRY(store_.runtime_.disk().sync_directory(task, directory_));
+  return {};
+}
+
+Result<> Log::remove_files(Task& task) {
+  Disk& disk = store_.runtime_.disk();
+  const Result<std::vector<std::string>> names = disk.list(task, directory_);
+  if (!names) {
+    if (names.error().code == Errc::kNotFound) return {};
+    return std::unexpected(names.error());
+  }
+  for (const std::string& name : *names) TRY(disk.remove(task, directory_ + "/" + name));
+  TRY(disk.remove_directory(task, directory_));
+  return disk.sync_directory(task, store_.options().directory + "/logs");
+}
+
+// --- Snapshots. ---
+
+Result<> Log::write_snapshot(Task& task, const Snapshot& snapshot) {
+  ByteWriter out;
+  out.u32(kSnapshotMagic);
+  out.u16(kSnapshotVersion);
+  out.u16(0);
+  out.u64(key_.topic.high);
+  out.u64(key_.topic.low);
+  out.i32(key_.partition);
+  out.i64(snapshot.last.index.value);
+  out.i64(snapshot.last.term.value);
+  out.i64(snapshot.next_offset.value);
+  out.sized(snapshot.state.view());
+  out.u32(crc32c(out.view()));
+  TRY(make_own_directory(task));
+  Disk& disk = store_.runtime_.disk();
+  if (PLANT("S03")) {
+    const auto file = TRY(disk.open(task, directory_ + "/snapshot.new", OpenMode::kOpenOrCreate));
+    TRY(file->write_at(task, 0, out.view()));
+    TRY(disk.rename(task, directory_ + "/snapshot.new", directory_ + "/snapshot"));
+    TRY(disk.sync_directory(task, directory_));
+  } else {
+    TRY(replace_file(task, disk, directory_ + "/snapshot", out.view()));
+  }
+  snapshot_id_ = snapshot.last;
+  return {};
+}
+
+Result<> Log::save_snapshot(Task& task, Snapshot snapshot) {
+  const auto lock = TRY(store_.checkpointer_->lock_files(task));
+  if (snapshot_id_ && snapshot.last.index <= snapshot_id_->index) return {};
+  TRY(write_snapshot(task, snapshot));
+  return store_.wal().wait_durable(task, push_state(false));
+}
+
+Result<Snapshot> Log::read_snapshot(Task& task) {
+  if (!snapshot_id_) return fail(Errc::kNotFound, fmt::format("{} has no snapshot", key_.text()));
+  const EntryId wanted = *snapshot_id_;
+  const std::string path = directory_ + "/snapshot";
+  const std::string file = TRY(read_file(task, store_.runtime_.disk(), path, kSnapshotSizeMax));
+  const Slice bytes{std::string_view(file)};
+  ByteReader in(bytes.view());
+  Snapshot snapshot;
+  const uint32_t magic = in.u32();
+  const uint16_t version = in.u16();
+  in.u16();
+  PartitionKey key;
+  key.topic.high = in.u64();
+  key.topic.low = in.u64();
+  key.partition = in.i32();
+  snapshot.last.index = LogIndex(in.i64());
+  snapshot.last.term = Term(in.i64());
+  snapshot.next_offset = Offset(in.i64());
+  const ByteView state = in.sized();
+  const uint32_t crc = in.u32();
+  if (!in.done() || magic != kSnapshotMagic || crc != crc32c(bytes.view().first(bytes.size() - 4))) {
+    if (PLANT("S09")) return Snapshot{wanted, {}, {}};
+    return fail(Errc::kCorrupt, fmt::format("{} does not read as a snapshot: its checksum does not match", path));
+  }
+  if (version != kSnapshotVersion)
+    return fail(Errc::kUnsupported, fmt::format("{} has format {}, this program reads up to {}: start the version "
+                                                "that wrote it, or a newer one", path, version, kSnapshotVersion));
+  // A newer one than the state frame names is fine: the crash came between the two.
+  if (key != key_ || snapshot.last.index < wanted.index)
+    return fail(Errc::kCorrupt, fmt::format("{} is of {} at entry {}, wanted {}", path, key.text(),
+                                            snapshot.last.index.value, wanted.index.value));
+  snapshot.state = bytes.sub(static_cast<size_t>(state.data() - bytes.data()), state.size());
+  return snapshot;
+}
+
+Result<> Log::install_snapshot(Task& task, Snapshot snapshot, Offset start, const Entry& config) {
+  const auto lock = TRY(store_.checkpointer_->lock_files(task));
+  if (snapshot.last.index <= prefix_.index) return {};
+  if (!snapshot_id_ || snapshot_id_->index < snapshot.last.index) TRY(write_snapshot(task, snapshot));
+
+  if (term_at(snapshot.last.index) == snapshot.last.term) {
+    // The log goes on behind the snapshot: only what it covers is dropped.
+    set_committed(snapshot.last.index);
+    return store_.wal().wait_durable(task, TRY(set_log_start(start, snapshot.last.index + 1)));
+  }
+  reset_memory();
+  const std::vector<std::shared_ptr<Segment>> old = std::move(segments_);
+  segments_.clear();
+  prefix_ = last_ = snapshot.last;
+  prefix_offset_ = next_offset_ = snapshot.next_offset;
+  start_offset_ = start;
+  committed_ = prefix_.index;
+  configs_ = {config};
+  flushed_ = synced_ = {.last = prefix_, .next_offset = next_offset_, .segment = {}, .segment_end = 0};
+  // Nothing of the old log goes before the disk knows that it is over.
+  TRY(store_.wal().wait_durable(task, push_state(true)));
+  for (const auto& segment : old) TRY(segment->remove(task));
+  if (!old.empty()) TRY(store_.runtime_.disk().sync_directory(task, directory_));
+  return {};
+}
+
+}  // namespace taffrail

@@ -1,0 +1,303 @@
+#include "storage/recovery.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "base/crc32c.h"
+#include "storage/checkpointer.h"
+#include "storage/wal_format.h"
+
+namespace taffrail {
+
+namespace {
+
+// "<topic id>-<partition>", as PartitionKey::text() writes it.
+std::optional<PartitionKey> parse_key(std::string_view name) {
+  const size_t dash = name.rfind('-');
+  if (dash != 22) return std::nullopt;
+  PartitionKey key;
+  key.topic = Uuid::parse(name.substr(0, dash));
+  for (const char c : name.substr(dash + 1)) {
+    if (c < '0' || c > '9' || key.partition > 100'000'000) return std::nullopt;
+    key.partition = key.partition * 10 + (c - '0');
+  }
+  return key.text() == name ? std::optional(key) : std::nullopt;
+}
+
+}  // namespace
+
+Result<> Recovery::run(Task& task) {
+  Disk& disk = runtime_.disk();
+  const std::string& directory = store_.options_.directory;
+  TRY(disk.make_directory(task, directory));
+  const size_t slash = directory.rfind('/');
+  TRY(disk.sync_directory(task, slash == std::string::npos ? "" : directory.substr(0, slash)));
+  TRY(disk.make_directory(task, directory + "/wal"));
+  TRY(disk.make_directory(task, directory + "/logs"));
+  TRY(disk.make_directory(task, directory + "/damaged"));
+  TRY(disk.sync_directory(task, directory));
+
+  scan_ = TRY(scan_wal(task, disk, directory, store_.options_.disk));
+  RecoveryReport& report = store_.recovery_;
+  report.wal_segments = scan_.files.size();
+  report.groups = scan_.groups;
+  report.frames = scan_.frames.size();
+  report.torn_bytes = scan_.torn_bytes;
+  report.damage = scan_.damage;
+  // Even a new store begins with a mark. Files without a single one are not new: they lost it all.
+  report.fresh = scan_.files.empty();
+
+  std::map<PartitionKey, std::vector<ScannedFrame*>> by_log;
+  for (ScannedFrame& found : scan_.frames) by_log[found.frame.key].push_back(&found);
+  std::map<PartitionKey, Replay> replays;
+  for (auto& [key, frames] : by_log) {
+    Replay one = TRY(replay(key, frames));
+    if (one.alive) replays.emplace(key, std::move(one));
+  }
+
+  store_.wal_ = std::make_unique<Wal>(runtime_, store_.options_, static_cast<Wal::Listener&>(store_), scan_.next,
+                                      scan_.next_segment, scan_.mark, scan_.floor);
+  for (auto& [key, one] : replays) TRY(restore(task, key, one));
+  TRY(judge_directories(task));
+  TRY(keep_damaged(task));
+
+  // Everything that was read is written again, into files that this process made: what the page cache
+  // shows after a failed sync, or a mere kill, need not be on the disk. Only when all of it is durable
+  // does the floor move, and the old segments go.
+  TRY(store_.wal_->start(task));
+  const WalSequence first = scan_.next;
+  rewrite();
+  TRY(store_.wal_->wait_durable(task, store_.wal_->last()));
+  TRY(store_.wal_->release_below(task, first));
+  for (const std::string& file : scan_.files) TRY(disk.remove(task, file));
+  if (!scan_.files.empty()) TRY(disk.sync_directory(task, directory + "/wal"));
+  for (Log* log : store_.logs())
+    if (log->has_unlinkable()) store_.want_unlink(*log);
+  scan_ = {};
+  return {};
+}
+
+Result<Recovery::Replay> Recovery::replay(const PartitionKey& key, std::vector<ScannedFrame*>& frames) {
+  // An entry copied forward keeps its first sequence: in that order the frames tell the log's life.
+  std::stable_sort(frames.begin(), frames.end(), [](const ScannedFrame* a, const ScannedFrame* b) {
+    return a->frame.original < b->frame.original;
+  });
+  const bool lossy = scan_.all_damaged || scan_.all_possibly_longer || scan_.damaged.contains(key) ||
+                     scan_.possibly_longer.contains(key);
+  Replay r;
+  WalSequence before;
+  for (ScannedFrame* found : frames) {
+    const WalFrame& frame = found->frame;
+    if (frame.original == before) continue;  // The same entry once more.
+    before = frame.original;
+    switch (frame.kind) {
+      case FrameKind::kEntry: {
+        // Only a truncation that was lost lets an entry stand where another one does, or a term fall.
+        const auto at = std::partition_point(r.entries.begin(), r.entries.end(), [&](const ScannedFrame* e) {
+          return e->frame.meta.index < frame.meta.index;
+        });
+        if (at != r.entries.end()) r.damaged = true;
+        r.entries.erase(at, r.entries.end());
+        r.entries.push_back(found);
+        break;
+      }
+      case FrameKind::kTruncate:
+        std::erase_if(r.entries, [&](const ScannedFrame* e) { return e->frame.meta.index >= frame.meta.index; });
+        break;
+      case FrameKind::kHardState: {
+        const Result<LogHardState> hard = decode_hard_state(frame.payload.view());
+        if (hard) {
+          r.state.hard = *hard;
+        } else {
+          r.damaged = true;
+        }
+        break;
+      }
+      case FrameKind::kState: {
+        Result<LogState> state = decode_log_state(frame.payload.view());
+        if (!state && state.error().code == Errc::kUnsupported) return fail(state.error(), key.text());
+        if (!state) {
+          r.damaged = true;
+          break;
+        }
+        if (state->reset) r.entries.clear();
+        r.state = *std::move(state);
+        r.alive = true;
+        break;
+      }
+      case FrameKind::kDelete:
+        r = Replay{};
+        break;
+    }
+  }
+  if (!r.alive && !r.entries.empty()) {
+    // Entries of a log whose state was lost: it existed, and what it promised is not known.
+    r.alive = true;
+    r.damaged = true;
+    const EntryMeta& front = r.entries.front()->frame.meta;
+    r.state.prefix = {front.index - 1, Term(0)};
+    r.state.prefix_offset = r.state.start_offset = r.state.flushed_offset = front.base_offset;
+    r.state.flushed = r.state.prefix;
+  }
+  if (r.damaged && !lossy)
+    store_.recovery_.damage.push_back({.file = store_.options_.directory + "/wal", .position = 0, .log = key,
+                                       .what = "its frames contradict each other"});
+  return r;
+}
+
+Result<> Recovery::restore(Task& task, const PartitionKey& key, Replay& r) {
+  Log& log = store_.add_log(key);
+  const LogState& state = r.state;
+  log.hard_ = state.hard;
+  log.prefix_ = log.last_ = state.prefix;
+  log.prefix_offset_ = state.prefix_offset;
+  log.start_offset_ = state.start_offset;
+  log.next_offset_ = state.prefix_offset;
+  log.snapshot_id_ = state.snapshot;
+  log.directory_made_ = false;
+  if (state.config) log.configs_.push_back(*state.config);
+  TRY(open_segments(task, log, state));
+
+  LogRecovery found{.key = key, .last = {}, .known_last = std::nullopt};
+  // Entries continue where segments end; a gap ends what can be read.
+  for (ScannedFrame* e : r.entries) {
+    const EntryMeta& meta = e->frame.meta;
+    if (meta.index <= log.last_.index && !found.known_last) continue;
+    const bool continues = !found.known_last && meta.index == log.last_.index + 1 &&
+                           meta.base_offset == log.next_offset_ && meta.term >= log.last_.term &&
+                           (meta.kind == EntryKind::kBatch || meta.offset_count == 0);
+    if (!continues) {
+      found.known_last = meta.id();
+      continue;
+    }
+    log.push_tail({meta, e->frame.payload}, e->frame.original, e->frame.payload_crc);
+  }
+  log.prune_below_prefix();
+
+  const bool damaged = r.damaged || scan_.all_damaged || scan_.damaged.contains(key);
+  const bool torn = scan_.all_possibly_longer || scan_.possibly_longer.contains(key);
+  if (found.known_last && !damaged && !torn)
+    store_.recovery_.damage.push_back({.file = store_.options_.directory + "/wal", .position = 0, .log = key,
+                                       .what = fmt::format("entries behind {} are missing", log.last_.index.value)});
+  log.possibly_longer_ = state.possibly_longer || damaged || torn || found.known_last.has_value();
+  log.hard_state_doubtful_ = state.hard_state_doubtful || damaged || torn;
+  found.last = log.last_;
+  found.possibly_longer = log.possibly_longer_;
+  found.hard_state_doubtful = log.hard_state_doubtful_;
+  store_.recovery_.logs.push_back(found);
+  return {};
+}
+
+Result<> Recovery::open_segments(Task& task, Log& log, const LogState& state) {
+  Disk& disk = runtime_.disk();
+  std::vector<Damage>& damage = store_.recovery_.damage;
+  log.flushed_ = {.last = state.flushed, .next_offset = state.flushed_offset, .segment = state.last_segment,
+                  .segment_end = state.last_segment_end};
+  log.synced_ = log.flushed_;
+  log.committed_ = state.flushed.index;
+  const Result<std::vector<std::string>> names = disk.list(task, log.directory_);
+  if (!names && names.error().code != Errc::kNotFound) return std::unexpected(names.error());
+  bool removed = false;
+  for (const std::string& name : names ? *names : std::vector<std::string>{}) {
+    const auto first = Segment::parse_file_name(name);
+    if (!first) continue;
+    const std::string path = log.directory_ + "/" + name;
+    if (*first > state.last_segment || state.last_segment.value == 0) {
+      // No state frame vouches for it: its entries are in the write-ahead log, or void.
+      TRY(disk.remove(task, path));
+      removed = true;
+      continue;
+    }
+    const uint64_t end = *first == state.last_segment ? state.last_segment_end : 0;
+    Result<std::unique_ptr<Segment>> segment = Segment::open(task, disk, log.key_, log.directory_, *first, end, damage);
+    if (!segment) {
+      if (segment.error().code != Errc::kCorrupt) return std::unexpected(segment.error());
+      damage.push_back({.file = path, .position = 0, .log = log.key_, .what = segment.error().message});
+      continue;  // Kept, and a hole.
+    }
+    log.segments_.push_back(*std::move(segment));
+  }
+  if (removed) TRY(disk.sync_directory(task, log.directory_));
+
+  // Holes between segments, and behind the last: what is known to have been there.
+  LogIndex expected = log.prefix_.index + 1;
+  for (size_t i = 0; i < log.segments_.size(); ++i) {
+    Segment& s = *log.segments_[i];
+    if (s.first() > expected) log.lost_.emplace_back(expected, s.first());
+    const bool last = s.first() == state.last_segment;
+    if (last && state.flushed.index > state.prefix.index) s.add_hole_to(state.flushed.index + 1, state.flushed_offset);
+    expected = std::max(expected, s.next());
+  }
+  if (expected <= state.flushed.index) log.lost_.emplace_back(expected, state.flushed.index + 1);
+  for (const auto& hole : log.lost_)
+    damage.push_back({.file = log.directory_, .position = 0, .log = log.key_,
+                      .what = fmt::format("entries {} to {} are missing", hole.first.value, hole.second.value - 1)});
+  for (const auto& segment : log.segments_) {
+    for (const Segment::TermStart& run : segment->terms())
+      if (log.terms_.empty() || log.terms_.back().term != run.term) log.terms_.push_back({run.first, run.term, run.start});
+    for (const Entry& config : segment->configs())
+      if (log.configs_.empty() || log.configs_.back().meta.index < config.meta.index) log.configs_.push_back(config);
+  }
+  if (state.flushed.index > state.prefix.index) {
+    log.last_ = state.flushed;
+    log.next_offset_ = state.flushed_offset;
+    // A hole at the end hides where its terms began; the last one is known all the same.
+    if (log.terms_.empty() || log.terms_.back().term != log.last_.term)
+      log.terms_.push_back({log.last_.index, log.last_.term, log.next_offset_});
+  }
+  return {};
+}
+
+// Directories without a log: what a removal left behind, unless damage may have taken their state.
+Result<> Recovery::judge_directories(Task& task) {
+  Disk& disk = runtime_.disk();
+  const std::string logs = store_.options_.directory + "/logs";
+  const std::vector<std::string> names = TRY(disk.list(task, logs));
+  bool removed = false;
+  for (const std::string& name : names) {
+    const auto key = parse_key(name);
+    if (!key || store_.find_log(*key) != nullptr) continue;
+    const std::string path = logs + "/" + name;
+    const bool doubtful = !scan_.damage.empty() || scan_.all_damaged || scan_.all_possibly_longer ||
+                          scan_.frames.empty();
+    if (doubtful) {
+      store_.orphans_[*key] = path;
+      store_.recovery_.damage.push_back({.file = path, .position = 0, .log = *key,
+                                         .what = "the state of this log is lost; its files are kept"});
+      continue;
+    }
+    for (const std::string& file : TRY(disk.list(task, path))) TRY(disk.remove(task, path + "/" + file));
+    TRY(disk.remove_directory(task, path));
+    removed = true;
+  }
+  if (removed) TRY(disk.sync_directory(task, logs));
+  return {};
+}
+
+// Before the floor moves past them: after a crash nobody would know any more that they were damaged.
+Result<> Recovery::keep_damaged(Task& task) {
+  Disk& disk = runtime_.disk();
+  const std::string directory = store_.options_.directory + "/damaged";
+  for (const std::string& file : scan_.damaged_files) {
+    const std::string copy = directory + file.substr(file.rfind('/'));
+    const std::string bytes = TRY(read_file(task, disk, file, UINT64_MAX));
+    TRY(replace_file(task, disk, copy, as_bytes(bytes)));
+    store_.recovery_.set_aside.push_back(copy);
+  }
+  return {};
+}
+
+void Recovery::rewrite() {
+  for (Log* log : store_.logs()) {
+    log->push_state(false);
+    std::vector<WalFrame> frames;
+    for (const Log::Tail& t : log->tail_)
+      frames.push_back({.kind = FrameKind::kEntry, .key = log->key_, .meta = t.meta, .payload = t.payload,
+                        .payload_crc = t.crc, .original = t.sequence, .slot = log->slot_, .sequence = {}});
+    if (!frames.empty()) log->last_sequence_ = store_.wal_->append(frames);
+  }
+}
+
+}  // namespace taffrail

@@ -1,0 +1,44 @@
+// What happens when a store is opened: read, judge, write into fresh files, and only then speak.
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "runtime/runtime.h"
+#include "storage/store.h"
+#include "storage/wal_scan.h"
+
+namespace taffrail {
+
+class Recovery {
+ public:
+  Recovery(Store& store, Runtime& runtime) : store_(store), runtime_(runtime) {}
+
+  /// Leaves the store with its logs and a running write-ahead log. May be cut short by a crash at any
+  /// step, any number of times: the next run comes to the same.
+  Result<> run(Task& task);
+
+ private:
+  /// One log as its frames tell it.
+  struct Replay {
+    bool alive = false;
+    bool damaged = false;  ///< The frames contradict each other.
+    LogState state;
+    std::vector<ScannedFrame*> entries;  ///< Ascending by index; may have gaps where frames were lost.
+  };
+  Result<Replay> replay(const PartitionKey& key, std::vector<ScannedFrame*>& frames);
+  Result<> restore(Task& task, const PartitionKey& key, Replay& replay);
+  Result<> open_segments(Task& task, Log& log, const LogState& state);
+  Result<> judge_directories(Task& task);
+  Result<> keep_damaged(Task& task);
+  void rewrite();
+
+  Store& store_;
+  Runtime& runtime_;
+  WalScan scan_;
+};
+
+}  // namespace taffrail

@@ -1,0 +1,264 @@
+#include "storage/segment.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "base/check.h"
+#include "base/crc32c.h"
+
+namespace taffrail {
+
+namespace {
+
+constexpr uint32_t kChunkMagicBytes = 0x5446434b;
+constexpr size_t kSearchWindow = 1u << 20;
+
+Result<Slice> read_slice(Task& task, File& file, uint64_t position, size_t size) {
+  Result<size_t> got = size_t{0};
+  const Slice bytes =
+      Slice::make(size, [&](MutableBytes into) { got = file.read_at(task, position, into); });
+  const size_t count = TRY(std::move(got));
+  return bytes.sub(0, count);
+}
+
+}  // namespace
+
+Segment::Segment(Disk& disk, PartitionKey key, std::string directory, LogIndex first)
+    : disk_(disk), key_(key), directory_(std::move(directory)),
+      path_(directory_ + "/" + file_name(first)), first_(first), next_(first) {}
+
+Segment::~Segment() = default;
+
+std::string Segment::file_name(LogIndex first) { return fmt::format("{:020}.log", first.value); }
+
+std::optional<LogIndex> Segment::parse_file_name(std::string_view name) {
+  if (name.size() != 24 || name.substr(20) != ".log") return std::nullopt;
+  int64_t value = 0;
+  const auto [end, error] = std::from_chars(name.data(), name.data() + 20, value);
+  if (error != std::errc{} || end != name.data() + 20 || value < 0) return std::nullopt;
+  return LogIndex(value);
+}
+
+Result<std::unique_ptr<Segment>> Segment::create(Task& task, Disk& disk, const PartitionKey& key,
+                                                 std::string_view directory, LogIndex first, Offset base) {
+  auto segment = std::unique_ptr<Segment>(new Segment(disk, key, std::string(directory), first));
+  segment->base_ = segment->next_offset_ = base;
+  // A file of that name is what a crash, or a full disk, left of an earlier attempt: nothing refers to it.
+  segment->file_ = TRY(disk.open(task, segment->path_, OpenMode::kOpenOrCreate));
+  TRY(segment->file_->truncate(task, 0));
+  const std::string header = encode_segment_header(key, first, base);
+  TRY(segment->file_->write_at(task, 0, as_bytes(header)));
+  segment->end_ = kSegmentHeaderSize;
+  return segment;
+}
+
+Result<std::unique_ptr<Segment>> Segment::open(Task& task, Disk& disk, const PartitionKey& key,
+                                               std::string_view directory, LogIndex first, uint64_t end,
+                                               std::vector<Damage>& damage) {
+  auto segment = std::unique_ptr<Segment>(new Segment(disk, key, std::string(directory), first));
+  segment->file_ = TRY(disk.open(task, segment->path_, OpenMode::kWrite));
+  const Slice head = TRY(read_slice(task, *segment->file_, 0, kSegmentHeaderSize));
+  const SegmentHeader header = TRY(parse_segment_header(head.view(), segment->path_));
+  if (header.key != key || header.first != first)
+    return fail(Errc::kCorrupt, fmt::format("{} is a segment of {} from index {}", segment->path_,
+                                            header.key.text(), header.first.value));
+  segment->base_ = segment->next_offset_ = header.base;
+  segment->name_synced_ = true;
+
+  const uint64_t size = TRY(segment->file_->size(task));
+  if (end != 0 && size > end) {
+    // Chunks that no checkpoint vouches for: their entries are still in the write-ahead log, and what
+    // the page cache shows of them may not be on the disk.
+    TRY(segment->file_->truncate(task, end));
+  }
+  const uint64_t wanted = end == 0 ? size : end;
+  if (!TRY(segment->load_index(task, wanted))) TRY(segment->scan(task, wanted, damage));
+  segment->end_ = segment->synced_end_ = wanted;
+  return segment;
+}
+
+Result<> Segment::append(Task& task, std::span<const Entry> entries, std::span<const uint32_t> crcs) {
+  EncodedChunk chunk = encode_chunk(key_, end_, entries, crcs);
+  std::vector<ByteView> parts;
+  parts.reserve(chunk.data.size() + 1);
+  parts.push_back(as_bytes(chunk.header));
+  for (const Slice& batch : chunk.data)
+    if (!batch.empty()) parts.push_back(batch.view());
+  TRY(file_->write_at(task, end_, parts));
+  end_ += chunk.ref.header_bytes + chunk.ref.data_bytes;
+
+  ChunkDirectory directory = TRY(parse_chunk(key_, chunk.ref.position, Slice(std::string_view(chunk.header))));
+  note_chunk(chunk.ref, directory);
+  return {};
+}
+
+void Segment::note_chunk(const ChunkRef& ref, const ChunkDirectory& chunk) {
+  chunks_.push_back(ref);
+  next_ = ref.next_index;
+  next_offset_ = ref.next_offset;
+  max_timestamp_ = std::max(max_timestamp_, ref.max_timestamp);
+  for (const Envelope& e : chunk.envelopes) {
+    payload_bytes_ += e.size;
+    if (terms_.empty() || terms_.back().term != e.meta.term)
+      terms_.push_back({e.meta.index, e.meta.term, e.meta.base_offset});
+    if (e.meta.kind == EntryKind::kConfig)
+      configs_.push_back({e.meta, chunk.header.sub(e.position - chunk.position, e.size)});
+  }
+}
+
+Result<> Segment::sync(Task& task) {
+  const uint64_t end = end_;
+  TRY(file_->sync(task));
+  if (!name_synced_) TRY(disk_.sync_directory(task, directory_));
+  name_synced_ = true;
+  synced_end_ = end;
+  return {};
+}
+
+Result<ChunkDirectory> Segment::read_chunk_at(Task& task, uint64_t position) {
+  const Slice fixed = TRY(read_slice(task, *file_, position, kChunkHeaderSize));
+  const uint32_t size = TRY(chunk_header_bytes(key_, position, fixed.view()));
+  const uint64_t file_size = TRY(file_->size(task));
+  // Allocation follows what is there, not what a header claims.
+  if (size > file_size - std::min<uint64_t>(position, file_size))
+    return fail(Errc::kCorrupt, "the file ends inside a chunk's header");
+  const Slice whole = TRY(read_slice(task, *file_, position, size));
+  return parse_chunk(key_, position, whole);
+}
+
+Result<> Segment::scan(Task& task, uint64_t end, std::vector<Damage>& damage) {
+  uint64_t at = kSegmentHeaderSize;
+  while (at < end) {
+    Result<ChunkDirectory> chunk = read_chunk_at(task, at);
+    std::string what;
+    if (!chunk) {
+      if (chunk.error().code != Errc::kCorrupt) return fail(chunk.error(), path_);
+      what = chunk.error().message;
+    } else if (chunk->end > end) {
+      what = "the file ends inside a chunk";
+    } else if (chunk->first_index < next_) {
+      what = "a chunk repeats entries that came before it";
+    } else {
+      if (chunk->first_index > next_) holes_.emplace_back(next_, chunk->first_index);
+      ChunkRef ref{.first_index = chunk->first_index, .next_index = chunk->next_index,
+                   .base_offset = chunk->base_offset, .next_offset = chunk->next_offset,
+                   .position = at, .header_bytes = static_cast<uint32_t>(chunk->header.size()),
+                   .data_bytes = static_cast<uint32_t>(chunk->end - chunk->data_position),
+                   .max_timestamp = -1};
+      for (const Envelope& e : chunk->envelopes)
+        if (e.meta.kind == EntryKind::kBatch) ref.max_timestamp = std::max(ref.max_timestamp, e.meta.max_timestamp);
+      note_chunk(ref, *chunk);
+      at = chunk->end;
+      continue;
+    }
+    // The length of a bad chunk cannot be believed: what comes behind it is found by looking.
+    const std::optional<uint64_t> next = TRY(find_chunk(task, at + 1, end));
+    damage.push_back({.file = path_, .position = at, .size_bytes = next.value_or(end) - at,
+                      .log = key_, .what = what});
+    at = next.value_or(end);
+  }
+  return {};
+}
+
+Result<std::optional<uint64_t>> Segment::find_chunk(Task& task, uint64_t from, uint64_t end) {
+  for (uint64_t window = from; window < end; window += kSearchWindow) {
+    // Three bytes more, for a magic number that lies across two windows.
+    const size_t size = std::min<uint64_t>(kSearchWindow + 3, end - window);
+    const Slice bytes = TRY(read_slice(task, *file_, window, size));
+    for (size_t i = 0; i + 4 <= bytes.size() && i < kSearchWindow; ++i) {
+      if (ByteReader(bytes.view().subspan(i, 4)).u32() != kChunkMagicBytes) continue;
+      const Result<ChunkDirectory> chunk = read_chunk_at(task, window + i);
+      if (chunk && chunk->end <= end && chunk->first_index >= next_) return std::optional(window + i);
+      if (!chunk && chunk.error().code != Errc::kCorrupt && chunk.error().code != Errc::kUnsupported)
+        return std::unexpected(chunk.error());
+    }
+  }
+  return std::nullopt;
+}
+
+void Segment::add_hole_to(LogIndex next, Offset next_offset) {
+  if (next <= next_) return;
+  holes_.emplace_back(next_, next);
+  next_ = next;
+  next_offset_ = std::max(next_offset_, next_offset);
+}
+
+Result<std::shared_ptr<const ChunkDirectory>> Segment::read_directory(Task& task, LogIndex index) {
+  const auto after = std::upper_bound(chunks_.begin(), chunks_.end(), index,
+                                      [](LogIndex i, const ChunkRef& ref) { return i < ref.first_index; });
+  if (after == chunks_.begin() || index >= std::prev(after)->next_index)
+    return fail(Errc::kCorrupt, fmt::format("{}: entry {} of {} lies in a hole", path_, index.value, key_.text()));
+  const ChunkRef ref = *std::prev(after);
+  if (last_directory_ && last_directory_->position == ref.position) return last_directory_;
+  const Slice header = TRY(read_slice(task, *file_, ref.position, ref.header_bytes));
+  Result<ChunkDirectory> chunk = parse_chunk(key_, ref.position, header);
+  if (chunk && (chunk->first_index != ref.first_index || chunk->next_index != ref.next_index))
+    chunk = fail(Errc::kCorrupt, "a chunk of other entries");
+  if (!chunk) return fail(chunk.error(), fmt::format("{} at {}", path_, ref.position));
+  last_directory_ = std::make_shared<const ChunkDirectory>(*std::move(chunk));
+  return last_directory_;
+}
+
+Result<std::vector<Entry>> Segment::read_payloads(Task& task, const ChunkDirectory& chunk, size_t from,
+                                                  size_t to) {
+  const std::span<const Envelope> wanted = std::span(chunk.envelopes).subspan(from, to - from);
+  uint64_t begin = UINT64_MAX;
+  uint64_t end = 0;
+  for (const Envelope& e : wanted) {
+    if (e.meta.kind != EntryKind::kBatch) continue;
+    begin = std::min(begin, e.position);
+    end = std::max(end, e.position + e.size);
+  }
+  Slice data;
+  // The file object outlives this read even if the segment is removed meanwhile.
+  const std::shared_ptr<File> file = file_;
+  const std::string path = path_;
+  const uint64_t base = chunk.position;
+  if (begin < end) data = TRY(read_slice(task, *file, begin, end - begin));
+  std::vector<Entry> entries;
+  entries.reserve(wanted.size());
+  for (const Envelope& e : wanted) {
+    Slice payload;
+    if (e.meta.kind != EntryKind::kBatch) {
+      payload = chunk.header.sub(e.position - base, e.size);
+    } else if (e.position - begin + e.size <= data.size()) {
+      payload = data.sub(e.position - begin, e.size);
+    } else {
+      return fail(Errc::kCorrupt, fmt::format("{} at {}: the file ends inside an entry", path, e.position));
+    }
+    if (crc32c(payload.view()) != e.crc)
+      return fail(Errc::kCorrupt, fmt::format("{} at {}: the checksum of entry {} does not match", path,
+                                              e.position, e.meta.index.value));
+    entries.push_back({e.meta, std::move(payload)});
+  }
+  return entries;
+}
+
+Result<std::vector<Damage>> Segment::scrub(Task& task) {
+  std::vector<Damage> damage;
+  const std::vector<ChunkRef> chunks = chunks_;
+  for (const ChunkRef& ref : chunks) {
+    last_directory_.reset();  // From the disk, not from memory.
+    const auto chunk = read_directory(task, ref.first_index);
+    Result<std::vector<Entry>> entries = fail(Errc::kCorrupt);
+    if (chunk) entries = read_payloads(task, **chunk, 0, (*chunk)->envelopes.size());
+    if (chunk && entries) continue;
+    const Error& error = chunk ? entries.error() : chunk.error();
+    if (error.code == Errc::kCancelled) return std::unexpected(error);
+    damage.push_back({.file = path_, .position = ref.position,
+                      .size_bytes = uint64_t{ref.header_bytes} + ref.data_bytes, .log = key_, .what = error.message});
+  }
+  return damage;
+}
+
+Result<> Segment::remove(Task& task) {
+  const Result<> removed = disk_.remove(task, path_);
+  if (!removed && removed.error().code != Errc::kNotFound) return removed;
+  const Result<> index = disk_.remove(task, index_path());
+  if (!index && index.error().code != Errc::kNotFound) return index;
+  return {};
+}
+
+}  // namespace taffrail

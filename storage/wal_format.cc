@@ -1,0 +1,327 @@
+#include "storage/wal_format.h"
+
+#include <fmt/core.h>
+
+#include "base/check.h"
+#include "base/crc32c.h"
+#include "base/plant.h"
+
+namespace taffrail {
+
+namespace {
+
+constexpr uint32_t kSegmentMagic = 0x54465753;  // "TFWS"
+constexpr uint32_t kGroupMagic = 0x54465747;    // "TFWG"
+constexpr uint16_t kStateVersion = 1;
+
+// The disk's id is part of every checksum without taking space in every frame.
+uint32_t identity_crc(const DiskId& disk) {
+  ByteWriter id;
+  id.u64(disk.high);
+  id.u64(disk.low);
+  return crc32c(id.view());
+}
+
+void write_key(ByteWriter& out, const PartitionKey& key) {
+  out.u64(key.topic.high);
+  out.u64(key.topic.low);
+  out.i32(key.partition);
+}
+
+PartitionKey read_key(ByteReader& in) {
+  PartitionKey key;
+  key.topic.high = in.u64();
+  key.topic.low = in.u64();
+  key.partition = in.i32();
+  return key;
+}
+
+void write_id(ByteWriter& out, const EntryId& id) {
+  out.i64(id.index.value);
+  out.i64(id.term.value);
+}
+
+EntryId read_id(ByteReader& in) {
+  EntryId id;
+  id.index = LogIndex(in.i64());
+  id.term = Term(in.i64());
+  return id;
+}
+
+void write_hard_state(ByteWriter& out, const LogHardState& state) {
+  out.i64(state.term.value);
+  out.u8(state.vote.has_value());
+  const ReplicaId vote = state.vote.value_or(ReplicaId{});
+  out.i32(vote.node.value);
+  out.u64(vote.disk.high);
+  out.u64(vote.disk.low);
+}
+
+LogHardState read_hard_state(ByteReader& in) {
+  LogHardState state;
+  state.term = Term(in.i64());
+  const bool voted = in.u8() != 0;
+  ReplicaId vote;
+  vote.node = BrokerId(in.i32());
+  vote.disk.high = in.u64();
+  vote.disk.low = in.u64();
+  if (voted) state.vote = vote;
+  return state;
+}
+
+}  // namespace
+
+std::string encode_wal_segment_header(const WalSegmentHeader& header) {
+  ByteWriter out;
+  out.u32(kSegmentMagic);
+  out.u16(kWalVersion);
+  out.u16(0);
+  out.u64(header.number);
+  out.u64(header.disk.high);
+  out.u64(header.disk.low);
+  out.u64(header.capacity);
+  out.u32(crc32c(out.view()));
+  std::string block = out.take();
+  block.resize(kWalBlock, '\0');
+  return block;
+}
+
+Result<WalSegmentHeader> parse_wal_segment_header(ByteView block, std::string_view file) {
+  ByteReader in(block);
+  if (in.u32() != kSegmentMagic)
+    return fail(Errc::kCorrupt, fmt::format("{} is not a segment of a write-ahead log", file));
+  const uint16_t version = in.u16();
+  in.u16();
+  WalSegmentHeader header;
+  header.number = in.u64();
+  header.disk.high = in.u64();
+  header.disk.low = in.u64();
+  header.capacity = in.u64();
+  const uint32_t crc = in.u32();
+  if (!in.ok() || crc != crc32c(block.first(40)))
+    return fail(Errc::kCorrupt, fmt::format("{}: the checksum of its header does not match", file));
+  if (version != kWalVersion)
+    return fail(Errc::kUnsupported,
+                fmt::format("{} has format {}, this program reads up to {}: start the version that "
+                            "wrote it, or a newer one", file, version, kWalVersion));
+  return header;
+}
+
+std::string encode_wal_group_header(const DiskId& disk, const WalGroupHeader& header) {
+  ByteWriter out;
+  out.u32(kGroupMagic);
+  out.u16(kWalVersion);
+  out.u16(0);
+  out.u64(header.segment);
+  out.u64(header.position);
+  out.u64(header.first.value);
+  out.u64(header.next.value);
+  out.u64(header.durable.value);
+  out.u64(header.floor.value);
+  out.u32(header.frame_count);
+  out.u32(header.log_count);
+  out.u64(header.frames_size);
+  out.u32(header.list_crc);
+  out.u32(0);
+  out.u32(0);
+  out.u32(crc32c(out.view(), identity_crc(disk)));
+  static_assert(kWalGroupHeaderSize == 8 + 6 * 8 + 2 * 4 + 8 + 3 * 4 + 4);
+  CHECK(out.size() == kWalGroupHeaderSize);
+  return out.take();
+}
+
+namespace {
+
+std::optional<WalGroupHeader> parse_group(const DiskId& disk, ByteView bytes) {
+  if (bytes.size() < kWalGroupHeaderSize) return std::nullopt;
+  ByteReader in(bytes.first(kWalGroupHeaderSize));
+  if (in.u32() != kGroupMagic || in.u16() != kWalVersion) return std::nullopt;
+  in.u16();
+  WalGroupHeader header;
+  header.segment = in.u64();
+  header.position = in.u64();
+  header.first = WalSequence(in.u64());
+  header.next = WalSequence(in.u64());
+  header.durable = WalSequence(in.u64());
+  header.floor = WalSequence(in.u64());
+  header.frame_count = in.u32();
+  header.log_count = in.u32();
+  header.frames_size = in.u64();
+  header.list_crc = in.u32();
+  in.u32();
+  in.u32();
+  if (in.u32() != crc32c(bytes.first(kWalGroupHeaderSize - 4), identity_crc(disk))) return std::nullopt;
+  return header;
+}
+
+}  // namespace
+
+std::optional<WalGroupHeader> parse_wal_group_header(const DiskId& disk, uint64_t segment,
+                                                     uint64_t position, ByteView bytes) {
+  const auto header = parse_group(disk, bytes);
+  if (!header || header->segment != segment || header->position != position) return std::nullopt;
+  // One sequence for each frame.
+  if (header->next.value - header->first.value != header->frame_count) return std::nullopt;
+  return header;
+}
+
+bool is_older_wal_group(const DiskId& disk, uint64_t segment, uint64_t position, ByteView bytes) {
+  const auto header = parse_group(disk, bytes);
+  return header && header->segment < segment && header->position == position;
+}
+
+std::string encode_wal_logs(const std::vector<PartitionKey>& logs) {
+  ByteWriter out;
+  out.reserve(logs.size() * kWalLogSize);
+  for (const PartitionKey& key : logs) write_key(out, key);
+  return out.take();
+}
+
+std::optional<std::vector<PartitionKey>> parse_wal_logs(const WalGroupHeader& header, ByteView bytes) {
+  const uint64_t size = header.log_count * kWalLogSize;
+  if (bytes.size() < size || crc32c(bytes.first(size)) != header.list_crc) return std::nullopt;
+  ByteReader in(bytes.first(size));
+  std::vector<PartitionKey> logs;
+  logs.reserve(header.log_count);
+  for (uint32_t i = 0; i < header.log_count; ++i) logs.push_back(read_key(in));
+  return logs;
+}
+
+void encode_wal_frame_header(ByteWriter& out, const DiskId& disk, uint64_t segment, const WalFrame& frame) {
+  const size_t begin = out.size();
+  out.u32(static_cast<uint32_t>(frame.payload.size()));
+  out.u32(frame.payload_crc);
+  out.u8(static_cast<uint8_t>(frame.kind));
+  out.u8(static_cast<uint8_t>(frame.meta.kind));
+  out.u16(0);
+  out.i32(frame.key.partition);
+  out.u64(frame.key.topic.high);
+  out.u64(frame.key.topic.low);
+  out.u64(frame.sequence.value);
+  out.u64(frame.original.value);
+  out.u64(segment);
+  out.i64(frame.meta.index.value);
+  out.i64(frame.meta.term.value);
+  out.i64(frame.meta.base_offset.value);
+  out.i32(frame.meta.offset_count);
+  out.u32(0);
+  out.i64(frame.meta.max_timestamp);
+  out.u32(0);
+  out.u32(crc32c(out.view().subspan(begin), identity_crc(disk)));
+  CHECK(out.size() - begin == kWalFrameHeaderSize);
+}
+
+std::optional<WalFrameHeader> parse_wal_frame_header(const DiskId& disk, uint64_t segment, ByteView bytes) {
+  if (bytes.size() < kWalFrameHeaderSize) return std::nullopt;
+  ByteReader in(bytes.first(kWalFrameHeaderSize));
+  WalFrameHeader header;
+  header.payload_size = in.u32();
+  WalFrame& frame = header.frame;
+  frame.payload_crc = in.u32();
+  const uint8_t kind = in.u8();
+  const uint8_t entry_kind = in.u8();
+  in.u16();
+  frame.key.partition = in.i32();
+  frame.key.topic.high = in.u64();
+  frame.key.topic.low = in.u64();
+  frame.sequence = WalSequence(in.u64());
+  frame.original = WalSequence(in.u64());
+  const uint64_t written_to = in.u64();
+  frame.meta.index = LogIndex(in.i64());
+  frame.meta.term = Term(in.i64());
+  frame.meta.base_offset = Offset(in.i64());
+  frame.meta.offset_count = in.i32();
+  in.u32();
+  frame.meta.max_timestamp = in.i64();
+  in.u32();
+  if (in.u32() != crc32c(bytes.first(kWalFrameHeaderSize - 4), identity_crc(disk))) return std::nullopt;
+  if (written_to != segment && !PLANT("S20")) return std::nullopt;
+  if (kind < 1 || kind > static_cast<uint8_t>(FrameKind::kDelete)) return std::nullopt;
+  if (entry_kind < 1 || entry_kind > static_cast<uint8_t>(EntryKind::kCommand)) return std::nullopt;
+  if (frame.meta.index.value < 0 || frame.meta.term.value < 0 || frame.meta.offset_count < 0 ||
+      frame.meta.base_offset.value < 0 || frame.meta.index.value > INT64_MAX / 2 ||
+      frame.meta.base_offset.value > INT64_MAX / 2)
+    return std::nullopt;
+  frame.kind = static_cast<FrameKind>(kind);
+  frame.meta.kind = static_cast<EntryKind>(entry_kind);
+  return header;
+}
+
+std::string encode_hard_state(const LogHardState& state) {
+  ByteWriter out;
+  write_hard_state(out, state);
+  return out.take();
+}
+
+Result<LogHardState> decode_hard_state(ByteView bytes) {
+  ByteReader in(bytes);
+  const LogHardState state = read_hard_state(in);
+  if (!in.done()) return fail(Errc::kCorrupt, "a term and vote of the wrong size");
+  return state;
+}
+
+std::string encode_log_state(const LogState& state) {
+  ByteWriter out;
+  out.u16(kStateVersion);
+  out.u8(state.possibly_longer);
+  out.u8(state.hard_state_doubtful);
+  out.u8(state.reset);
+  write_hard_state(out, state.hard);
+  write_id(out, state.prefix);
+  out.i64(state.start_offset.value);
+  out.i64(state.prefix_offset.value);
+  write_id(out, state.flushed);
+  out.i64(state.flushed_offset.value);
+  out.i64(state.last_segment.value);
+  out.u64(state.last_segment_end);
+  out.u8(state.snapshot.has_value());
+  write_id(out, state.snapshot.value_or(EntryId{}));
+  out.u8(state.config.has_value());
+  if (state.config) {
+    write_id(out, state.config->meta.id());
+    out.i64(state.config->meta.base_offset.value);
+    out.sized(state.config->payload.view());
+  }
+  return out.take();
+}
+
+Result<LogState> decode_log_state(ByteView bytes) {
+  ByteReader in(bytes);
+  const uint16_t version = in.u16();
+  if (in.ok() && version != kStateVersion)
+    return fail(Errc::kUnsupported,
+                fmt::format("a log's state has format {}, this program reads {}: start the version that "
+                            "wrote it, or a newer one", version, kStateVersion));
+  LogState state;
+  state.possibly_longer = in.u8() != 0;
+  state.hard_state_doubtful = in.u8() != 0;
+  state.reset = in.u8() != 0;
+  state.hard = read_hard_state(in);
+  state.prefix = read_id(in);
+  state.start_offset = Offset(in.i64());
+  state.prefix_offset = Offset(in.i64());
+  state.flushed = read_id(in);
+  state.flushed_offset = Offset(in.i64());
+  state.last_segment = LogIndex(in.i64());
+  state.last_segment_end = in.u64();
+  const bool has_snapshot = in.u8() != 0;
+  const EntryId snapshot = read_id(in);
+  if (has_snapshot) state.snapshot = snapshot;
+  if (in.u8() != 0) {
+    Entry config;
+    const EntryId id = read_id(in);
+    config.meta.index = id.index;
+    config.meta.term = id.term;
+    config.meta.kind = EntryKind::kConfig;
+    config.meta.base_offset = Offset(in.i64());
+    config.payload = Slice(in.sized());
+    state.config = std::move(config);
+  }
+  if (!in.done() || state.prefix.index.value < 0 || state.flushed.index < state.prefix.index ||
+      state.prefix_offset.value < 0 || state.flushed_offset < state.prefix_offset ||
+      state.start_offset.value < 0 || state.flushed.index.value > INT64_MAX / 2)
+    return fail(Errc::kCorrupt, "a log's state does not decode");
+  return state;
+}
+
+}  // namespace taffrail

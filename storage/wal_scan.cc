@@ -1,0 +1,261 @@
+#include "storage/wal_scan.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "base/crc32c.h"
+#include "base/plant.h"
+
+namespace taffrail {
+
+namespace {
+
+bool all_zero(ByteView bytes) {
+  return std::all_of(bytes.begin(), bytes.end(), [](uint8_t b) { return b == 0; });
+}
+
+// One file in memory, walked from group to group.
+class FileWalk {
+ public:
+  FileWalk(WalFileScan& out, const DiskId& disk, ByteView bytes) : out_(out), disk_(disk), bytes_(bytes) {}
+
+  void run() {
+    uint64_t at = kWalBlock;
+    while (at + kWalGroupHeaderSize <= bytes_.size()) {
+      if (const auto header = group_at(at)) {
+        read_group(*header);
+        at = std::min<uint64_t>(at + wal_round_up(header->size()), bytes_.size());
+        continue;
+      }
+      // Zeros, or a group of the file's earlier use: no sync ended here, unless a good header follows.
+      const ByteView block = bytes_.subspan(at, std::min<uint64_t>(kWalBlock, bytes_.size() - at));
+      const bool clean = all_zero(block) || is_older_wal_group(disk_, out_.number, at, bytes_.subspan(at));
+      const uint64_t next = find_group(at + kWalBlock);
+      if (!clean || next < bytes_.size())
+        out_.bad.push_back({.file = out_.file, .position = at,
+                            .size_bytes = std::min<uint64_t>(next, bytes_.size()) - at,
+                            .what = clean ? "a group is missing here" : "a group's header does not read",
+                            .sequences = std::nullopt, .logs = std::nullopt});
+      at = next;
+    }
+  }
+
+ private:
+  std::optional<WalGroupHeader> group_at(uint64_t at) const {
+    return parse_wal_group_header(disk_, out_.number, at, bytes_.subspan(at));
+  }
+
+  // The length of what is bad cannot be believed: the next group is found by looking, block by block.
+  uint64_t find_group(uint64_t from) const {
+    for (uint64_t at = from; at + kWalGroupHeaderSize <= bytes_.size(); at += kWalBlock)
+      if (group_at(at)) return at;
+    return bytes_.size();
+  }
+
+  void read_group(const WalGroupHeader& header) {
+    out_.groups.push_back({header, out_.file});
+    const ByteView body = bytes_.subspan(header.position);
+    std::optional<std::vector<PartitionKey>> logs;
+    if (header.frames_at() <= body.size())
+      logs = parse_wal_logs(header, body.subspan(kWalGroupHeaderSize));
+    WalSequence sequence = header.first;
+    uint64_t at = header.frames_at();
+    for (; sequence < header.next; ++sequence) {
+      if (at > body.size()) break;
+      const auto frame = parse_wal_frame_header(disk_, out_.number, body.subspan(at));
+      if (!frame || frame->frame.sequence != sequence) break;
+      const uint64_t payload_at = at + kWalFrameHeaderSize;
+      if (frame->payload_size > body.size() - payload_at) break;
+      const ByteView payload = body.subspan(payload_at, frame->payload_size);
+      const bool good = crc32c(payload) == frame->frame.payload_crc;
+      if (good || PLANT("S07")) {
+        ScannedFrame found{frame->frame, {out_.number, header.position + at}};
+        found.frame.payload = Slice(payload);
+        out_.frames.push_back(std::move(found));
+      } else {
+        // Its header says whose it is, and where the next one begins.
+        out_.bad.push_back({.file = out_.file, .position = header.position + at,
+                            .size_bytes = kWalFrameHeaderSize + frame->payload_size,
+                            .what = "the checksum of a frame does not match",
+                            .sequences = std::pair(sequence, sequence + 1),
+                            .logs = std::vector{frame->frame.key}});
+      }
+      at = payload_at + frame->payload_size;
+    }
+    if (sequence < header.next)
+      out_.bad.push_back({.file = out_.file, .position = header.position + at,
+                          .size_bytes = header.size() - std::min(header.size(), at),
+                          .what = "a frame's header does not read",
+                          .sequences = std::pair(sequence, header.next), .logs = logs});
+  }
+
+  WalFileScan& out_;
+  const DiskId disk_;
+  ByteView bytes_;
+};
+
+}  // namespace
+
+std::optional<uint64_t> parse_wal_file_name(std::string_view name) {
+  if (name.size() != 20 || name.substr(16) != ".wal") return std::nullopt;
+  uint64_t number = 0;
+  const auto [end, error] = std::from_chars(name.data(), name.data() + 16, number, 16);
+  if (error != std::errc{} || end != name.data() + 16 || number == 0 || number > UINT64_MAX / 2)
+    return std::nullopt;
+  return number;
+}
+
+Result<WalFileScan> scan_wal_file(Task& task, Disk& disk, const std::string& path, uint64_t number,
+                                  std::optional<DiskId> id) {
+  WalFileScan out;
+  out.file = path;
+  out.number = number;
+  const auto file = TRY(disk.open(task, path, OpenMode::kRead));
+  const uint64_t size = TRY(file->size(task));
+  std::string bytes(size, '\0');
+  const size_t got = TRY(file->read_at(task, 0, {reinterpret_cast<uint8_t*>(bytes.data()), bytes.size()}));
+  bytes.resize(got);
+  const ByteView all = as_bytes(bytes);
+  const Result<WalSegmentHeader> header = parse_wal_segment_header(all.first(std::min(kWalBlock, all.size())), path);
+  if (header) {
+    if (id && header->disk != *id)
+      return fail(Errc::kCorrupt, fmt::format("{} belongs to disk {}, not to {}: was it copied here?", path,
+                                              header->disk.text(), id->text()));
+    id = header->disk;
+    // A file that was being recycled when the node died still has the header of its older use.
+    if (header->number == number) out.header = *header;
+  } else if (header.error().code == Errc::kUnsupported) {
+    return std::unexpected(header.error());
+  }
+  if (id) FileWalk(out, *id, all).run();
+  return out;
+}
+
+Result<WalScan> scan_wal(Task& task, Disk& disk, const std::string& directory, const DiskId& id) {
+  WalScan scan;
+  std::vector<WalFileScan> files;
+  const Result<std::vector<std::string>> names = disk.list(task, directory + "/wal");
+  if (!names && names.error().code != Errc::kNotFound) return std::unexpected(names.error());
+  for (const std::string& name : names ? *names : std::vector<std::string>{}) {
+    const auto number = parse_wal_file_name(name);
+    if (!number) continue;
+    scan.next_segment = std::max(scan.next_segment, *number + 1);
+    scan.files.push_back(directory + "/wal/" + name);
+    files.push_back(TRY(scan_wal_file(task, disk, scan.files.back(), *number, id)));
+  }
+
+  for (const WalFileScan& file : files) {
+    for (const ScannedGroup& group : file.groups) {
+      scan.floor = std::max(scan.floor, group.header.floor);
+      scan.mark = std::max(scan.mark, group.header.durable);
+      scan.next = std::max(scan.next, group.header.next);
+    }
+    scan.groups += file.groups.size();
+  }
+  scan.next = std::max({scan.next, scan.mark + 1, scan.floor, WalSequence(1)});
+
+  // Whether anything good stands behind a bad stretch: then its own sequences say what is missing.
+  bool header_seen = false;
+  for (auto file = files.rbegin(); file != files.rend(); ++file) {
+    for (auto bad = file->bad.rbegin(); bad != file->bad.rend(); ++bad) {
+      bad->last = !header_seen && std::none_of(file->groups.begin(), file->groups.end(), [&](const auto& g) {
+        return g.header.position >= bad->position;
+      });
+    }
+    header_seen = header_seen || !file->groups.empty();
+  }
+
+  std::set<WalSequence> have;
+  for (WalFileScan& file : files) {
+    for (ScannedFrame& found : file.frames) {
+      if (found.frame.sequence < scan.floor) continue;
+      have.insert(found.frame.sequence);
+      // A copy stands in for what it copied.
+      have.insert(found.frame.original);
+      scan.frames.push_back(std::move(found));
+    }
+    if (!file.header && !file.groups.empty() && file.groups.back().header.next > scan.floor)
+      scan.damage.push_back({.file = file.file, .position = 0, .size_bytes = kWalBlock, .log = std::nullopt,
+                             .what = "the segment's header does not read"});
+  }
+  std::sort(scan.frames.begin(), scan.frames.end(), [](const ScannedFrame& a, const ScannedFrame& b) {
+    return a.frame.sequence < b.frame.sequence;
+  });
+
+  if (PLANT("S08")) {
+    // Whatever is bad, the log ends there, as if nobody had ever been told of the rest.
+    WalSequence end = std::max(scan.floor, WalSequence(1));
+    std::erase_if(scan.frames, [&](const ScannedFrame& f) {
+      if (f.frame.sequence != end) return true;
+      ++end;
+      return false;
+    });
+    return scan;
+  }
+
+  // Judge every sequence that was given out, is needed, and was not read.
+  std::vector<BadStretch*> stretches;
+  for (WalFileScan& file : files)
+    for (BadStretch& bad : file.bad) stretches.push_back(&bad);
+  WalSequence at = std::max(scan.floor, WalSequence(1));
+  auto held = have.lower_bound(at);
+  while (at < scan.next) {
+    if (held != have.end() && *held == at) {
+      ++held;
+      ++at;
+      continue;
+    }
+    BadStretch* known = nullptr;
+    for (BadStretch* bad : stretches)
+      if (bad->sequences && bad->sequences->first <= at && at < bad->sequences->second) known = bad;
+    const bool damage = at <= scan.mark;
+    WalSequence end = held == have.end() ? scan.next : *held;
+    if (damage) end = std::min(end, scan.mark + 1);
+    if (known != nullptr) {
+      end = std::min(end, known->sequences->second);
+    } else {
+      for (const BadStretch* bad : stretches)
+        if (bad->sequences && bad->sequences->first > at) end = std::min(end, bad->sequences->first);
+    }
+    const bool all = known == nullptr || !known->logs;
+    if (damage) {
+      if (all) scan.all_damaged = true;
+      if (!all) scan.damaged.insert(known->logs->begin(), known->logs->end());
+      const std::string what = fmt::format("{}: frames {} to {} were durable", known ? known->what : "a group is lost",
+                                           at.value, (end - 1).value);
+      scan.damage.push_back({.file = known ? known->file : directory + "/wal",
+                             .position = known ? known->position : 0,
+                             .size_bytes = known ? known->size_bytes : 0,
+                             .log = !all && known->logs->size() == 1 ? std::optional(known->logs->front()) : std::nullopt,
+                             .what = what});
+    } else {
+      if (all) scan.all_possibly_longer = true;
+      if (!all) scan.possibly_longer.insert(known->logs->begin(), known->logs->end());
+    }
+    if (known != nullptr) {
+      if (damage) scan.damaged_files.insert(known->file);
+      if (!damage && !known->counted) scan.torn_bytes += known->size_bytes;
+      known->counted = true;
+    }
+    at = end;
+  }
+  for (const BadStretch* bad : stretches) {
+    if (bad->sequences) continue;
+    if (bad->last) {
+      // The last group, and its header is gone: whose it was nobody knows. One sequence is given up for
+      // it, so that the next start, should this one not get to its end, comes to the same.
+      scan.all_possibly_longer = true;
+      scan.torn_bytes += bad->size_bytes;
+      scan.next = scan.next + 1;
+    } else if (scan.all_damaged) {
+      scan.damaged_files.insert(bad->file);
+      scan.damage.push_back({.file = bad->file, .position = bad->position, .size_bytes = bad->size_bytes,
+                             .log = std::nullopt, .what = bad->what});
+    }
+  }
+  return scan;
+}
+
+}  // namespace taffrail

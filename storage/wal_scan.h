@@ -1,0 +1,88 @@
+// Reading a write-ahead log back, and telling a clean end, a torn group and damage apart.
+#pragma once
+
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/result.h"
+#include "runtime/disk.h"
+#include "storage/types.h"
+#include "storage/wal.h"
+#include "storage/wal_format.h"
+
+namespace taffrail {
+
+/// A good frame, and where it stands.
+struct ScannedFrame {
+  WalFrame frame;
+  WalPosition at;
+};
+
+/// A header that was found good.
+struct ScannedGroup {
+  WalGroupHeader header;
+  std::string file;
+};
+
+/// A stretch of a segment that does not read as what was written.
+struct BadStretch {
+  std::string file;
+  uint64_t position = 0;
+  ByteCount size_bytes = 0;
+  std::string what;
+  /// Sequences that it would hold: half-open; empty if its header is gone.
+  std::optional<std::pair<WalSequence, WalSequence>> sequences;
+  /// Whose frames it holds; empty if that is not known.
+  std::optional<std::vector<PartitionKey>> logs;
+  /// No good header follows it anywhere.
+  bool last = false;
+  bool counted = false;  ///< Among the torn bytes.
+};
+
+/// One file, seen alone.
+struct WalFileScan {
+  std::string file;
+  uint64_t number = 0;
+  std::optional<WalSegmentHeader> header;  ///< Empty if the first block is bad.
+  std::vector<ScannedGroup> groups;
+  std::vector<ScannedFrame> frames;
+  std::vector<BadStretch> bad;
+};
+
+/// Reads one segment. `number` is that of its name; `disk` empty: taken from its first block (for looking
+/// at files of any disk). Never fails for what the bytes are, but for kUnsupported, and kCorrupt if they
+/// belong to another disk. Errors: kIo, kNotFound too.
+Result<WalFileScan> scan_wal_file(Task& task, Disk& disk, const std::string& path, uint64_t number,
+                                  std::optional<DiskId> id);
+
+/// What all segments together say.
+struct WalScan {
+  std::vector<ScannedFrame> frames;   ///< Good and needed, in order of sequence.
+  WalSequence floor;                  ///< Below it nothing counts.
+  WalSequence mark;                   ///< The highest that a surviving header calls durable.
+  WalSequence next;                   ///< Above every sequence that was ever given out here.
+  uint64_t next_segment = 1;
+  std::vector<std::string> files;     ///< All segments' paths, ascending.
+  std::set<std::string> damaged_files;
+  std::vector<Damage> damage;         ///< Bad below a mark: was once durable.
+  ByteCount torn_bytes = 0;           ///< Bad above every mark: a crash, or rarely rot after a sync.
+  /// Logs that may have acknowledged more than was read; and whether that is all logs of the store.
+  std::set<PartitionKey> possibly_longer;
+  bool all_possibly_longer = false;
+  /// The same for damage, where a term or vote may be lost as well.
+  std::set<PartitionKey> damaged;
+  bool all_damaged = false;
+  uint64_t groups = 0;
+};
+
+/// Reads every segment below `directory`/wal and judges (docs/formats.md, "Reading it back"). Writes nothing.
+Result<WalScan> scan_wal(Task& task, Disk& disk, const std::string& directory, const DiskId& id);
+
+/// The number in a segment's file name; nothing if it is not one.
+std::optional<uint64_t> parse_wal_file_name(std::string_view name);
+
+}  // namespace taffrail

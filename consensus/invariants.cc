@@ -107,7 +107,7 @@ std::optional<std::string> GroupChecker::check_replica(const ReplicaView& replic
   } else if (raft.role() != Role::kFollower && !raft.log().is_voter_since(raft.commit(), replica.id)) {
     return fmt::format("I-R11 voters only: {} campaigns and has no vote", at_node(replica.id));
   }
-  if (auto wrong = check_memberships(replica)) return wrong;
+  if (auto wrong = check_memberships(replica, seen)) return wrong;
   return extend_committed(replica);
 }
 
@@ -180,20 +180,23 @@ std::optional<std::string> GroupChecker::check_leader(const ReplicaView& replica
   return std::nullopt;
 }
 
-std::optional<std::string> GroupChecker::check_memberships(const ReplicaView& replica) {
+std::optional<std::string> GroupChecker::check_memberships(const ReplicaView& replica,
+                                                           Seen& seen) {
   const Raft& raft = *replica.raft;
   const auto memberships = raft.log().memberships();
+  const bool unchanged = std::ranges::equal(memberships, seen.memberships);
   size_t uncommitted = 0;
   for (size_t i = 1; i < memberships.size(); ++i) {
     // A new leader may not know yet how much of what it holds is committed.
     if (memberships[i].index > std::max(raft.commit(), committed_.last().index)) ++uncommitted;
-    if (memberships[i - 1].value.empty() || memberships[i - 1].value == memberships[i].value) continue;
+    if (unchanged || memberships[i - 1].value.empty()) continue;
     if (!quorums_meet(memberships[i - 1].value, memberships[i].value)) {
       return fmt::format("I-R10 config safety: from \"{}\" to \"{}\" at {}, two majorities",
                          memberships[i - 1].value.text(), memberships[i].value.text(),
                          memberships[i].index.value);
     }
   }
+  if (!unchanged) seen.memberships.assign(memberships.begin(), memberships.end());
   if (raft.role() == Role::kLeader && uncommitted > 1) {
     return fmt::format("I-R10 config safety: {} has {} memberships under way", at_node(replica.id),
                        uncommitted);

@@ -45,12 +45,13 @@ class GroupChecker {
     Term term;
     LogIndex commit;
     std::optional<HardState> durable;
+    std::vector<LogView::Membership> memberships;  ///< Found to overlap; not looked at again.
   };
   Violation check_replica(const ReplicaView& replica, std::span<const ReplicaView> replicas);
   Violation check_leader(const ReplicaView& replica, std::span<const ReplicaView> replicas,
                          LogIndex commit_before);
   Violation check_durables(const ReplicaView& replica, Seen& seen);
-  Violation check_memberships(const ReplicaView& replica);
+  Violation check_memberships(const ReplicaView& replica, Seen& seen);
   Violation extend_committed(const ReplicaView& replica);
   Violation on_acknowledged(const ReplicaView& follower, const AppendReply& reply,
                             std::span<const ReplicaView> replicas);

@@ -85,11 +85,11 @@ std::optional<Raft::AppendPlan> Raft::next_append(ReplicaId to) const {
   const Progress* progress = find_progress(to);
   if (!progress || !has_work(*progress)) return std::nullopt;
   // A probe takes one entry along: enough to be of use if it is welcome, and no loss if it is not.
-  const LogIndex last = progress->state == Progress::State::kProbe
-                            ? std::min(progress->next, log_.last().index)
-                            : log_.last().index;
+  const bool probe = progress->state == Progress::State::kProbe;
+  const LogIndex last = probe ? std::min(progress->next, log_.last().index) : log_.last().index;
   return AppendPlan{.to = to, .term = term_, .serial = progress->next_serial,
-                    .prev = log_.at(progress->next - 1), .first = progress->next, .last = last};
+                    .prev = log_.at(progress->next - 1), .first = progress->next, .last = last,
+                    .probe = probe};
 }
 
 std::optional<AppendRequest> Raft::make_append(const AppendPlan& plan,
@@ -99,7 +99,7 @@ std::optional<AppendRequest> Raft::make_append(const AppendPlan& plan,
       valid->first != plan.first || valid->prev != plan.prev) {
     return std::nullopt;
   }
-  if (entries.empty() != (valid->last < valid->first)) return std::nullopt;
+  if (entries.empty() && !valid->probe) return std::nullopt;
   LogIndex expected = valid->first;
   for (const EntryMeta& entry : entries) {
     // They come from a disk: what does not fit is not sent, and what reads it will have to say why.
@@ -207,8 +207,9 @@ void Raft::lead_commit(Instant now, Effects& out) {
 }
 
 void Raft::tell_commit(Progress& progress, Effects& out) {
-  // Whoever lacks entries hears of the commit with them; whoever is not known to hold it, by its ack.
-  if (progress.state == Progress::State::kSnapshot || progress.next <= log_.last().index) return;
+  // Whoever lacks entries hears of the commit with them, whoever is probed with the probe, and whoever
+  // is not known to hold the entry when its acknowledgement comes.
+  if (progress.state != Progress::State::kStream || progress.next <= log_.last().index) return;
   if (progress.match < commit_ || progress.commit_told >= commit_) return;
   progress.commit_told = commit_;
   out.send(progress.replica, CommitNotice{.term = term_, .commit = log_.at(commit_)});

@@ -139,11 +139,13 @@ class Raft {
     EntryId prev;
     LogIndex first;  ///< prev.index + 1.
     LogIndex last;   ///< The most that may be sent; below `first`: a request without entries.
+    bool probe = false;  ///< It asks where the logs agree: one entry at most, and none will do.
   };
   /// Nothing if there is nothing to send, the window is full, or a snapshot is due.
   std::optional<AppendPlan> next_append(ReplicaId to) const;
-  /// The request for the entries that the driver read: a prefix of plan.first to plan.last, at least one
-  /// if the plan has any. Nothing if the plan is out of date, or if what was read is not what the log holds.
+  /// The request for the entries that the driver read: a prefix of plan.first to plan.last, at least one if
+  /// the plan has any and is no probe. Nothing if the plan is out of date, or if what was read is not what
+  /// the log holds.
   /// Afterwards it counts as sent; ask next_append() for more.
   std::optional<AppendRequest> make_append(const AppendPlan& plan, std::span<const EntryMeta> entries,
                                            Instant now);

@@ -19,9 +19,9 @@ namespace taffrail {
 /// All three lists are sorted and without doubles; a learner is not among `voters`, but while joint may
 /// be among `old_voters`: it votes until the change is done.
 struct Configuration {
-  std::vector<ReplicaId> voters;
-  std::vector<ReplicaId> old_voters;
-  std::vector<ReplicaId> learners;
+  std::vector<ReplicaId> voters{};
+  std::vector<ReplicaId> old_voters{};
+  std::vector<ReplicaId> learners{};
 
   bool joint() const { return !old_voters.empty(); }
   /// A voter of either half.

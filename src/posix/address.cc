@@ -24,7 +24,8 @@ Endpoint Address::endpoint() const {
   }
   if (family() == AF_INET6) {
     const auto* v6 = reinterpret_cast<const sockaddr_in6*>(&storage);
-    // A dual-stack listener sees IPv4 peers as ::ffff:10.0.0.1; people and access rules know them without.
+    // A dual-stack listener sees IPv4 peers as ::ffff:10.0.0.1; people and access rules know them
+    // without.
     if (IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr)) {
       inet_ntop(AF_INET, &v6->sin6_addr.s6_addr[12], text, sizeof text);
     } else {
@@ -38,13 +39,15 @@ Endpoint Address::endpoint() const {
 namespace {
 
 // 0 or an EAI_ code.
-int look_up(const std::string& host, uint16_t port, AddressUse use, int flags, std::vector<Address>& out) {
+int look_up(const std::string& host, uint16_t port, AddressUse use, int flags,
+            std::vector<Address>& out) {
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   hints.ai_flags = flags | AI_NUMERICSERV | (use == AddressUse::kListen ? AI_PASSIVE : 0);
   addrinfo* found = nullptr;
   const std::string service = fmt::format("{}", port);
-  const int error = getaddrinfo(host.empty() ? nullptr : host.c_str(), service.c_str(), &hints, &found);
+  const int error =
+      getaddrinfo(host.empty() ? nullptr : host.c_str(), service.c_str(), &hints, &found);
   if (error != 0) return error;
   for (const addrinfo* i = found; i != nullptr; i = i->ai_next) {
     Address address;
@@ -112,14 +115,16 @@ void Resolver::work(const std::shared_ptr<Shared>& shared) {
     lookup->error = look_up(lookup->host, lookup->port, lookup->use, 0, lookup->found);
     lock.lock();
     shared->busy = false;
-    if (shared->loop != nullptr) shared->loop->post([lookup = std::move(lookup)] { lookup->done.set(); });
+    if (shared->loop != nullptr)
+      shared->loop->post([lookup = std::move(lookup)] { lookup->done.set(); });
   }
 }
 
 Result<std::vector<Address>> Resolver::resolve(Task& task, const Endpoint& endpoint, AddressUse use,
                                                Instant deadline) {
   std::vector<Address> numeric;
-  if (look_up(endpoint.host, endpoint.port, use, AI_NUMERICHOST, numeric) == 0 && !numeric.empty()) return numeric;
+  if (look_up(endpoint.host, endpoint.port, use, AI_NUMERICHOST, numeric) == 0 && !numeric.empty())
+    return numeric;
   if (endpoint.host.find('\0') != std::string::npos)
     return fail(Errc::kNotFound, fmt::format("host \"{}\" is not a name", escaped(endpoint.host)));
 
@@ -143,11 +148,13 @@ Result<std::vector<Address>> Resolver::resolve(Task& task, const Endpoint& endpo
   shared_->more.notify_one();
   if (const Result<> waited = lookup->done.wait(task, deadline); !waited) {
     if (waited.error().code != Errc::kTimedOut) return std::unexpected(waited.error());
-    return fail(Errc::kTimedOut, fmt::format("looking up host {} took too long", escaped(endpoint.host)));
+    return fail(Errc::kTimedOut,
+                fmt::format("looking up host {} took too long", escaped(endpoint.host)));
   }
   if (lookup->error != 0 || lookup->found.empty())
-    return fail(Errc::kNotFound, fmt::format("host {}: {}", escaped(endpoint.host),
-                                             lookup->error == 0 ? "no address" : gai_strerror(lookup->error)));
+    return fail(Errc::kNotFound,
+                fmt::format("host {}: {}", escaped(endpoint.host),
+                            lookup->error == 0 ? "no address" : gai_strerror(lookup->error)));
   return std::move(lookup->found);
 }
 

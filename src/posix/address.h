@@ -33,8 +33,8 @@ enum class AddressUse : uint8_t {
   kListen,  ///< An empty host means every address of this machine.
 };
 
-/// Looks names up, on a thread of its own: a name server that does not answer must not take a thread
-/// away from the disk.
+/// Looks names up, on a thread of its own: a name server that does not answer must not take a
+/// thread away from the disk.
 class Resolver {
  public:
   explicit Resolver(Loop& loop);
@@ -45,7 +45,8 @@ class Resolver {
 
   /// At least one address, in the order to try them. Numeric hosts do not wait.
   /// Errors: kNotFound, kTimedOut, kCancelled.
-  Result<std::vector<Address>> resolve(Task& task, const Endpoint& endpoint, AddressUse use, Instant deadline);
+  Result<std::vector<Address>> resolve(Task& task, const Endpoint& endpoint, AddressUse use,
+                                       Instant deadline);
 
  private:
   struct Lookup;

@@ -5,16 +5,15 @@
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <vector>
 
 #include "base/check.h"
 #include "posix/disk.h"
 #include "posix/errors.h"
+#include "posix/vectors.h"
 
 namespace taffrail::posix {
 
@@ -70,12 +69,14 @@ void PosixConnection::on_events(uint32_t events) {
 }
 
 std::unexpected<Error> PosixConnection::closed_here() const {
-  return fail(Errc::kClosed, fmt::format("the connection to {} was closed on this side", peer_.text()));
+  return fail(Errc::kClosed,
+              fmt::format("the connection to {} was closed on this side", peer_.text()));
 }
 
 std::unexpected<Error> PosixConnection::broken(int error) {
   broken_ = true;
-  return fail(Errc::kClosed, fmt::format("the connection to {} broke: {}", peer_.text(), errno_text(error)));
+  return fail(Errc::kClosed,
+              fmt::format("the connection to {} broke: {}", peer_.text(), errno_text(error)));
 }
 
 Result<> PosixConnection::may_try(Task& task) {
@@ -84,7 +85,8 @@ Result<> PosixConnection::may_try(Task& task) {
   if (!fd_.valid()) return closed_here();
   // The kernel reports a reset once, to whichever direction asks first; to the other it would look
   // like the peer's orderly end.
-  if (broken_) return fail(Errc::kClosed, fmt::format("the connection to {} broke earlier", peer_.text()));
+  if (broken_)
+    return fail(Errc::kClosed, fmt::format("the connection to {} broke earlier", peer_.text()));
   if (!watched_) return fail(Errc::kClosed, "the kernel has no memory left to watch a connection");
   return {};
 }
@@ -105,8 +107,8 @@ Result<size_t> PosixConnection::read(Task& task, MutableBytes into, Instant dead
       ++loop_.counters().net_receives;
       const ssize_t got = recv(fd_.get(), into.data(), into.size(), 0);
       if (got >= 0) {
-        // Less than asked for: the socket is empty, and more is an event of its own. Not so an end that
-        // was announced together with the last bytes (epoll(7), "Questions and answers", 9).
+        // Less than asked for: the socket is empty, and more is an event of its own. Not so an end
+        // that was announced together with the last bytes (epoll(7), "Questions and answers", 9).
         if (static_cast<size_t>(got) < into.size() && !ended_) readable_ = false;
         loop_.counters().net_bytes_received += static_cast<uint64_t>(got);
         return static_cast<size_t>(got);
@@ -121,22 +123,14 @@ Result<size_t> PosixConnection::read(Task& task, MutableBytes into, Instant dead
 
 Result<> PosixConnection::write(Task& task, std::span<const Slice> parts, Instant deadline) {
   const InUse use(writing_, "one writer at a time");
-  size_t part = 0;
-  size_t within = 0;
+  Vectors<Slice, kVectorsPerCall> vectors(parts);
   for (;;) {
-    std::array<iovec, kVectorsPerCall> vectors;
-    size_t count = 0;
-    size_t skip = within;
-    for (size_t i = part; i < parts.size() && count < vectors.size(); ++i) {
-      const ByteView rest = parts[i].view().subspan(skip);
-      skip = 0;
-      if (!rest.empty()) vectors[count++] = {const_cast<uint8_t*>(rest.data()), rest.size()};
-    }
-    if (count == 0) return {};
+    const std::span<iovec> next = vectors.next();
+    if (next.empty()) return {};
     TRY(may_try(task));
     msghdr message{};
-    message.msg_iov = vectors.data();
-    message.msg_iovlen = count;
+    message.msg_iov = next.data();
+    message.msg_iovlen = next.size();
     ++loop_.counters().net_sends;
     const ssize_t sent = sendmsg(fd_.get(), &message, MSG_NOSIGNAL);
     if (sent < 0) {
@@ -146,13 +140,7 @@ Result<> PosixConnection::write(Task& task, std::span<const Slice> parts, Instan
       continue;
     }
     loop_.counters().net_bytes_sent += static_cast<uint64_t>(sent);
-    size_t taken = static_cast<size_t>(sent);
-    while (part < parts.size() && taken >= parts[part].size() - within) {
-      taken -= parts[part].size() - within;
-      within = 0;
-      ++part;
-    }
-    within += taken;
+    vectors.advance(static_cast<size_t>(sent));
   }
 }
 
@@ -173,14 +161,16 @@ Result<> PosixConnection::send_bytes(Task& task, ByteView bytes, Instant deadlin
   return {};
 }
 
-Result<> PosixConnection::send_file(Task& task, File& file, uint64_t position, uint64_t count, Instant deadline) {
+Result<> PosixConnection::send_file(Task& task, File& file, uint64_t position, uint64_t count,
+                                    Instant deadline) {
   auto* source = dynamic_cast<PosixFile*>(&file);
-  if (source == nullptr) return fail(Errc::kInvalid, "only a file of this machine's disk can be sent");
+  if (source == nullptr)
+    return fail(Errc::kInvalid, "only a file of this machine's disk can be sent");
   const InUse use(writing_, "one writer at a time");
   const uint64_t size = TRY(source->size(task));
   const auto past_end = [&] {
-    return fail(Errc::kOutOfRange, fmt::format("{} has {} bytes; {} from {} were to be sent", source->path(), size,
-                                               count, position));
+    return fail(Errc::kOutOfRange, fmt::format("{} has {} bytes; {} from {} were to be sent",
+                                               source->path(), size, count, position));
   };
   if (position > size || count > size - position) return past_end();
   const uint64_t end = position + count;

@@ -21,7 +21,8 @@ class PosixConnection final : public Connection, private Watch {
   using Connection::write;
   Result<size_t> read(Task& task, MutableBytes into, Instant deadline) override;
   Result<> write(Task& task, std::span<const Slice> parts, Instant deadline) override;
-  Result<> send_file(Task& task, File& file, uint64_t position, uint64_t count, Instant deadline) override;
+  Result<> send_file(Task& task, File& file, uint64_t position, uint64_t count,
+                     Instant deadline) override;
   void close() override;
   Endpoint peer() const override { return peer_; }
   Endpoint local() const override;
@@ -40,9 +41,10 @@ class PosixConnection final : public Connection, private Watch {
   Fd fd_;
   const Endpoint peer_;
   bool watched_ = false;
-  bool broken_ = false;     // An error was reported once, which the kernel does not repeat.
-  bool readable_ = true;    // Until a read finds nothing.
-  bool ended_ = false;      // The peer's end or an error is there to be read: no further event will say so.
+  bool broken_ = false;   // An error was reported once, which the kernel does not repeat.
+  bool readable_ = true;  // Until a read finds nothing.
+  bool ended_ =
+      false;  // The peer's end or an error is there to be read: no further event will say so.
   bool reading_ = false;
   bool writing_ = false;
   uint32_t tries_ = 0;

@@ -20,13 +20,16 @@ namespace taffrail::posix {
 
 namespace {
 
-// Reads up to here are tried on the loop's own thread: a page cache hit costs less than the two wakes
-// of asking another thread (22 us each). Beyond it the copy itself would hold the loop up.
+// Reads up to here are tried on the loop's own thread: a page cache hit costs less than the two
+// wakes of asking another thread (22 us each). Beyond it the copy itself would hold the loop up.
 constexpr size_t kInlineReadMax = 256_KiB;
 
 Result<std::string> checked(std::string_view path, bool root_allowed) {
   if (path.empty() && root_allowed) return std::string(".");
-  const auto refused = [&] { return fail(Errc::kInvalid, fmt::format("\"{}\" is not a path within the data directory", escaped(path))); };
+  const auto refused = [&] {
+    return fail(Errc::kInvalid,
+                fmt::format("\"{}\" is not a path within the data directory", escaped(path)));
+  };
   if (path.empty() || path.find('\0') != std::string_view::npos) return refused();
   std::string_view rest = path;
   while (true) {
@@ -83,8 +86,8 @@ Result<size_t> PosixFile::read_at(Task& task, uint64_t position, MutableBytes in
   ++counters_.disk_reads;
   DiskOp op;
   if (into.size() <= kInlineReadMax) {
-    // RWF_NOWAIT: what the page cache holds, and EAGAIN where the disk would have to be asked. Zero is
-    // the end of the file; any error is left to the thread that may wait.
+    // RWF_NOWAIT: what the page cache holds, and EAGAIN where the disk would have to be asked. Zero
+    // is the end of the file; any error is left to the thread that may wait.
     const iovec vector{into.data(), into.size()};
     const ssize_t got = preadv2(fd_.get(), &vector, 1, static_cast<off_t>(position), RWF_NOWAIT);
     if (got >= 0) op.bytes = static_cast<uint64_t>(got);
@@ -111,13 +114,15 @@ Result<> PosixFile::sync(Task& task) {
   queue_.run(task, op);
   ++counters_.disk_syncs;
   // Whatever the reason, a sync that did not happen stops the node: no "full" that invites a retry.
-  if (op.error != 0) return fail(Errc::kIo, fmt::format("sync {}: {}", path_, errno_text(op.error)));
+  if (op.error != 0)
+    return fail(Errc::kIo, fmt::format("sync {}: {}", path_, errno_text(op.error)));
   return {};
 }
 
 Result<> PosixFile::truncate(Task& task, uint64_t size) {
-  const int error =
-      queue_.call(task, [&] { return retried([&] { return ftruncate(fd_.get(), static_cast<off_t>(size)); }); });
+  const int error = queue_.call(task, [&] {
+    return retried([&] { return ftruncate(fd_.get(), static_cast<off_t>(size)); });
+  });
   if (error != 0) return file_failure(error, "truncate", path_);
   return {};
 }
@@ -134,15 +139,15 @@ Result<> PosixFile::allocate(Task& task, uint64_t size) {
 }
 
 Result<uint64_t> PosixFile::size(Task&) {
-  struct stat info {};
+  struct stat info{};
   if (fstat(fd_.get(), &info) != 0) return file_failure(errno, "size of", path_);
   return static_cast<uint64_t>(info.st_size);
 }
 
 Result<> PosixFile::warm(Task& task, uint64_t position, uint64_t count) {
   if (count == 0) return {};
-  // The pages of a range were read together, forwards, and age together: when its first and its last
-  // page are there, the others nearly always are, and where not, the loop waits for one page.
+  // The pages of a range were read together, forwards, and age together: when its first and its
+  // last page are there, the others nearly always are, and where not, the loop waits for one page.
   const auto cached = [this](uint64_t at) {
     uint8_t byte = 0;
     const iovec vector{&byte, 1};
@@ -170,10 +175,18 @@ Result<std::unique_ptr<File>> PosixDisk::open(Task& task, std::string_view path,
   std::string name = TRY(checked(path, /*root_allowed=*/false));
   int flags = O_CLOEXEC;
   switch (mode) {
-    case OpenMode::kRead: flags |= O_RDONLY; break;
-    case OpenMode::kWrite: flags |= O_RDWR; break;
-    case OpenMode::kCreate: flags |= O_RDWR | O_CREAT | O_EXCL; break;
-    case OpenMode::kOpenOrCreate: flags |= O_RDWR | O_CREAT; break;
+    case OpenMode::kRead:
+      flags |= O_RDONLY;
+      break;
+    case OpenMode::kWrite:
+      flags |= O_RDWR;
+      break;
+    case OpenMode::kCreate:
+      flags |= O_RDWR | O_CREAT | O_EXCL;
+      break;
+    case OpenMode::kOpenOrCreate:
+      flags |= O_RDWR | O_CREAT;
+      break;
   }
   Fd fd;
   const int error = queue_.call(task, [&] {
@@ -183,7 +196,7 @@ Result<std::unique_ptr<File>> PosixDisk::open(Task& task, std::string_view path,
     });
     if (failed != 0) return failed;
     // A directory opens for reading, and would fail only later, at its first read.
-    struct stat info {};
+    struct stat info{};
     if (fstat(fd.get(), &info) != 0) return errno;
     return S_ISDIR(info.st_mode) ? EISDIR : 0;
   });
@@ -193,7 +206,8 @@ Result<std::unique_ptr<File>> PosixDisk::open(Task& task, std::string_view path,
 
 Result<> PosixDisk::remove(Task& task, std::string_view path) {
   const std::string name = TRY(checked(path, false));
-  const int error = queue_.call(task, [&] { return retried([&] { return unlinkat(root_, name.c_str(), 0); }); });
+  const int error =
+      queue_.call(task, [&] { return retried([&] { return unlinkat(root_, name.c_str(), 0); }); });
   if (error != 0) return file_failure(error, "remove", path);
   return {};
 }
@@ -201,8 +215,9 @@ Result<> PosixDisk::remove(Task& task, std::string_view path) {
 Result<> PosixDisk::rename(Task& task, std::string_view from, std::string_view to) {
   const std::string old_name = TRY(checked(from, false));
   const std::string new_name = TRY(checked(to, false));
-  const int error = queue_.call(
-      task, [&] { return retried([&] { return renameat(root_, old_name.c_str(), root_, new_name.c_str()); }); });
+  const int error = queue_.call(task, [&] {
+    return retried([&] { return renameat(root_, old_name.c_str(), root_, new_name.c_str()); });
+  });
   if (error != 0) return file_failure(error, fmt::format("rename {} to", from), to);
   return {};
 }
@@ -212,7 +227,7 @@ Result<> PosixDisk::make_directory(Task& task, std::string_view path) {
   const int error = queue_.call(task, [&] {
     const int failed = retried([&] { return mkdirat(root_, name.c_str(), 0777); });
     if (failed != EEXIST) return failed;
-    struct stat info {};
+    struct stat info{};
     if (fstatat(root_, name.c_str(), &info, 0) != 0) return errno;
     return S_ISDIR(info.st_mode) ? 0 : EEXIST;
   });
@@ -222,9 +237,10 @@ Result<> PosixDisk::make_directory(Task& task, std::string_view path) {
 
 Result<> PosixDisk::remove_directory(Task& task, std::string_view path) {
   const std::string name = TRY(checked(path, false));
-  const int error =
-      queue_.call(task, [&] { return retried([&] { return unlinkat(root_, name.c_str(), AT_REMOVEDIR); }); });
-  if (error == ENOTEMPTY || error == EEXIST) return fail(Errc::kBusy, fmt::format("directory {} is not empty", path));
+  const int error = queue_.call(
+      task, [&] { return retried([&] { return unlinkat(root_, name.c_str(), AT_REMOVEDIR); }); });
+  if (error == ENOTEMPTY || error == EEXIST)
+    return fail(Errc::kBusy, fmt::format("directory {} is not empty", path));
   if (error != 0) return file_failure(error, "remove directory", path);
   return {};
 }
@@ -258,8 +274,8 @@ Result<std::vector<std::string>> PosixDisk::list(Task& task, std::string_view pa
 
 Result<bool> PosixDisk::exists(Task& task, std::string_view path) {
   const std::string name = TRY(checked(path, true));
-  const int error =
-      queue_.call(task, [&] { return retried([&] { return faccessat(root_, name.c_str(), F_OK, 0); }); });
+  const int error = queue_.call(
+      task, [&] { return retried([&] { return faccessat(root_, name.c_str(), F_OK, 0); }); });
   if (error == ENOENT || error == ENOTDIR) return false;
   if (error != 0) return file_failure(error, "look for", path);
   return true;
@@ -273,7 +289,8 @@ Result<> PosixDisk::sync_directory(Task& task, std::string_view path) {
     return retried([&] { return fsync(directory.get()); });
   });
   ++counters_.disk_syncs;
-  if (error != 0) return fail(Errc::kIo, fmt::format("sync directory {}: {}", name, errno_text(error)));
+  if (error != 0)
+    return fail(Errc::kIo, fmt::format("sync directory {}: {}", name, errno_text(error)));
   return {};
 }
 
@@ -289,7 +306,8 @@ Result<std::unique_ptr<DirectoryLock>> PosixDisk::lock(Task& task, std::string_v
       fd = Fd(openat(root_, name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     }
     if (!fd.valid()) return errno;
-    // Belongs to the open file, not to the process: a second lock in this process is refused as well.
+    // Belongs to the open file, not to the process: a second lock in this process is refused as
+    // well.
     const int failed = retried([&] { return flock(fd.get(), LOCK_EX | LOCK_NB); });
     if (failed != 0) {
       holder = directory ? "another process" : holder_of(fd.get());
@@ -301,14 +319,16 @@ Result<std::unique_ptr<DirectoryLock>> PosixDisk::lock(Task& task, std::string_v
     if (ftruncate(fd.get(), 0) != 0) return errno;
     return pwrite(fd.get(), text.data(), text.size(), 0) < 0 ? errno : 0;
   });
-  if (error == EWOULDBLOCK) return fail(Errc::kBusy, fmt::format("{} is locked by {}", name, holder));
+  if (error == EWOULDBLOCK)
+    return fail(Errc::kBusy, fmt::format("{} is locked by {}", name, holder));
   if (error != 0) return file_failure(error, "lock", path);
   return std::make_unique<FileLock>(std::move(fd));
 }
 
 Result<DiskSpace> PosixDisk::space(Task& task) {
-  struct statvfs info {};
-  const int error = queue_.call(task, [&] { return retried([&] { return fstatvfs(root_, &info); }); });
+  struct statvfs info{};
+  const int error =
+      queue_.call(task, [&] { return retried([&] { return fstatvfs(root_, &info); }); });
   if (error != 0) return file_failure(error, "free space of", "");
   // What an ordinary user may still take: the rest is the superuser's.
   return DiskSpace{.free = static_cast<ByteCount>(info.f_bavail) * info.f_frsize,

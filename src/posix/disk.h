@@ -50,8 +50,8 @@ class PosixDisk final : public Disk {
   Result<std::vector<std::string>> list(Task& task, std::string_view path) override;
   Result<bool> exists(Task& task, std::string_view path) override;
   Result<> sync_directory(Task& task, std::string_view path) override;
-  /// `path` is a file, made if it is missing and left behind, which holds the holder's process id; or
-  /// a directory.
+  /// `path` is a file, made if it is missing and left behind, which holds the holder's process id;
+  /// or a directory.
   Result<std::unique_ptr<DirectoryLock>> lock(Task& task, std::string_view path) override;
   Result<DiskSpace> space(Task& task) override;
 

@@ -5,34 +5,26 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
-#include <array>
 #include <cerrno>
 
 #include "base/check.h"
+#include "posix/vectors.h"
 
 namespace taffrail::posix {
 
 namespace {
 
-// The kernel takes 1024; fewer cost one more call per 16 KiB of vectors and nothing that can be measured.
+// The kernel takes 1024; fewer cost one more call per 16 KiB of vectors and nothing that can be
+// measured.
 constexpr size_t kVectorsPerCall = 256;
 
 void write_all(DiskOp& op) {
-  size_t part = 0;
-  size_t within = 0;
-  while (part < op.parts.size()) {
-    std::array<iovec, kVectorsPerCall> vectors;
-    size_t count = 0;
-    size_t skip = within;
-    for (size_t i = part; i < op.parts.size() && count < vectors.size(); ++i) {
-      const ByteView rest = op.parts[i].subspan(skip);
-      skip = 0;
-      if (rest.empty()) continue;
-      vectors[count++] = {const_cast<uint8_t*>(rest.data()), rest.size()};
-    }
-    if (count == 0) return;  // Nothing but empty parts is left.
-    const ssize_t wrote =
-        pwritev(op.fd, vectors.data(), static_cast<int>(count), static_cast<off_t>(op.position + op.bytes));
+  Vectors<ByteView, kVectorsPerCall> vectors(op.parts);
+  for (;;) {
+    const std::span<iovec> next = vectors.next();
+    if (next.empty()) return;
+    const ssize_t wrote = pwritev(op.fd, next.data(), static_cast<int>(next.size()),
+                                  static_cast<off_t>(op.position + op.bytes));
     if (wrote < 0) {
       if (errno == EINTR) continue;
       op.error = errno;
@@ -43,13 +35,7 @@ void write_all(DiskOp& op) {
       return;
     }
     op.bytes += static_cast<uint64_t>(wrote);
-    size_t taken = static_cast<size_t>(wrote);
-    while (part < op.parts.size() && taken >= op.parts[part].size() - within) {
-      taken -= op.parts[part].size() - within;
-      within = 0;
-      ++part;
-    }
-    within += taken;
+    vectors.advance(static_cast<size_t>(wrote));
   }
 }
 
@@ -71,17 +57,22 @@ void read_all(DiskOp& op) {
 
 void perform(DiskOp& op) {
   switch (op.kind) {
-    case DiskOp::Kind::kWrite: return write_all(op);
-    case DiskOp::Kind::kRead: return read_all(op);
+    case DiskOp::Kind::kWrite:
+      return write_all(op);
+    case DiskOp::Kind::kRead:
+      return read_all(op);
     case DiskOp::Kind::kSync:
-      // Interrupted is not failed: nothing was reported, and the kernel has not forgotten the error.
+      // Interrupted is not failed: nothing was reported, and the kernel has not forgotten the
+      // error.
       while (fdatasync(op.fd) != 0) {
         if (errno == EINTR) continue;
         op.error = errno;
         return;
       }
       return;
-    case DiskOp::Kind::kCall: op.error = op.call(op.argument); return;
+    case DiskOp::Kind::kCall:
+      op.error = op.call(op.argument);
+      return;
   }
 }
 

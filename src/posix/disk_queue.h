@@ -1,8 +1,8 @@
-// Where blocking calls go so that only the fiber that asked waits. The interface is that of a queue of
-// operations, so that io_uring can stand behind it as well as threads do.
+// Where blocking calls go so that only the fiber that asked waits. The interface is that of a queue
+// of operations, so that io_uring can stand behind it as well as threads do.
 //
-// Threads were chosen: one sync at a time costs the same either way (measured, docs/performance.md), and a shard's log
-// has one group in flight.
+// Threads were chosen: one sync at a time costs the same either way (measured,
+// docs/performance.md), and a shard's log has one group in flight.
 #pragma once
 
 #include <condition_variable>
@@ -54,7 +54,9 @@ class DiskQueue {
   int call(Task& task, Work&& work) {
     DiskOp op;
     op.kind = DiskOp::Kind::kCall;
-    op.call = [](void* argument) -> int { return (*static_cast<std::remove_reference_t<Work>*>(argument))(); };
+    op.call = [](void* argument) -> int {
+      return (*static_cast<std::remove_reference_t<Work>*>(argument))();
+    };
     op.argument = const_cast<void*>(static_cast<const void*>(&work));
     run(task, op);
     return op.error;

@@ -14,7 +14,8 @@ std::unexpected<Error> file_failure(int error, std::string_view operation, std::
   if (error == ENOENT) code = Errc::kNotFound;
   if (error == EEXIST) code = Errc::kExists;
   if (error == ENOSPC || error == EDQUOT) code = Errc::kNoSpace;
-  return fail(code, fmt::format("{} {}: {}", operation, path.empty() ? "." : path, errno_text(error)));
+  return fail(code,
+              fmt::format("{} {}: {}", operation, path.empty() ? "." : path, errno_text(error)));
 }
 
 }  // namespace taffrail::posix

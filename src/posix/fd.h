@@ -23,7 +23,8 @@ class Fd {
   /// Gives up ownership.
   int release() { return std::exchange(fd_, -1); }
   void reset() {
-    // Not retried on EINTR: on Linux the descriptor is gone either way, and may be another's by now.
+    // Not retried on EINTR: on Linux the descriptor is gone either way, and may be another's by
+    // now.
     if (fd_ >= 0) ::close(std::exchange(fd_, -1));
   }
 

@@ -24,9 +24,12 @@ namespace {
 
 int descriptor(Stream stream) {
   switch (stream) {
-    case Stream::kInput: return STDIN_FILENO;
-    case Stream::kOutput: return STDOUT_FILENO;
-    case Stream::kError: return STDERR_FILENO;
+    case Stream::kInput:
+      return STDIN_FILENO;
+    case Stream::kOutput:
+      return STDOUT_FILENO;
+    case Stream::kError:
+      return STDERR_FILENO;
   }
   return STDERR_FILENO;
 }
@@ -49,12 +52,14 @@ int write_whole(int fd, std::string_view bytes) {
 
 }  // namespace
 
-// The standard streams are shared with whoever started us (a shell, a pipe's other side), so they are
-// never made non-blocking: that would change theirs too. They are touched only when they are ready.
+// The standard streams are shared with whoever started us (a shell, a pipe's other side), so they
+// are never made non-blocking: that would change theirs too. They are touched only when they are
+// ready.
 class PosixHost::Standard final : private Watch {
  public:
-  Standard(Loop& loop, Stream which) : loop_(loop), fd_(descriptor(which)), input_(which == Stream::kInput) {
-    struct stat info {};
+  Standard(Loop& loop, Stream which)
+      : loop_(loop), fd_(descriptor(which)), input_(which == Stream::kInput) {
+    struct stat info{};
     regular_ = fstat(fd_, &info) == 0 && S_ISREG(info.st_mode);
   }
   ~Standard() {
@@ -70,7 +75,8 @@ class PosixHost::Standard final : private Watch {
     if (task.cancelled()) return fail(Errc::kCancelled);
     const uint32_t events = (input_ ? EPOLLIN : EPOLLOUT) | EPOLLONESHOT;
     while (!ready_now(fd_, input_ ? POLLIN : POLLOUT)) {
-      const bool armed = watched_ ? loop_.watch_again(fd_, events, *this) : loop_.watch(fd_, events, *this);
+      const bool armed =
+          watched_ ? loop_.watch_again(fd_, events, *this) : loop_.watch(fd_, events, *this);
       if (!armed) return {};  // What the kernel cannot watch does not make us wait.
       watched_ = true;
       TRY(ready_.wait(task, deadline));
@@ -96,7 +102,9 @@ PosixHost::PosixHost(PosixRuntime& runtime, std::vector<std::string> arguments)
 
 PosixHost::~PosixHost() = default;
 
-PosixHost::Standard& PosixHost::stream(Stream which) { return *streams_[static_cast<size_t>(which)]; }
+PosixHost::Standard& PosixHost::stream(Stream which) {
+  return *streams_[static_cast<size_t>(which)];
+}
 
 std::optional<std::string> PosixHost::environment(const std::string& name) const {
   const char* value = std::getenv(name.c_str());  // Nobody here ever sets one.
@@ -147,12 +155,14 @@ Result<> PosixHost::write(Task& task, Stream which, std::string_view text) {
     return file_failure(error, "write", "standard output");
   };
   if (output.regular()) {
-    const int error = runtime_.blocking_calls().call(task, [&] { return write_whole(output.fd(), text); });
+    const int error =
+        runtime_.blocking_calls().call(task, [&] { return write_whole(output.fd(), text); });
     return error == 0 ? Result<>() : failed(error);
   }
   while (!text.empty()) {
     TRY(output.wait_until_ready(task, Instant::never()));
-    // A pipe that is ready takes this much without blocking (pipe(7), "PIPE_BUF"), and no more for sure.
+    // A pipe that is ready takes this much without blocking (pipe(7), "PIPE_BUF"), and no more for
+    // sure.
     const std::string_view piece = text.substr(0, PIPE_BUF);
     if (const int error = write_whole(output.fd(), piece); error != 0) return failed(error);
     text.remove_prefix(piece.size());
@@ -170,7 +180,8 @@ Result<> PosixHost::make_directories(Task& task, const std::string& path) {
     std::filesystem::create_directories(path, error);
     return 0;
   });
-  if (error) return file_failure(error.value() == EEXIST ? ENOTDIR : error.value(), "make directory", path);
+  if (error)
+    return file_failure(error.value() == EEXIST ? ENOTDIR : error.value(), "make directory", path);
   return {};
 }
 
@@ -179,8 +190,8 @@ Result<std::string> PosixHost::make_temporary_directory(Task& task, const std::s
   std::string base = std::filesystem::temp_directory_path(ignored).string();
   if (base.empty()) base = "/tmp";
   std::string path = fmt::format("{}/{}XXXXXX", base, prefix);
-  const int error =
-      runtime_.blocking_calls().call(task, [&] { return mkdtemp(path.data()) == nullptr ? errno : 0; });
+  const int error = runtime_.blocking_calls().call(
+      task, [&] { return mkdtemp(path.data()) == nullptr ? errno : 0; });
   if (error != 0) return file_failure(error, "make directory", path);
   return path;
 }
@@ -211,7 +222,8 @@ Result<bool> PosixHost::path_exists(Task& task, const std::string& path) {
   return found;
 }
 
-Result<std::string> PosixHost::read_whole_file(Task& task, const std::string& path, ByteCount limit) {
+Result<std::string> PosixHost::read_whole_file(Task& task, const std::string& path,
+                                               ByteCount limit) {
   std::string text;
   bool too_large = false;
   const int error = runtime_.blocking_calls().call(task, [&] {
@@ -230,11 +242,13 @@ Result<std::string> PosixHost::read_whole_file(Task& task, const std::string& pa
     }
   });
   if (error != 0) return file_failure(error, "read", path);
-  if (too_large) return fail(Errc::kTooLarge, fmt::format("{} has more than {} bytes", path, limit));
+  if (too_large)
+    return fail(Errc::kTooLarge, fmt::format("{} has more than {} bytes", path, limit));
   return text;
 }
 
-Result<> PosixHost::write_file_atomically(Task& task, const std::string& path, std::string_view bytes) {
+Result<> PosixHost::write_file_atomically(Task& task, const std::string& path,
+                                          std::string_view bytes) {
   const std::string temporary = fmt::format("{}.{}.new", path, getpid());
   const int error = runtime_.blocking_calls().call(task, [&] {
     Fd fd(open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
@@ -260,8 +274,8 @@ std::string PosixHost::format_time(WallTime time, Zone zone) const {
   tm parts{};
   if ((zone == Zone::kUtc ? gmtime_r(&t, &parts) : localtime_r(&t, &parts)) == nullptr)
     return fmt::format("{} ms", time.ms);
-  return fmt::format("{:04}-{:02}-{:02} {:02}:{:02}:{:02}.{:03}{}", parts.tm_year + 1900, parts.tm_mon + 1,
-                     parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec, ms,
+  return fmt::format("{:04}-{:02}-{:02} {:02}:{:02}:{:02}.{:03}{}", parts.tm_year + 1900,
+                     parts.tm_mon + 1, parts.tm_mday, parts.tm_hour, parts.tm_min, parts.tm_sec, ms,
                      zone == Zone::kUtc ? "Z" : "");
 }
 

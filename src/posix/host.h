@@ -31,8 +31,10 @@ class PosixHost final : public Host {
   Result<std::string> make_temporary_directory(Task& task, const std::string& prefix) override;
   Result<> remove_tree(Task& task, const std::string& path) override;
   Result<bool> path_exists(Task& task, const std::string& path) override;
-  Result<std::string> read_whole_file(Task& task, const std::string& path, ByteCount limit) override;
-  Result<> write_file_atomically(Task& task, const std::string& path, std::string_view bytes) override;
+  Result<std::string> read_whole_file(Task& task, const std::string& path,
+                                      ByteCount limit) override;
+  Result<> write_file_atomically(Task& task, const std::string& path,
+                                 std::string_view bytes) override;
   std::string format_time(WallTime time, Zone zone) const override;
 
  private:

@@ -12,20 +12,28 @@ namespace {
 
 spdlog::level::level_enum spdlog_level(LogLevel level) {
   switch (level) {
-    case LogLevel::kDebug: return spdlog::level::debug;
-    case LogLevel::kInfo: return spdlog::level::info;
-    case LogLevel::kWarn: return spdlog::level::warn;
-    case LogLevel::kError: return spdlog::level::err;
+    case LogLevel::kDebug:
+      return spdlog::level::debug;
+    case LogLevel::kInfo:
+      return spdlog::level::info;
+    case LogLevel::kWarn:
+      return spdlog::level::warn;
+    case LogLevel::kError:
+      return spdlog::level::err;
   }
   return spdlog::level::err;
 }
 
 const char* level_name(LogLevel level) {
   switch (level) {
-    case LogLevel::kDebug: return "debug";
-    case LogLevel::kInfo: return "info";
-    case LogLevel::kWarn: return "warn";
-    case LogLevel::kError: return "error";
+    case LogLevel::kDebug:
+      return "debug";
+    case LogLevel::kInfo:
+      return "info";
+    case LogLevel::kWarn:
+      return "warn";
+    case LogLevel::kError:
+      return "error";
   }
   return "error";
 }
@@ -37,7 +45,10 @@ struct LogSink::Sink {
 };
 
 LogSink::LogSink(const LogOptions& options)
-    : level_(options.level), format_(options.format), node_(options.node), sink_(std::make_unique<Sink>()) {
+    : level_(options.level),
+      format_(options.format),
+      node_(options.node),
+      sink_(std::make_unique<Sink>()) {
   const bool terminal = options.file.empty() && isatty(STDERR_FILENO) == 1;
   if (format_ == LogFormat::kAuto) format_ = terminal ? LogFormat::kPretty : LogFormat::kLogfmt;
   if (!options.file.empty()) {
@@ -49,25 +60,27 @@ LogSink::LogSink(const LogOptions& options)
     }
   }
   if (sink_->to == nullptr)
-    sink_->to = std::make_shared<spdlog::sinks::stderr_color_sink_mt>(terminal ? spdlog::color_mode::automatic
-                                                                                : spdlog::color_mode::never);
+    sink_->to = std::make_shared<spdlog::sinks::stderr_color_sink_mt>(
+        terminal ? spdlog::color_mode::automatic : spdlog::color_mode::never);
   using spdlog::pattern_time_type;
   std::unique_ptr<spdlog::formatter> formatter;
   if (format_ == LogFormat::kPretty) {
-    formatter = std::make_unique<spdlog::pattern_formatter>("%H:%M:%S.%e %^%v%$", pattern_time_type::local);
+    formatter =
+        std::make_unique<spdlog::pattern_formatter>("%H:%M:%S.%e %^%v%$", pattern_time_type::local);
   } else if (format_ == LogFormat::kJson) {
     formatter = std::make_unique<spdlog::pattern_formatter>(R"({"ts":"%Y-%m-%dT%H:%M:%S.%eZ",%v})",
                                                             pattern_time_type::utc);
   } else {
-    formatter =
-        std::make_unique<spdlog::pattern_formatter>("ts=%Y-%m-%dT%H:%M:%S.%eZ %v", pattern_time_type::utc);
+    formatter = std::make_unique<spdlog::pattern_formatter>("ts=%Y-%m-%dT%H:%M:%S.%eZ %v",
+                                                            pattern_time_type::utc);
   }
   sink_->to->set_formatter(std::move(formatter));
 }
 
 LogSink::~LogSink() = default;
 
-void LogSink::write(LogLevel level, std::string_view shard, std::string_view component, std::string_view line) {
+void LogSink::write(LogLevel level, std::string_view shard, std::string_view component,
+                    std::string_view line) {
   std::string text;
   const std::string said = log_escaped(line, format_ != LogFormat::kPretty);
   switch (format_) {

@@ -23,8 +23,8 @@ struct LogOptions {
   std::string file;  ///< Appended to; empty: standard error.
 };
 
-/// Where the lines of all shards meet. Any thread; a line is written as a whole before write() returns,
-/// so the last words of a process that stops are not lost in a queue.
+/// Where the lines of all shards meet. Any thread; a line is written as a whole before write()
+/// returns, so the last words of a process that stops are not lost in a queue.
 class LogSink {
  public:
   /// A file that cannot be opened is reported on standard error, which then takes the lines.
@@ -34,7 +34,8 @@ class LogSink {
   LogSink& operator=(const LogSink&) = delete;
 
   bool enabled(LogLevel level) const { return level >= level_; }
-  void write(LogLevel level, std::string_view shard, std::string_view component, std::string_view line);
+  void write(LogLevel level, std::string_view shard, std::string_view component,
+             std::string_view line);
 
  private:
   struct Sink;  // Keeps spdlog out of this header.
@@ -59,8 +60,8 @@ class ShardLogger final : public Logger {
   const std::string shard_;
 };
 
-/// `text` with what could forge a line or colour a terminal as \xNN. `quoted`: also safe between double
-/// quotes of logfmt and JSON.
+/// `text` with what could forge a line or colour a terminal as \xNN. `quoted`: also safe between
+/// double quotes of logfmt and JSON.
 std::string log_escaped(std::string_view text, bool quoted);
 
 }  // namespace taffrail::posix

@@ -17,8 +17,8 @@ namespace taffrail::posix {
 namespace {
 
 constexpr size_t kEventsPerRound = 256;
-// So many fibers run before the kernel is asked again: enough to make the question cheap, few enough
-// that a crowd of ready fibers does not keep a finished sync waiting.
+// So many fibers run before the kernel is asked again: enough to make the question cheap, few
+// enough that a crowd of ready fibers does not keep a finished sync waiting.
 constexpr int kResumesPerRound = 128;
 
 }  // namespace
@@ -122,11 +122,13 @@ void Loop::wait_for_events(bool sleep) {
     } else {
       // A round may have been long: the clock of its beginning would let the loop oversleep.
       const Duration left = deadline - monotonic_now();
-      if (left.ns > 0) timeout = {.tv_sec = left.ns / 1'000'000'000, .tv_nsec = left.ns % 1'000'000'000};
+      if (left.ns > 0)
+        timeout = {.tv_sec = left.ns / 1'000'000'000, .tv_nsec = left.ns % 1'000'000'000};
     }
   }
   std::array<epoll_event, kEventsPerRound> events;
-  const int count = epoll_pwait2(epoll_.get(), events.data(), static_cast<int>(events.size()), limit, nullptr);
+  const int count =
+      epoll_pwait2(epoll_.get(), events.data(), static_cast<int>(events.size()), limit, nullptr);
   CHECK(count >= 0 || errno == EINTR, fmt::format("epoll: {}", errno_text(errno)));
   if (sleep) {
     const std::lock_guard lock(mutex_);
@@ -135,7 +137,8 @@ void Loop::wait_for_events(bool sleep) {
   now_ = monotonic_now();
   for (int i = 0; i < count; ++i)
     if (events[static_cast<size_t>(i)].data.ptr != nullptr)
-      static_cast<Watch*>(events[static_cast<size_t>(i)].data.ptr)->on_events(events[static_cast<size_t>(i)].events);
+      static_cast<Watch*>(events[static_cast<size_t>(i)].data.ptr)
+          ->on_events(events[static_cast<size_t>(i)].events);
 }
 
 bool Loop::drain_inbox() {
@@ -149,7 +152,8 @@ bool Loop::drain_inbox() {
     completed_end_ = &completed_;
   }
   while (completed != nullptr) {
-    // The fiber that wakes may return and take the completion with it, but not before this loop ends.
+    // The fiber that wakes may return and take the completion with it, but not before this loop
+    // ends.
     Completion* next = completed->next;
     completed->done.set();
     completed = next;

@@ -1,5 +1,5 @@
-// One shard's thread: sleeps in epoll until a socket, a timer, a disk or another thread has something,
-// then runs the fibers that became ready.
+// One shard's thread: sleeps in epoll until a socket, a timer, a disk or another thread has
+// something, then runs the fibers that became ready.
 #pragma once
 
 #include <atomic>
@@ -37,8 +37,8 @@ struct Completion {
 class Loop final : public Scheduler {
  public:
   /// `poll_before_sleep`: for so long after the last useful round the loop looks again and again
-  /// instead of sleeping. Saves the other side the cost of waking it (about 20 us), for the price of a
-  /// busy core; zero where cores are shared.
+  /// instead of sleeping. Saves the other side the cost of waking it (about 20 us), for the price
+  /// of a busy core; zero where cores are shared.
   explicit Loop(Duration poll_before_sleep = {});
   ~Loop() override;
 
@@ -55,11 +55,12 @@ class Loop final : public Scheduler {
 
   /// Any thread. Runs `message` on the loop's thread, outside any fiber, in order of arrival.
   void post(std::move_only_function<void()> message);
-  /// Any thread: sets completion.done on the loop's thread. The caller touches `completion` no more.
+  /// Any thread: sets completion.done on the loop's thread. The caller touches `completion` no
+  /// more.
   void complete(Completion& completion);
 
-  /// Runs until `done()`, which is asked between rounds. What another thread does to make it true is
-  /// followed by a post().
+  /// Runs until `done()`, which is asked between rounds. What another thread does to make it true
+  /// is followed by a post().
   void run_until(const std::function<bool()>& done);
 
   Counters& counters() { return counters_; }
@@ -78,8 +79,8 @@ class Loop final : public Scheduler {
   Instant last_useful_;
   Counters counters_;
 
-  // What other threads left for this one. `waiting_` is a hint that saves the lock in a busy round; a
-  // sleep asks under the lock.
+  // What other threads left for this one. `waiting_` is a hint that saves the lock in a busy round;
+  // a sleep asks under the lock.
   std::mutex mutex_;
   std::vector<std::move_only_function<void()>> messages_;
   Completion* completed_ = nullptr;

@@ -30,7 +30,8 @@ void tune(int fd, const std::string& congestion) {
   const int on = 1;
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   if (!congestion.empty())
-    setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, congestion.data(), static_cast<socklen_t>(congestion.size()));
+    setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, congestion.data(),
+               static_cast<socklen_t>(congestion.size()));
 }
 
 std::unexpected<Error> listen_failure(int error, const Endpoint& at) {
@@ -50,8 +51,8 @@ std::unexpected<Error> connect_failure(int error, const Endpoint& to) {
 
 }  // namespace
 
-Result<Fd> ListenerGroups::join(const Address& address, const std::string& congestion, Member member,
-                                std::shared_ptr<Group>& out) {
+Result<Fd> ListenerGroups::join(const Address& address, const std::string& congestion,
+                                Member member, std::shared_ptr<Group>& out) {
   const std::lock_guard lock(mutex_);
   const Endpoint wanted = address.endpoint();
   std::shared_ptr<Group> group;
@@ -63,7 +64,8 @@ Result<Fd> ListenerGroups::join(const Address& address, const std::string& conge
     const int on = 1;
     const int off = 0;
     setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (address.family() == AF_INET6) setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
+    if (address.family() == AF_INET6)
+      setsockopt(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
     tune(fd.get(), congestion);
     Address bound;
     if (bind(fd.get(), address.raw(), address.size) != 0 || ::listen(fd.get(), kBacklog) != 0 ||
@@ -91,8 +93,9 @@ Result<Fd> ListenerGroups::join(const Address& address, const std::string& conge
 
 void ListenerGroups::leave(const std::shared_ptr<Group>& group, const Member& member) {
   const std::lock_guard lock(mutex_);
-  std::erase_if(group->members,
-                [&](const Member& m) { return m.net == member.net && m.listener == member.listener; });
+  std::erase_if(group->members, [&](const Member& m) {
+    return m.net == member.net && m.listener == member.listener;
+  });
   if (!group->members.empty()) return;
   group->socket.reset();
   std::erase(groups_, group);
@@ -113,8 +116,9 @@ class PosixListener final : public Listener, private Watch {
     fd_ = TRY(net_.groups_.join(address, net_.congestion_, self(), group_));
     at_ = group_->at;
     net_.listeners_[id_] = this;
-    // Every member is woken for every connection, and whoever is first hands it to whose turn it is:
-    // a member that does not accept at the moment can so never hold up what arrives for the others.
+    // Every member is woken for every connection, and whoever is first hands it to whose turn it
+    // is: a member that does not accept at the moment can so never hold up what arrives for the
+    // others.
     if (!net_.loop_.watch(fd_.get(), EPOLLIN | EPOLLET, *this)) return listen_failure(ENOMEM, at_);
     return {};
   }
@@ -122,12 +126,14 @@ class PosixListener final : public Listener, private Watch {
   Result<std::unique_ptr<Connection>> accept(Task& task) override {
     for (;;) {
       if (task.cancelled()) return fail(Errc::kCancelled);
-      if (!fd_.valid()) return fail(Errc::kClosed, fmt::format("no longer listening on {}", at_.text()));
+      if (!fd_.valid())
+        return fail(Errc::kClosed, fmt::format("no longer listening on {}", at_.text()));
       if (!arrived_.empty()) {
         Arrived next = std::move(arrived_.front());
         arrived_.pop_front();
         ++net_.loop_.counters().accepts;
-        return std::make_unique<PosixConnection>(net_.loop_, std::move(next.fd), std::move(next.peer));
+        return std::make_unique<PosixConnection>(net_.loop_, std::move(next.fd),
+                                                 std::move(next.peer));
       }
       Address from;
       Fd fd(accept4(fd_.get(), from.raw(), &from.size, SOCK_NONBLOCK | SOCK_CLOEXEC));
@@ -145,10 +151,11 @@ class PosixListener final : public Listener, private Watch {
       if (errno == EAGAIN) {
         TRY(waiting_.wait(task));
       } else if (out_of_descriptors(errno)) {
-        return fail(Errc::kUnavailable, fmt::format("accept on {}: {}", at_.text(), errno_text(errno)));
+        return fail(Errc::kUnavailable,
+                    fmt::format("accept on {}: {}", at_.text(), errno_text(errno)));
       }
-      // Anything else is about a connection that died in the queue, or a network that is away for the
-      // moment (accept(2), "Error handling"): the next one may be fine.
+      // Anything else is about a connection that died in the queue, or a network that is away for
+      // the moment (accept(2), "Error handling"): the next one may be fine.
     }
   }
 
@@ -197,21 +204,26 @@ void PosixNet::deliver(uint64_t listener, Fd fd, const Endpoint& peer) {
 }
 
 Result<std::unique_ptr<Listener>> PosixNet::listen(Task& task, const Endpoint& at) {
-  const std::vector<Address> addresses = TRY(resolver_.resolve(task, at, AddressUse::kListen, Instant::never()));
+  const std::vector<Address> addresses =
+      TRY(resolver_.resolve(task, at, AddressUse::kListen, Instant::never()));
   for (size_t i = 0;; ++i) {
     auto listener = std::make_unique<PosixListener>(*this, next_listener_++);
     const Result<> started = listener->start(addresses[i]);
     if (started) return listener;
     // A machine without IPv6 still resolves "::"; an address that is taken is taken, though.
-    if (i + 1 == addresses.size() || started.error().code == Errc::kBusy) return std::unexpected(started.error());
+    if (i + 1 == addresses.size() || started.error().code == Errc::kBusy)
+      return std::unexpected(started.error());
   }
 }
 
-Result<std::unique_ptr<Connection>> PosixNet::connect(Task& task, const Endpoint& to, Instant deadline) {
-  const std::vector<Address> addresses = TRY(resolver_.resolve(task, to, AddressUse::kConnect, deadline));
+Result<std::unique_ptr<Connection>> PosixNet::connect(Task& task, const Endpoint& to,
+                                                      Instant deadline) {
+  const std::vector<Address> addresses =
+      TRY(resolver_.resolve(task, to, AddressUse::kConnect, deadline));
   for (size_t i = 0;; ++i) {
     const bool last = i + 1 == addresses.size();
-    const Duration left = deadline == Instant::never() ? Duration{INT64_MAX} : deadline - loop_.now();
+    const Duration left =
+        deadline == Instant::never() ? Duration{INT64_MAX} : deadline - loop_.now();
     const Instant until = last ? deadline : loop_.now() + std::min(left / 2, kAddressPatience);
     auto connected = connect_one(task, addresses[i], until);
     if (connected || last || connected.error().code == Errc::kCancelled) return connected;
@@ -224,7 +236,9 @@ namespace {
 class Readiness final : public Watch {
  public:
   explicit Readiness(Loop& loop, int fd) : loop_(loop), fd_(fd) {}
-  ~Readiness() { if (watched_) loop_.unwatch(fd_); }
+  ~Readiness() {
+    if (watched_) loop_.unwatch(fd_);
+  }
   Readiness(const Readiness&) = delete;
   Readiness& operator=(const Readiness&) = delete;
 
@@ -241,7 +255,8 @@ class Readiness final : public Watch {
 
 }  // namespace
 
-Result<std::unique_ptr<Connection>> PosixNet::connect_one(Task& task, const Address& address, Instant deadline) {
+Result<std::unique_ptr<Connection>> PosixNet::connect_one(Task& task, const Address& address,
+                                                          Instant deadline) {
   if (task.cancelled()) return fail(Errc::kCancelled);
   const Endpoint to = address.endpoint();
   ++loop_.counters().connects;

@@ -18,9 +18,9 @@ namespace taffrail::posix {
 class PosixListener;
 class PosixNet;
 
-/// Which shards of a node listen together. Each shard of a node may listen at the same endpoint: they
-/// share one socket, and what arrives there goes to them in turn, however busy each of them is. (Left
-/// to the kernel, the first idle shard would get nearly every connection.) Any thread.
+/// Which shards of a node listen together. Each shard of a node may listen at the same endpoint:
+/// they share one socket, and what arrives there goes to them in turn, however busy each of them
+/// is. (Left to the kernel, the first idle shard would get nearly every connection.) Any thread.
 class ListenerGroups {
  public:
   struct Member {
@@ -37,7 +37,8 @@ class ListenerGroups {
 
   /// A duplicate of the socket at `address`, bound by the first who asks, and membership.
   /// Errors: as Net::listen; kBusy also if this shard listens there already.
-  Result<Fd> join(const Address& address, const std::string& congestion, Member member, std::shared_ptr<Group>& out);
+  Result<Fd> join(const Address& address, const std::string& congestion, Member member,
+                  std::shared_ptr<Group>& out);
   void leave(const std::shared_ptr<Group>& group, const Member& member);
   /// Whose turn it is.
   Member take_turn(Group& group);
@@ -57,11 +58,13 @@ class PosixNet final : public Net {
   /// get the first that can be bound.
   Result<std::unique_ptr<Listener>> listen(Task& task, const Endpoint& at) override;
   /// Tries the addresses of a name one after the other, each with a share of the time that is left.
-  Result<std::unique_ptr<Connection>> connect(Task& task, const Endpoint& to, Instant deadline) override;
+  Result<std::unique_ptr<Connection>> connect(Task& task, const Endpoint& to,
+                                              Instant deadline) override;
 
  private:
   friend class PosixListener;
-  Result<std::unique_ptr<Connection>> connect_one(Task& task, const Address& address, Instant deadline);
+  Result<std::unique_ptr<Connection>> connect_one(Task& task, const Address& address,
+                                                  Instant deadline);
   /// Gives an accepted connection to a listener of this shard; drops it if that has gone.
   void deliver(uint64_t listener, Fd fd, const Endpoint& peer);
 

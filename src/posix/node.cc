@@ -22,7 +22,8 @@ namespace taffrail::posix {
 
 namespace {
 
-// What a signal handler may touch: two numbers. The descriptor is shard 0's, which tells the others.
+// What a signal handler may touch: two numbers. The descriptor is shard 0's, which tells the
+// others.
 std::atomic<int> stop_descriptor = -1;
 std::atomic<int> signals_seen = 0;
 static_assert(std::atomic<int>::is_always_lock_free, "used in a signal handler");
@@ -40,13 +41,13 @@ class SignalHandlers {
   explicit SignalHandlers(bool install) : installed_(install) {
     if (!installed_) return;
     signals_seen.store(0);
-    struct sigaction stop {};
+    struct sigaction stop{};
     stop.sa_handler = on_stop_signal;
     stop.sa_flags = SA_RESTART;
     sigemptyset(&stop.sa_mask);
     sigaction(SIGINT, &stop, &interrupt_);
     sigaction(SIGTERM, &stop, &terminate_);
-    struct sigaction ignore {};
+    struct sigaction ignore{};
     ignore.sa_handler = SIG_IGN;
     sigemptyset(&ignore.sa_mask);
     sigaction(SIGPIPE, &ignore, &pipe_);
@@ -62,12 +63,13 @@ class SignalHandlers {
 
  private:
   const bool installed_;
-  struct sigaction interrupt_ {};
-  struct sigaction terminate_ {};
-  struct sigaction pipe_ {};
+  struct sigaction interrupt_{};
+  struct sigaction terminate_{};
+  struct sigaction pipe_{};
 };
 
-// All of one shard. Built before any thread starts, used by its own thread, taken down after all ended.
+// All of one shard. Built before any thread starts, used by its own thread, taken down after all
+// ended.
 struct ShardWorld {
   ShardWorld(NodeShared& node, const NodeOptions& options, uint32_t index, int data_dir)
       : loop(options.poll_before_sleep),
@@ -90,7 +92,10 @@ struct ShardWorld {
 class World final : private Watch {
  public:
   World(const NodeOptions& options, LogSink& sink, int data_dir)
-      : options_(options), shared_(sink), stop_request_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), left_(options.shards) {
+      : options_(options),
+        shared_(sink),
+        stop_request_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+        left_(options.shards) {
     CHECK(stop_request_.valid(), errno_text(errno));
     for (uint32_t i = 0; i < options.shards; ++i)
       shards_.push_back(std::make_unique<ShardWorld>(shared_, options, i, data_dir));
@@ -153,15 +158,19 @@ void request_stop() {
   const int fd = stop_descriptor.load();
   if (fd < 0) return;
   const uint64_t one = 1;
-  (void)!::write(fd, &one, sizeof one);  // Async-signal-safe, and there is nobody to tell of a failure.
+  (void)!::write(fd, &one,
+                 sizeof one);  // Async-signal-safe, and there is nobody to tell of a failure.
 }
 
-Result<> run_node(const NodeOptions& options, const std::function<void(Task&, Shard&)>& shard_main) {
+Result<> run_node(const NodeOptions& options,
+                  const std::function<void(Task&, Shard&)>& shard_main) {
   CHECK(options.shards > 0, "a node has a shard");
   CHECK(stop_descriptor.load() < 0, "one node at a time in a process");
   std::error_code error;
   std::filesystem::create_directories(options.data_dir, error);
-  if (error) return file_failure(error.value() == EEXIST ? ENOTDIR : error.value(), "make directory", options.data_dir);
+  if (error)
+    return file_failure(error.value() == EEXIST ? ENOTDIR : error.value(), "make directory",
+                        options.data_dir);
   const Fd data_dir(open(options.data_dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!data_dir.valid()) return file_failure(errno, "open", options.data_dir);
 

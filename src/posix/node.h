@@ -15,19 +15,21 @@
 namespace taffrail::posix {
 
 struct NodeOptions {
-  std::string data_dir = ".";  ///< What Disk calls the root. Made, with its parents, if it is missing.
+  std::string data_dir =
+      ".";  ///< What Disk calls the root. Made, with its parents, if it is missing.
   uint32_t shards = 1;
   LogOptions log;
   std::vector<std::string> arguments;  ///< For Host: what follows the program's name.
 
-  uint32_t disk_threads = 4;          ///< Of each shard: so many of its disk operations run at once.
-  std::string congestion = "cubic";   ///< TCP's congestion control; empty: the system's.
-  Duration poll_before_sleep{};       ///< See Loop. A few microseconds help where cores are spare.
+  uint32_t disk_threads = 4;         ///< Of each shard: so many of its disk operations run at once.
+  std::string congestion = "cubic";  ///< TCP's congestion control; empty: the system's.
+  Duration poll_before_sleep{};      ///< See Loop. A few microseconds help where cores are spare.
 
-  /// SIGINT and SIGTERM set every shard's `stop`; a second one ends the process at once, with status
-  /// 128 + its number. SIGPIPE is ignored. All as before when run_node returns.
+  /// SIGINT and SIGTERM set every shard's `stop`; a second one ends the process at once, with
+  /// status 128 + its number. SIGPIPE is ignored. All as before when run_node returns.
   bool handle_signals = true;
-  /// The first signal also cancels every shard's main fiber: for commands that have nothing to wind down.
+  /// The first signal also cancels every shard's main fiber: for commands that have nothing to wind
+  /// down.
   bool cancel_on_signal = false;
 };
 
@@ -38,15 +40,15 @@ struct Shard {
   Event& stop;  ///< Set once the node is asked to end.
 };
 
-/// Runs `shard_main` as the first fiber of each shard, shard 0 on the calling thread, and returns when
-/// all of them have returned. Each has ended its own fibers by then (Scope). A shard whose main has
-/// returned goes on running messages from the others until theirs have, too; what is posted after that
-/// is dropped unrun.
-/// One call at a time in a process. Errors: kIo, kNoSpace, if the data directory cannot be had.
+/// Runs `shard_main` as the first fiber of each shard, shard 0 on the calling thread, and returns
+/// when all of them have returned. Each has ended its own fibers by then (Scope). A shard whose
+/// main has returned goes on running messages from the others until theirs have, too; what is
+/// posted after that is dropped unrun. One call at a time in a process. Errors: kIo, kNoSpace, if
+/// the data directory cannot be had.
 Result<> run_node(const NodeOptions& options, const std::function<void(Task&, Shard&)>& shard_main);
 
-/// Asks a node that runs in this process to stop, as SIGTERM would. Any thread, and signal handlers.
-/// Does nothing if none runs.
+/// Asks a node that runs in this process to stop, as SIGTERM would. Any thread, and signal
+/// handlers. Does nothing if none runs.
 void request_stop();
 
 }  // namespace taffrail::posix

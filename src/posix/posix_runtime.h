@@ -45,8 +45,8 @@ class PosixRuntime final : public Runtime {
   ShardId shard() const override { return options_.shard; }
   uint32_t shard_count() const override { return options_.shard_count; }
   void post(ShardId to, std::move_only_function<void()> message) override;
-  /// Writes `why` to the log and ends the process with status 70 (EX_SOFTWARE) before it returns: no
-  /// destructor, no other thread gets to say anything more to anybody.
+  /// Writes `why` to the log and ends the process with status 70 (EX_SOFTWARE) before it returns:
+  /// no destructor, no other thread gets to say anything more to anybody.
   void stop_node(std::string_view why) override;
   bool fault_point(std::string_view) override { return false; }
 

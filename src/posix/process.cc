@@ -32,8 +32,8 @@ class PosixProcess final : public Process, private Watch {
   ~PosixProcess() override {
     if (watched_) loop_.unwatch(handle_.get());
     (void)poll();  // Takes leave of one that has ended: nobody else will.
-    // Its input stays open: "ends with us" speaks of the process, not of this object. One descriptor
-    // per child that was let go.
+    // Its input stays open: "ends with us" speaks of the process, not of this object. One
+    // descriptor per child that was let go.
     if (!exit_) (void)input_.release();
   }
 
@@ -78,11 +78,16 @@ class PosixProcess final : public Process, private Watch {
  private:
   static int number(Signal signal) {
     switch (signal) {
-      case Signal::kInterrupt: return SIGINT;
-      case Signal::kTerminate: return SIGTERM;
-      case Signal::kKill: return SIGKILL;
-      case Signal::kPause: return SIGSTOP;
-      case Signal::kResume: return SIGCONT;
+      case Signal::kInterrupt:
+        return SIGINT;
+      case Signal::kTerminate:
+        return SIGTERM;
+      case Signal::kKill:
+        return SIGKILL;
+      case Signal::kPause:
+        return SIGSTOP;
+      case Signal::kResume:
+        return SIGCONT;
     }
     return SIGTERM;
   }
@@ -113,7 +118,8 @@ struct Attributes {
   Attributes& operator=(const Attributes&) = delete;
 };
 
-std::vector<std::string> environment_with(const std::vector<std::pair<std::string, std::string>>& extra) {
+std::vector<std::string> environment_with(
+    const std::vector<std::pair<std::string, std::string>>& extra) {
   std::vector<std::string> out;
   for (char** entry = environ; *entry != nullptr; ++entry) {
     const std::string_view text = *entry;
@@ -159,7 +165,8 @@ Result<std::unique_ptr<Process>> start_process(Loop& loop, const ProcessOptions&
     posix_spawn_file_actions_adddup2(&actions.value, output.get(), STDOUT_FILENO);
     posix_spawn_file_actions_adddup2(&actions.value, output.get(), STDERR_FILENO);
   }
-  if (!options.directory.empty()) posix_spawn_file_actions_addchdir_np(&actions.value, options.directory.c_str());
+  if (!options.directory.empty())
+    posix_spawn_file_actions_addchdir_np(&actions.value, options.directory.c_str());
 
   // A child starts as from a shell: no signal blocked, none ignored.
   Attributes attributes;

@@ -13,7 +13,9 @@ Result<std::optional<std::string>> LineReader::next(Task& task) {
   for (;;) {
     const size_t end = buffer_.find('\n', searched);
     const size_t length = (end == std::string::npos ? buffer_.size() : end) - at_;
-    if (length > line_max_) return fail(Errc::kTooLarge, fmt::format("a line of input is longer than {} bytes", line_max_));
+    if (length > line_max_)
+      return fail(Errc::kTooLarge,
+                  fmt::format("a line of input is longer than {} bytes", line_max_));
     if (end != std::string::npos || (ended_ && length > 0)) {
       std::string line = buffer_.substr(at_, length);
       at_ = end == std::string::npos ? buffer_.size() : end + 1;

@@ -34,12 +34,15 @@ struct ProcessExit {
 };
 
 struct ProcessOptions {
-  std::vector<std::string> arguments;  ///< The first is the program: a path, or a name to be found in PATH.
+  std::vector<std::string>
+      arguments;  ///< The first is the program: a path, or a name to be found in PATH.
   /// Added to this process's own environment, or replacing what is there.
   std::vector<std::pair<std::string, std::string>> environment;
-  std::string output_file;  ///< Standard output and error are appended to it; empty: shared with ours.
-  std::string directory;    ///< Where it starts; empty: where we are.
-  /// Its standard input ends when this process goes, however it goes (even killed); else it is empty.
+  std::string
+      output_file;  ///< Standard output and error are appended to it; empty: shared with ours.
+  std::string directory;  ///< Where it starts; empty: where we are.
+  /// Its standard input ends when this process goes, however it goes (even killed); else it is
+  /// empty.
   bool input_ends_with_us = false;
   /// Ctrl-C in our terminal does not reach it: we pass on what we want it to know.
   bool own_group = true;
@@ -77,9 +80,10 @@ class Host {
   virtual uint32_t terminal_width() const = 0;
   /// Up to into.size() bytes of standard input, as they come; 0 at its end. One reader at a time.
   /// Errors: kIo, kTimedOut, kCancelled.
-  virtual Result<size_t> read_input(Task& task, MutableBytes into, Instant deadline = Instant::never()) = 0;
-  /// All of `text`; waits while the reader at the other end does not read. Errors: kClosed if there is
-  /// no reader any more ("| head"), kIo, kCancelled.
+  virtual Result<size_t> read_input(Task& task, MutableBytes into,
+                                    Instant deadline = Instant::never()) = 0;
+  /// All of `text`; waits while the reader at the other end does not read. Errors: kClosed if there
+  /// is no reader any more ("| head"), kIo, kCancelled.
   virtual Result<> write(Task& task, Stream stream, std::string_view text) = 0;
 
   /// Errors: kNotFound, kIo.
@@ -91,13 +95,17 @@ class Host {
   virtual Result<> make_directories(Task& task, const std::string& path) = 0;
   /// A fresh directory for files that may go, by a name that starts with `prefix`: its path.
   virtual Result<std::string> make_temporary_directory(Task& task, const std::string& prefix) = 0;
-  /// With all that is in it; fine if it does not exist. Refuses "/" and the current directory: kInvalid.
+  /// With all that is in it; fine if it does not exist. Refuses "/" and the current directory:
+  /// kInvalid.
   virtual Result<> remove_tree(Task& task, const std::string& path) = 0;
   virtual Result<bool> path_exists(Task& task, const std::string& path) = 0;
   /// Errors: kNotFound, kIo, kTooLarge past `limit`.
-  virtual Result<std::string> read_whole_file(Task& task, const std::string& path, ByteCount limit) = 0;
-  /// A reader sees the old file, none, or all of the new one: written aside, then renamed. Not synced.
-  virtual Result<> write_file_atomically(Task& task, const std::string& path, std::string_view bytes) = 0;
+  virtual Result<std::string> read_whole_file(Task& task, const std::string& path,
+                                              ByteCount limit) = 0;
+  /// A reader sees the old file, none, or all of the new one: written aside, then renamed. Not
+  /// synced.
+  virtual Result<> write_file_atomically(Task& task, const std::string& path,
+                                         std::string_view bytes) = 0;
 
   /// "2026-01-31 23:59:59.123", with "Z" behind it for UTC.
   virtual std::string format_time(WallTime time, Zone zone) const = 0;

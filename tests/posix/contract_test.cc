@@ -20,10 +20,12 @@ INSTANTIATE_TEST_SUITE_P(Posix, DiskContract, testing::ValuesIn(contract::disk_s
 class NetContract : public testing::TestWithParam<contract::NetScript> {};
 
 TEST_P(NetContract, HoldsOnIPv4) {
-  TestWorld().run([&](Task& task, Shard& shard) { GetParam().run(task, shard.runtime, "127.0.0.1"); });
+  TestWorld().run(
+      [&](Task& task, Shard& shard) { GetParam().run(task, shard.runtime, "127.0.0.1"); });
 }
 TEST_P(NetContract, HoldsByName) {
-  TestWorld().run([&](Task& task, Shard& shard) { GetParam().run(task, shard.runtime, "localhost"); });
+  TestWorld().run(
+      [&](Task& task, Shard& shard) { GetParam().run(task, shard.runtime, "localhost"); });
 }
 TEST_P(NetContract, HoldsOnIPv6) {
   TestWorld().run([&](Task& task, Shard& shard) {

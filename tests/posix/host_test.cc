@@ -1,8 +1,7 @@
-// Goal: the process is what host.h says. Method: the host of a node in this process; its standard streams
-// are swapped for pipes and files, its children are the usual small programs.
-#include <gtest/gtest.h>
-
+// Goal: the process is what host.h says. Method: the host of a node in this process; its standard
+// streams are swapped for pipes and files, its children are the usual small programs.
 #include <fcntl.h>
+#include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
@@ -82,7 +81,8 @@ TEST(Host, WaitingForInputCanBeCancelledAndTimed) {
   const Swapped input(STDIN_FILENO, pipe.read);
   TestWorld().run([&](Task& task, Shard& shard) {
     std::vector<uint8_t> into(10);
-    EXPECT_EQ(shard.host.read_input(task, into, shard.runtime.now() + 2_ms).error().code, Errc::kTimedOut);
+    EXPECT_EQ(shard.host.read_input(task, into, shard.runtime.now() + 2_ms).error().code,
+              Errc::kTimedOut);
     Scope scope;
     shard.runtime.spawn(scope, "reader", [&](Task& inner) {
       EXPECT_EQ(shard.host.read_input(inner, into).error().code, Errc::kCancelled);
@@ -135,12 +135,13 @@ TEST(Host, ChildrenRunAndEnd) {
   TestWorld world;
   const std::string out = world.directory.path() + "/out";
   world.run([&](Task& task, Shard& shard) {
-    auto child = shard.host.start(task, {.arguments = {"sh", "-c", "echo $GREETING; pwd; cat; exit 7"},
-                                         .environment = {{"GREETING", "hello"}},
-                                         .output_file = out,
-                                         .directory = "/",
-                                         .input_ends_with_us = false,
-                                         .own_group = true});
+    auto child =
+        shard.host.start(task, {.arguments = {"sh", "-c", "echo $GREETING; pwd; cat; exit 7"},
+                                .environment = {{"GREETING", "hello"}},
+                                .output_file = out,
+                                .directory = "/",
+                                .input_ends_with_us = false,
+                                .own_group = true});
     ASSERT_TRUE(child.has_value()) << child.error().text();
     const auto exit = (*child)->wait(task);
     ASSERT_TRUE(exit.has_value());
@@ -152,7 +153,9 @@ TEST(Host, ChildrenRunAndEnd) {
 
 TEST(Host, ChildrenAreSignalled) {
   TestWorld().run([&](Task& task, Shard& shard) {
-    auto child = shard.host.start(task, {.arguments = {"sleep", "1000"}, .environment = {}, .output_file = {}, .directory = {}});
+    auto child = shard.host.start(
+        task,
+        {.arguments = {"sleep", "1000"}, .environment = {}, .output_file = {}, .directory = {}});
     ASSERT_TRUE(child.has_value());
     EXPECT_FALSE((*child)->poll().has_value());
     EXPECT_EQ((*child)->wait(task, shard.runtime.now() + 2_ms).error().code, Errc::kTimedOut);
@@ -165,8 +168,12 @@ TEST(Host, ChildrenAreSignalled) {
 
 TEST(Host, AChildCanTellThatWeAreGone) {
   TestWorld().run([&](Task& task, Shard& shard) {
-    auto child = shard.host.start(task, {.arguments = {"cat"}, .environment = {}, .output_file = "/dev/null",
-                                         .directory = {}, .input_ends_with_us = true, .own_group = true});
+    auto child = shard.host.start(task, {.arguments = {"cat"},
+                                         .environment = {},
+                                         .output_file = "/dev/null",
+                                         .directory = {},
+                                         .input_ends_with_us = true,
+                                         .own_group = true});
     ASSERT_TRUE(child.has_value());
     // It waits for an end of its input that does not come while we live.
     EXPECT_EQ((*child)->wait(task, shard.runtime.now() + 2_ms).error().code, Errc::kTimedOut);
@@ -177,7 +184,11 @@ TEST(Host, AChildCanTellThatWeAreGone) {
 
 TEST(Host, AMissingProgramIsNotFound) {
   TestWorld().run([&](Task& task, Shard& shard) {
-    EXPECT_EQ(shard.host.start(task, {.arguments = {"/no/such/program"}, .environment = {}, .output_file = {}, .directory = {}})
+    EXPECT_EQ(shard.host
+                  .start(task, {.arguments = {"/no/such/program"},
+                                .environment = {},
+                                .output_file = {},
+                                .directory = {}})
                   .error()
                   .code,
               Errc::kNotFound);

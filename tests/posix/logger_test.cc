@@ -1,12 +1,13 @@
-// Goal: a log line says who speaks, and holds nothing that could pass for another line. Method: write to
-// a file in each format, read it back.
+// Goal: a log line says who speaks, and holds nothing that could pass for another line. Method:
+// write to a file in each format, read it back.
+#include "posix/logger.h"
+
 #include <gtest/gtest.h>
 
 #include <fstream>
 #include <regex>
 #include <sstream>
 
-#include "posix/logger.h"
 #include "support/temporary_directory.h"
 
 namespace taffrail::posix {
@@ -28,14 +29,16 @@ std::string logged(LogOptions options, std::string_view line) {
 
 // The time is not the test's to know.
 std::string without_time(const std::string& text) {
-  return std::regex_replace(text, std::regex("[0-9T-]*[0-9]{2}:[0-9]{2}:[0-9]{2}[.][0-9]{3}Z?"), "T");
+  return std::regex_replace(text, std::regex("[0-9T-]*[0-9]{2}:[0-9]{2}:[0-9]{2}[.][0-9]{3}Z?"),
+                            "T");
 }
 
 constexpr std::string_view kForged = "a \"b\" \\\n\x1b[31mlevel=error";
 
 TEST(Logger, LogfmtIsOneLineWhateverIsSaid) {
   EXPECT_EQ(without_time(logged({.format = LogFormat::kLogfmt, .node = "7", .file = {}}, kForged)),
-            "ts=T level=warn node=7 shard=3 component=wal msg=\"a \\\"b\\\" \\\\\\\\x0a\\\\x1b[31mlevel=error\"\n");
+            "ts=T level=warn node=7 shard=3 component=wal msg=\"a \\\"b\\\" "
+            "\\\\\\\\x0a\\\\x1b[31mlevel=error\"\n");
 }
 
 TEST(Logger, JsonIsOneObjectALine) {

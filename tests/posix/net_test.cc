@@ -1,9 +1,8 @@
-// Goal: what only real sockets do: resets, a thousand connections, several shards behind one port, names
-// that do not resolve, a process out of descriptors. Method: a node of one or two shards on loopback;
-// where the peer has to misbehave it is a plain socket.
-#include <gtest/gtest.h>
-
+// Goal: what only real sockets do: resets, a thousand connections, several shards behind one port,
+// names that do not resolve, a process out of descriptors. Method: a node of one or two shards on
+// loopback; where the peer has to misbehave it is a plain socket.
 #include <arpa/inet.h>
+#include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -61,8 +60,8 @@ TEST(PosixNet, AResetIsClosedForReaderAndWriter) {
   });
 }
 
-// The kernel tells of a reset once. If the writer hears of it, the reader must not take what follows
-// for the peer's orderly end.
+// The kernel tells of a reset once. If the writer hears of it, the reader must not take what
+// follows for the peer's orderly end.
 TEST(PosixNet, AResetThatTheWriterSawIsNoOrderlyEnd) {
   TestWorld().run([](Task& task, Shard& shard) {
     const auto listener = listening(task, shard.runtime, kHost);
@@ -99,7 +98,8 @@ TEST(PosixNet, SixtyFourMebibytesArriveWhole) {
     ASSERT_TRUE(pair);
     const std::string whole = pattern(64 << 20, 7);
     Scope scope;
-    shard.runtime.spawn(scope, "writer", [&](Task& inner) { expect_ok(pair.client->write(inner, Slice(whole))); });
+    shard.runtime.spawn(scope, "writer",
+                        [&](Task& inner) { expect_ok(pair.client->write(inner, Slice(whole))); });
     EXPECT_TRUE(read_up_to(task, *pair.server, whole.size()) == whole);
     scope.join(task);
     EXPECT_EQ(shard.runtime.counters().net_bytes_sent, whole.size());
@@ -107,7 +107,8 @@ TEST(PosixNet, SixtyFourMebibytesArriveWhole) {
   });
 }
 
-// One side always has something to read and never waits; a bystander must get its turns all the same.
+// One side always has something to read and never waits; a bystander must get its turns all the
+// same.
 TEST(PosixNet, ABusyConnectionLetsOthersRun) {
   TestWorld().run([](Task& task, Shard& shard) {
     const Pair pair = connected(task, shard.runtime, kHost);
@@ -117,7 +118,8 @@ TEST(PosixNet, ABusyConnectionLetsOthersRun) {
     bool ran = false;
     shard.runtime.spawn(scope, "bystander", [&](Task&) { ran = true; });
     uint32_t reads = 0;
-    for (uint8_t byte = 0; !ran && reads < 2000; ++reads) expect_ok(pair.client->read(task, {&byte, 1}));
+    for (uint8_t byte = 0; !ran && reads < 2000; ++reads)
+      expect_ok(pair.client->read(task, {&byte, 1}));
     EXPECT_TRUE(ran);
     EXPECT_LT(reads, 100u);
     scope.join(task);
@@ -148,7 +150,8 @@ struct EchoServer {
       ++accepted;
       connections.push_back(std::move(*got));
       Connection* connection = connections.back().get();
-      runtime.spawn(scope, "echo", [connection](Task& inner) { echo_until_end(inner, *connection); });
+      runtime.spawn(scope, "echo",
+                    [connection](Task& inner) { echo_until_end(inner, *connection); });
     }
     scope.join(task);
   }
@@ -169,7 +172,8 @@ TEST(PosixNet, AThousandConnectionsEcho) {
     size_t connected_count = 0;
     for (size_t i = 0; i < count; ++i) {
       shard.runtime.spawn(clients, "client", [&, i](Task& inner) {
-        const auto connection = shard.runtime.net().connect(inner, listener->local(), Instant::never());
+        const auto connection =
+            shard.runtime.net().connect(inner, listener->local(), Instant::never());
         expect_ok(connection);
         if (++connected_count == count) all_connected.set();
         if (!connection) return;
@@ -215,7 +219,8 @@ TEST(PosixNet, ShardsShareAPortInTurn) {
       // The other's loop answers only once it has run its main fiber up to accept.
       while (!other_listens.is_set()) {
         shard.runtime.post(ShardId(1), [&] {
-          if (accepted[1].load() == SIZE_MAX) shard.runtime.post(ShardId(0), [&] { other_listens.set(); });
+          if (accepted[1].load() == SIZE_MAX)
+            shard.runtime.post(ShardId(0), [&] { other_listens.set(); });
         });
         expect_ok(shard.runtime.sleep_for(task, 1_ms));
       }
@@ -223,7 +228,8 @@ TEST(PosixNet, ShardsShareAPortInTurn) {
       size_t good = 0;
       for (size_t i = 0; i < kClients; ++i) {
         shard.runtime.spawn(clients, "client", [&](Task& inner) {
-          const auto connection = shard.runtime.net().connect(inner, (*listener)->local(), Instant::never());
+          const auto connection =
+              shard.runtime.net().connect(inner, (*listener)->local(), Instant::never());
           expect_ok(connection);
           if (!connection) return;
           expect_ok((*connection)->write(inner, Slice("hello")));
@@ -247,9 +253,11 @@ TEST(PosixNet, ShardsShareAPortInTurn) {
 
 TEST(PosixNet, ANameThatIsNoneIsNotFound) {
   TestWorld().run([](Task& task, Shard& shard) {
-    expect_error(shard.runtime.net().connect(task, {std::string("bad\0host", 8), 1}, Instant::never()),
+    expect_error(
+        shard.runtime.net().connect(task, {std::string("bad\0host", 8), 1}, Instant::never()),
+        Errc::kNotFound);
+    expect_error(shard.runtime.net().connect(task, {"not a host name", 1}, Instant::never()),
                  Errc::kNotFound);
-    expect_error(shard.runtime.net().connect(task, {"not a host name", 1}, Instant::never()), Errc::kNotFound);
   });
 }
 
@@ -282,7 +290,8 @@ TEST(PosixNet, OutOfDescriptorsIsUnavailableAndPasses) {
       all.push_back(std::move(fd));
     }
     expect_error(listener->accept(task), Errc::kUnavailable);
-    expect_error(shard.runtime.net().connect(task, listener->local(), Instant::never()), Errc::kUnavailable);
+    expect_error(shard.runtime.net().connect(task, listener->local(), Instant::never()),
+                 Errc::kUnavailable);
     all.clear();
     expect_ok(listener->accept(task));
   });

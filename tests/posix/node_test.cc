@@ -1,8 +1,8 @@
-// Goal: shards run, talk to each other, are timed and end as node.h and runtime.h say. Method: nodes of
-// one to three shards in this process; what ends a process is watched from outside (death tests).
-#include <gtest/gtest.h>
-
+// Goal: shards run, talk to each other, are timed and end as node.h and runtime.h say. Method:
+// nodes of one to three shards in this process; what ends a process is watched from outside (death
+// tests).
 #include <fcntl.h>
+#include <gtest/gtest.h>
 #include <signal.h>
 
 #include <filesystem>
@@ -24,8 +24,8 @@ TEST(Node, EveryShardRunsItsMainOnce) {
   for (const auto& count : ran) EXPECT_EQ(count.load(), 1);
 }
 
-// Each message wakes a loop that sleeps, and carries a number that only the two shards in turn touch:
-// under the thread sanitizer that is the proof that post() orders what it should.
+// Each message wakes a loop that sleeps, and carries a number that only the two shards in turn
+// touch: under the thread sanitizer that is the proof that post() orders what it should.
 TEST(Node, MessagesGoBackAndForth) {
   TestWorld world;
   world.options.shards = 2;
@@ -64,7 +64,8 @@ TEST(Node, MessagesBetweenTwoShardsKeepTheirOrder) {
   world.run([&](Task& task, Shard& shard) {
     if (shard.runtime.shard().value != 0) return;
     Event done;
-    for (int i = 0; i < 10'000; ++i) shard.runtime.post(ShardId(1), [&got, i] { got.push_back(i); });
+    for (int i = 0; i < 10'000; ++i)
+      shard.runtime.post(ShardId(1), [&got, i] { got.push_back(i); });
     Runtime& runtime = shard.runtime;
     runtime.post(ShardId(1), [&] { runtime.post(ShardId(0), [&] { done.set(); }); });
     EXPECT_TRUE(done.wait(task).has_value());
@@ -130,7 +131,8 @@ TEST(Node, PollingChangesNothingButTheCost) {
     const ShardId self = runtime.shard();
     runtime.post(other, [&, self] { runtime.post(self, [&] { done.set(); }); });
     EXPECT_TRUE(done.wait(task).has_value());
-    const auto file = runtime.disk().open(task, "f" + std::to_string(self.value), OpenMode::kCreate);
+    const auto file =
+        runtime.disk().open(task, "f" + std::to_string(self.value), OpenMode::kCreate);
     EXPECT_TRUE(file.has_value() && (*file)->sync(task));
   });
 }
@@ -140,7 +142,9 @@ TEST(Node, RandomNumbersDifferBetweenShardsAndRuns) {
   world.options.shards = 2;
   std::array<uint64_t, 4> drawn{};
   for (size_t run = 0; run < 2; ++run)
-    world.run([&](Task&, Shard& shard) { drawn[run * 2 + shard.runtime.shard().value] = shard.runtime.random().next(); });
+    world.run([&](Task&, Shard& shard) {
+      drawn[run * 2 + shard.runtime.shard().value] = shard.runtime.random().next();
+    });
   std::sort(drawn.begin(), drawn.end());
   EXPECT_EQ(std::unique(drawn.begin(), drawn.end()), drawn.end());
 }
@@ -181,7 +185,9 @@ TEST(Node, StopsOnRequestFromAnyThread) {
 TEST(Node, AMissingDataDirectoryIsMade) {
   TestWorld world;
   world.options.data_dir += "/deep/down";
-  world.run([](Task& task, Shard& shard) { EXPECT_TRUE(shard.runtime.disk().list(task, "").has_value()); });
+  world.run([](Task& task, Shard& shard) {
+    EXPECT_TRUE(shard.runtime.disk().list(task, "").has_value());
+  });
   EXPECT_TRUE(std::filesystem::is_directory(world.directory.path() + "/deep/down"));
   std::ofstream(world.directory.path() + "/file") << "x";
   world.options.data_dir = world.directory.path() + "/file";
@@ -194,7 +200,8 @@ TEST(Node, ALockNamesItsHolder) {
     ASSERT_TRUE(held.has_value());
     const auto refused = shard.runtime.disk().lock(task, "lock");
     ASSERT_FALSE(refused.has_value());
-    EXPECT_NE(refused.error().message.find("process " + std::to_string(getpid())), std::string::npos)
+    EXPECT_NE(refused.error().message.find("process " + std::to_string(getpid())),
+              std::string::npos)
         << refused.error().message;
   });
 }
@@ -219,7 +226,8 @@ TEST(Node, WhatThePageCacheHoldsIsReadAtOnce) {
     ASSERT_TRUE(file.has_value());
     ASSERT_TRUE((*file)->write_at(task, 0, as_bytes(std::string(9000, 'x'))).has_value());
     std::vector<uint8_t> into(10'000);
-    EXPECT_EQ((*file)->read_at(task, 0, into).value_or(0), 9000u);  // Short: the end is asked for, too.
+    EXPECT_EQ((*file)->read_at(task, 0, into).value_or(0),
+              9000u);  // Short: the end is asked for, too.
     EXPECT_EQ((*file)->read_at(task, 0, MutableBytes(into).first(9000)).value_or(0), 9000u);
     EXPECT_EQ(shard.runtime.counters().disk_reads, 2u);
     EXPECT_EQ(shard.runtime.counters().disk_bytes_read, 18'000u);
@@ -235,11 +243,13 @@ TEST(NodeDeathTest, StopNodeEndsTheProcessAtOnce) {
         TestWorld world;
         world.options.shards = 2;
         world.run([](Task& task, Shard& shard) {
-          if (shard.runtime.shard().value == 1) shard.runtime.stop_node("sync wal/1: Input/output error");
+          if (shard.runtime.shard().value == 1)
+            shard.runtime.stop_node("sync wal/1: Input/output error");
           (void)shard.runtime.sleep_until(task, Instant::never());
         });
       },
-      testing::ExitedWithCode(70), "level=error shard=1 component=node msg=\"stopping at once: sync wal/1");
+      testing::ExitedWithCode(70),
+      "level=error shard=1 component=node msg=\"stopping at once: sync wal/1");
 }
 
 TEST(NodeDeathTest, ASecondSignalDoesNotWait) {

@@ -28,10 +28,13 @@ inline Errc code_of(const auto& result) {
   return result.has_value() ? Errc::kCancelled : result.error().code;
 }
 
-inline void expect_ok(const auto& result) { EXPECT_TRUE(result.has_value()) << (result ? "" : result.error().text()); }
+inline void expect_ok(const auto& result) {
+  EXPECT_TRUE(result.has_value()) << (result ? "" : result.error().text());
+}
 
 /// Creates `path` with `content`; null after a failure, which is reported.
-inline std::unique_ptr<File> made(Task& task, Disk& disk, std::string_view path, std::string_view content) {
+inline std::unique_ptr<File> made(Task& task, Disk& disk, std::string_view path,
+                                  std::string_view content) {
   Result<std::unique_ptr<File>> file = disk.open(task, path, OpenMode::kCreate);
   expect_ok(file);
   if (!file) return nullptr;
@@ -44,7 +47,8 @@ inline std::string read_all(Task& task, File& file) {
   expect_ok(size);
   if (!size) return {};
   std::string text(*size, '?');
-  const Result<size_t> got = file.read_at(task, 0, {reinterpret_cast<uint8_t*>(text.data()), text.size()});
+  const Result<size_t> got =
+      file.read_at(task, 0, {reinterpret_cast<uint8_t*>(text.data()), text.size()});
   expect_ok(got);
   if (got) {
     EXPECT_EQ(*got, text.size());
@@ -168,7 +172,8 @@ inline void directories(Task& task, Runtime& runtime) {
   EXPECT_EQ(code_of(disk.remove_directory(task, "d")), Errc::kBusy);
   EXPECT_EQ(code_of(disk.remove_directory(task, "no")), Errc::kNotFound);
   expect_ok(disk.remove_directory(task, "d/e"));
-  for (const auto& [path, there] : {std::pair{"d", true}, {"d/e", false}, {"d/a", true}, {"no/a", false}}) {
+  for (const auto& [path, there] :
+       {std::pair{"d", true}, {"d/e", false}, {"d/a", true}, {"no/a", false}}) {
     const Result<bool> found = disk.exists(task, path);
     expect_ok(found);
     if (found) {

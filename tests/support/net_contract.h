@@ -21,7 +21,9 @@ inline void PrintTo(const NetScript& script, std::ostream* out) { *out << script
 
 namespace net_detail {
 
-inline void expect_ok(const auto& result) { EXPECT_TRUE(result.has_value()) << (result ? "" : result.error().text()); }
+inline void expect_ok(const auto& result) {
+  EXPECT_TRUE(result.has_value()) << (result ? "" : result.error().text());
+}
 
 inline void expect_error(const auto& result, Errc code) {
   EXPECT_FALSE(result.has_value());
@@ -70,7 +72,8 @@ inline std::string read_up_to(Task& task, Connection& from, size_t count) {
   std::string text(count, '?');
   size_t at = 0;
   while (at < count) {
-    const Result<size_t> got = from.read(task, {reinterpret_cast<uint8_t*>(text.data()) + at, count - at});
+    const Result<size_t> got =
+        from.read(task, {reinterpret_cast<uint8_t*>(text.data()) + at, count - at});
     if (!got || *got == 0) break;
     at += *got;
   }
@@ -166,7 +169,8 @@ inline void full_duplex(Task& task, Runtime& runtime, const std::string& host) {
   if (!pair) return;
   constexpr size_t kBytes = 3 << 20;
   Scope scope;
-  // Each side sends all of its own before it is done reading: neither may wait for the other to finish.
+  // Each side sends all of its own before it is done reading: neither may wait for the other to
+  // finish.
   for (Connection* side : {pair.client.get(), pair.server.get()}) {
     const uint64_t mine = side == pair.client.get() ? 10 : 11;
     runtime.spawn(scope, "writer", [side, mine](Task& inner) {
@@ -230,12 +234,14 @@ inline void listener_close(Task& task, Runtime& runtime, const std::string& host
   const std::unique_ptr<Listener> listener = listening(task, runtime, host);
   if (!listener) return;
   Scope cancelled;
-  runtime.spawn(cancelled, "accept", [&](Task& inner) { expect_error(listener->accept(inner), Errc::kCancelled); });
+  runtime.spawn(cancelled, "accept",
+                [&](Task& inner) { expect_error(listener->accept(inner), Errc::kCancelled); });
   runtime.scheduler().yield(task);
   cancelled.cancel();
   cancelled.join(task);
   Scope closed;
-  runtime.spawn(closed, "accept", [&](Task& inner) { expect_error(listener->accept(inner), Errc::kClosed); });
+  runtime.spawn(closed, "accept",
+                [&](Task& inner) { expect_error(listener->accept(inner), Errc::kClosed); });
   runtime.scheduler().yield(task);
   listener->close();
   closed.join(task);

@@ -8,6 +8,7 @@
 namespace taffrail {
 
 void Checkpointer::start() {
+  limit_ = store_.options_.wal_segments_kept;
   runtime_.spawn(scope_, "storage/checkpoint", [this](Task& task) { run(task); });
 }
 
@@ -23,7 +24,7 @@ void Checkpointer::want_flush(uint32_t slot) {
 void Checkpointer::want_unlink(uint32_t slot) { unlink_.insert(slot); }
 
 bool Checkpointer::has_work() const {
-  if (!flush_.empty() || store_.wal_->segments_held() > store_.options_.wal_segments_kept) return true;
+  if (!flush_.empty() || store_.wal_->segments_held() > limit_) return true;
   return std::any_of(unlink_.begin(), unlink_.end(), [&](uint32_t slot) {
     const Log* log = store_.slots_[slot];
     return log == nullptr || log->start_sequence_ <= store_.wal_->durable();
@@ -66,7 +67,11 @@ Result<> Checkpointer::round(Task& task) {
     // Another start may have come meanwhile.
     if (store_.slots_[slot] == nullptr || !store_.slots_[slot]->has_unlinkable()) unlink_.erase(slot);
   }
-  if (store_.wal_->segments_held() > store_.options_.wal_segments_kept) TRY(release_oldest(task));
+  if (const size_t before = store_.wal_->segments_held(); before > limit_) {
+    TRY(release_oldest(task));
+    const size_t after = store_.wal_->segments_held();
+    limit_ = after < before ? store_.options_.wal_segments_kept : after + 1;
+  }
   return {};
 }
 
@@ -77,6 +82,7 @@ Result<> Checkpointer::flush(Task& task, uint32_t slot, bool all) {
     if (log == nullptr || log->committed_ <= std::max(log->flushed_.last, log->prefix_).index) return {};
     if (!all && log->committed_unflushed_bytes_ < store_.options_.chunk_bytes) return {};
     TRY(log->flush_chunk(task, log->committed_));
+    limit_ = store_.options_.wal_segments_kept;
   }
 }
 
@@ -145,7 +151,8 @@ Result<> Checkpointer::checkpoint(Task& task) {
     }
     TRY(store_.wal_->wait_durable(task, store_.wal_->last()));
   }
-  while (store_.wal_->segments_held() > 1) TRY(release_oldest(task));
+  const uint64_t current = store_.wal_->current_segment();
+  while (store_.wal_->oldest_segment() < current) TRY(release_oldest(task));
   return {};
 }
 

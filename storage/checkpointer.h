@@ -45,6 +45,9 @@ class Checkpointer {
 
   Store& store_;
   Runtime& runtime_;
+  /// Write-ahead segments that may be held before the oldest is let go. Above the option where letting go
+  /// gained nothing: all of it was live and uncommitted, and copying that round and round would not end.
+  size_t limit_ = 0;
   std::set<uint32_t> flush_;
   std::set<uint32_t> unlink_;
   Mutex files_;

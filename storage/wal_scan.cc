@@ -37,7 +37,7 @@ class FileWalk {
         out_.bad.push_back({.file = out_.file, .position = at,
                             .size_bytes = std::min<uint64_t>(next, bytes_.size()) - at,
                             .what = clean ? "a group is missing here" : "a group's header does not read",
-                            .sequences = std::nullopt, .logs = std::nullopt});
+                            .sequences = std::nullopt, .group_next = {}, .logs = std::nullopt});
       at = next;
     }
   }
@@ -80,6 +80,7 @@ class FileWalk {
                             .size_bytes = kWalFrameHeaderSize + frame->payload_size,
                             .what = "the checksum of a frame does not match",
                             .sequences = std::pair(sequence, sequence + 1),
+                            .group_next = header.next,
                             .logs = std::vector{frame->frame.key}});
       }
       at = payload_at + frame->payload_size;
@@ -88,7 +89,9 @@ class FileWalk {
       out_.bad.push_back({.file = out_.file, .position = header.position + at,
                           .size_bytes = header.size() - std::min(header.size(), at),
                           .what = "a frame's header does not read",
-                          .sequences = std::pair(sequence, header.next), .logs = logs});
+                          .sequences = std::pair(sequence, header.next),
+                          .group_next = header.next,
+                          .logs = logs});
   }
 
   WalFileScan& out_;
@@ -232,7 +235,15 @@ Result<WalScan> scan_wal(Task& task, Disk& disk, const std::string& directory, c
                              .what = what});
     } else {
       if (all) scan.all_possibly_longer = true;
-      if (!all) scan.possibly_longer.insert(known->logs->begin(), known->logs->end());
+      if (!all) {
+        scan.possibly_longer.insert(known->logs->begin(), known->logs->end());
+        // Of a torn group a log keeps what came before its first bad frame: an entry must not outlive
+        // the term, or the truncation, that was queued before it.
+        std::erase_if(scan.frames, [&](const ScannedFrame& f) {
+          return f.frame.sequence > at && f.frame.sequence < known->group_next &&
+                 std::find(known->logs->begin(), known->logs->end(), f.frame.key) != known->logs->end();
+        });
+      }
     }
     if (known != nullptr) {
       if (damage) scan.damaged_files.insert(known->file);

@@ -36,6 +36,7 @@ struct BadStretch {
   std::string what;
   /// Sequences that it would hold: half-open; empty if its header is gone.
   std::optional<std::pair<WalSequence, WalSequence>> sequences;
+  WalSequence group_next;  ///< Of the group that it lies in, if its header is there.
   /// Whose frames it holds; empty if that is not known.
   std::optional<std::vector<PartitionKey>> logs;
   /// No good header follows it anywhere.

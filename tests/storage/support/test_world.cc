@@ -280,6 +280,8 @@ TestWorld::TestWorld(uint64_t seed)
 
 TestWorld::~TestWorld() { crash(false); }
 
+Runtime& TestWorld::runtime() { return *runtime_; }
+
 bool TestWorld::run(std::function<void(Task&)> body) {
   // Shared with the fiber, which outlives this call if the disk stops.
   const auto ended = std::make_shared<bool>(false);

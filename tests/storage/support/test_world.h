@@ -112,7 +112,7 @@ class TestWorld {
   CounterRandom random;
   std::unique_ptr<Store> store;
   std::string stopped_because;  ///< What stop_node was given.
-  Runtime& runtime() { return *runtime_; }
+  Runtime& runtime();
 
  private:
   class Loop;

@@ -1,0 +1,273 @@
+#include "cli/app.h"
+
+#include <fmt/core.h>
+
+#include <CLI/CLI.hpp>
+#include <memory>
+
+#include "cli/commands.h"
+#include "cli/completion.h"
+#include "cli/sim_commands.h"
+
+namespace taffrail::cli {
+namespace {
+
+constexpr const char* kVersion = "0.1.0";
+
+/// The tree of subcommands, and the flags that their callbacks fill. Lives while it parses; what is
+/// chosen holds copies.
+class Tree {
+ public:
+  Tree() : app_("A distributed log that speaks the Kafka protocol.", "taffrail") {
+    app_.require_subcommand(1);
+    app_.fallthrough();
+    app_.set_help_flag("-h,--help", "Print this and exit");
+    app_.get_formatter()->column_width(34);
+    app_.add_option("-b,--bootstrap", global_.bootstrap, "Brokers to begin with, HOST:PORT[,HOST:PORT...]")
+        ->envname("TAFFRAIL_BOOTSTRAP")
+        ->capture_default_str();
+    app_.add_option("-o,--output", format_, "How results are printed: table or json")
+        ->check(CLI::IsMember({"table", "json"}))
+        ->capture_default_str();
+    app_.add_option("--timeout", global_.timeout_s, "Seconds to wait for brokers")
+        ->check(CLI::Range(int64_t{1}, int64_t{86'400}))
+        ->capture_default_str();
+    add_up();
+    add_serve();
+    add_produce();
+    add_consume();
+    add_topic();
+    add_cluster();
+    add_inspect();
+    add_sim();
+    add_completion();
+    add_version();
+  }
+
+  CLI::App& app() { return app_; }
+  GlobalOptions global() {
+    global_.format = format_ == "json" ? Format::kJson : Format::kTable;
+    return global_;
+  }
+  Invocation& chosen() { return chosen_; }
+  std::optional<Answer>& answer() { return answer_; }
+
+ private:
+  template <class Options>
+  void runs(CLI::App* command, std::shared_ptr<Options> options,
+            Result<ExitCode> (*body)(Task&, Session&, const Options&)) {
+    command->callback([this, options, body] {
+      chosen_.body = [options, body](Task& task, Session& session) { return body(task, session, *options); };
+    });
+  }
+
+  void add_up() {
+    auto o = std::make_shared<Up>();
+    CLI::App* c = app_.add_subcommand("up", "Run a cluster on this machine");
+    c->add_option("--nodes", o->nodes, "How many nodes; default: as many as the data has, or 3");
+    c->add_option("--data", o->data, "Directory of the cluster")->capture_default_str();
+    c->add_flag("--ephemeral", o->ephemeral, "Keep the data in a directory that goes on exit")->excludes("--data");
+    c->add_option("--port", o->port, "Of the first node, then counting up; default 9092; 0: any free ones");
+    c->add_option("--ready-file", o->ready_file, "Written when the cluster serves: one address a line");
+    c->add_option("--shards", o->shards, "Threads of each node")->check(CLI::Range(1, 1024))->capture_default_str();
+    runs(c, o, &up);
+    c->callback([this, o] {
+      chosen_.body = [o](Task& task, Session& session) { return up(task, session, *o); };
+      chosen_.winds_down = true;
+    });
+  }
+
+  void add_serve() {
+    auto o = std::make_shared<Serve>();
+    auto stop_with_input = std::make_shared<bool>(false);
+    CLI::App* c = app_.add_subcommand("serve", "Run one node of a cluster");
+    c->add_option("--config", o->config_file, "Its configuration, a TOML file");
+    c->add_option("--set", o->set, "KEY=VALUE over the file: node.id=2")->take_all();
+    c->add_flag("--stop-with-input", *stop_with_input, "Stop when standard input ends");
+    c->callback([this, o, stop_with_input] {
+      if (o->config_file.empty() && o->set.empty())
+        throw CLI::RequiredError("--config FILE (or --set for everything)");
+      chosen_.configure_node = [o](Task& task, Session& session) {
+        return serve_config(task, session, *o);
+      };
+      chosen_.stop_with_input = *stop_with_input;
+      chosen_.winds_down = true;
+    });
+  }
+
+  void add_produce() {
+    auto o = std::make_shared<Produce>();
+    CLI::App* c = app_.add_subcommand("produce", "Write records: one, or one per line of standard input");
+    c->add_option("TOPIC", o->topic, "Where to")->required();
+    c->add_option("-v,--value", o->value, "The record; without it lines are read");
+    c->add_option("-k,--key", o->key, "Its key, or that of every line");
+    c->add_option("-H,--header", o->headers, "NAME=VALUE, any number of times")->take_all();
+    c->add_option("-p,--partition", o->partition, "Default: by the key");
+    c->add_option("-K,--key-separator", o->key_separator, "Lines are KEY, this, VALUE");
+    c->add_option("--acks", o->acks, "Who has to have it: all, 1 (the leader) or 0 (nobody)")->capture_default_str();
+    c->add_option("--codec", o->codec, "none, gzip, snappy, lz4 or zstd")->capture_default_str();
+    runs(c, o, &produce);
+  }
+
+  void add_consume() {
+    auto o = std::make_shared<Consume>();
+    CLI::App* c = app_.add_subcommand("consume", "Print records as they come");
+    c->add_option("TOPIC", o->topics, "What to read")->required();
+    c->add_option("--from", o->from, "start, end, OFFSET, -COUNT (before the end) or @MILLISECONDS (since 1970)")
+        ->capture_default_str();
+    c->add_option("-p,--partition", o->partition, "Only this one");
+    c->add_option("-n,--count", o->count, "Stop after so many records; 0: never")->capture_default_str();
+    c->add_flag("-e,--until-end", o->until_end, "Stop at what is the end now");
+    c->add_flag("--read-committed", o->committed_only, "Leave out what transactions did not commit");
+    c->add_option("-K,--key-separator", o->key_separator, "Print KEY, this, VALUE");
+    runs(c, o, &consume);
+  }
+
+  void add_topic() {
+    CLI::App* topic = app_.add_subcommand("topic", "Create, list, show, change and remove topics");
+    topic->require_subcommand(1);
+    auto o = std::make_shared<TopicCreate>();
+    CLI::App* create = topic->add_subcommand("create", "Create a topic");
+    create->add_option("NAME", o->name)->required();
+    create->add_option("-p,--partitions", o->partitions, "Default: the cluster's")->check(CLI::Range(1, 1'000'000));
+    create->add_option("-r,--replicas", o->replication_factor, "Default: the cluster's")->check(CLI::Range(1, 1000));
+    create->add_option("-C,--config", o->configs, "KEY=VALUE, any number of times")->take_all();
+    runs(create, o, &topic_create);
+
+    auto internal = std::make_shared<bool>(false);
+    CLI::App* ls = topic->add_subcommand("ls", "List topics");
+    ls->add_flag("--internal", *internal, "Also the cluster's own");
+    ls->callback([this, internal] {
+      chosen_.body = [internal](Task& task, Session& session) { return topic_ls(task, session, *internal); };
+    });
+
+    auto name = std::make_shared<std::string>();
+    CLI::App* show = topic->add_subcommand("show", "Show partitions, offsets and configs of a topic");
+    show->add_option("NAME", *name)->required();
+    runs(show, name, &topic_show);
+
+    auto names = std::make_shared<std::vector<std::string>>();
+    auto yes = std::make_shared<bool>(false);
+    CLI::App* rm = topic->add_subcommand("rm", "Remove topics and all their records");
+    rm->add_option("NAME", *names)->required();
+    rm->add_flag("--yes", *yes, "Yes, for good");
+    rm->callback([this, names, yes] {
+      if (!*yes) throw CLI::RequiredError("--yes: the records of these topics go for good; that flag");
+      chosen_.body = [names](Task& task, Session& session) { return topic_rm(task, session, *names); };
+    });
+
+    auto a = std::make_shared<TopicAlter>();
+    CLI::App* alter = topic->add_subcommand("alter", "Change configs, or add partitions");
+    alter->add_option("NAME", a->name)->required();
+    alter->add_option("-C,--config", a->set, "KEY=VALUE, any number of times")->take_all();
+    alter->add_option("--default", a->remove, "KEY goes back to its default")->take_all();
+    alter->add_option("-p,--partitions", a->partitions, "The new number of them")->check(CLI::Range(1, 1'000'000));
+    runs(alter, a, &topic_alter);
+  }
+
+  void add_cluster() {
+    CLI::App* cluster = app_.add_subcommand("cluster", "Look at the cluster");
+    cluster->require_subcommand(1);
+    CLI::App* show = cluster->add_subcommand("show", "Show its id, brokers and controller");
+    show->callback([this] { chosen_.body = &cluster_show; });
+  }
+
+  void add_inspect() {
+    CLI::App* parent = app_.add_subcommand("inspect", "Look into a node's files, changing nothing");
+    parent->require_subcommand(1);
+    for (const auto& [name, help] : {std::pair{"wal", "Show a file of the write-ahead log"},
+                                     std::pair{"segment", "Show a file of a partition"}}) {
+      auto o = std::make_shared<Inspect>();
+      CLI::App* c = parent->add_subcommand(name, help);
+      c->add_option("FILE", o->file)->required();
+      c->add_option("--rows", o->rows, "Show at most so many")->capture_default_str();
+      runs(c, o, &inspect);
+    }
+  }
+
+  void add_sim() {
+    if (sim_commands().empty()) return;
+    CLI::App* sim = app_.add_subcommand("sim", "Run clusters under a seed instead of a world");
+    sim->require_subcommand(1);
+    for (const AddSimCommand add : sim_commands()) add(*sim, chosen_);
+  }
+
+  void add_completion() {
+    auto shell = std::make_shared<std::string>();
+    CLI::App* c = app_.add_subcommand("completion", "Print a script that completes this command line");
+    c->add_option("SHELL", *shell, "bash, zsh or fish")->required()->check(CLI::IsMember({"bash", "zsh", "fish"}));
+    c->callback([this, shell] { answer_ = Answer{completion_script(*shell), "", ExitCode::kOk}; });
+  }
+
+  void add_version() {
+    CLI::App* c = app_.add_subcommand("version", "Print the version");
+    c->callback([this] {
+      const std::string text = format_ == "json" ? render(Fields{{"version", std::string(kVersion)}}, Format::kJson)
+                                                 : fmt::format("taffrail {}\n", kVersion);
+      answer_ = Answer{text, "", ExitCode::kOk};
+    });
+  }
+
+  CLI::App app_;
+  GlobalOptions global_;
+  std::string format_ = "table";
+  Invocation chosen_;
+  std::optional<Answer> answer_;
+};
+
+void collect_help(CLI::App& app, const std::string& path, std::string& out) {
+  out += fmt::format("## {}\n\n{}\n", path, app.help(path == "taffrail" ? "taffrail" : path));
+  for (CLI::App* sub : app.get_subcommands({})) collect_help(*sub, path + " " + sub->get_name(), out);
+}
+
+CommandWords words_of(CLI::App& app) {
+  CommandWords words{app.get_name(), app.get_description(), {}, {}};
+  for (const CLI::Option* option : app.get_options()) {
+    for (const std::string& name : option->get_lnames())
+      words.flags.push_back({"--" + name, option->get_description()});
+    for (const std::string& name : option->get_snames())
+      words.flags.push_back({"-" + name, option->get_description()});
+  }
+  for (CLI::App* sub : app.get_subcommands({})) words.commands.push_back(words_of(*sub));
+  return words;
+}
+
+}  // namespace
+
+std::variant<Invocation, Answer> parse_command_line(const std::vector<std::string>& arguments) {
+  Tree tree;
+  // CLI11 wants the last word first.
+  std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
+  // CLI11 reports help and mistakes alike by throwing; here is where that ends.
+  try {
+    tree.app().parse(std::move(reversed));
+  } catch (const CLI::CallForHelp& e) {
+    std::string path = "taffrail";
+    CLI::App* app = &tree.app();
+    while (!app->get_subcommands().empty()) {
+      app = app->get_subcommands().front();
+      path += " " + app->get_name();
+    }
+    return Answer{app->help(path), "", ExitCode::kOk};
+  } catch (const CLI::ParseError& e) {
+    return Answer{"", fmt::format("taffrail: {}\n  next: taffrail --help, or --help behind a subcommand\n", e.what()),
+                  ExitCode::kUsage};
+  }
+  if (tree.answer()) return *std::move(tree.answer());
+  tree.chosen().global = tree.global();
+  return std::move(tree.chosen());
+}
+
+std::string completion_script(std::string_view shell) {
+  Tree tree;
+  return completion_script(shell, words_of(tree.app()));
+}
+
+std::string help_of_everything() {
+  Tree tree;
+  std::string out;
+  collect_help(tree.app(), "taffrail", out);
+  return out;
+}
+
+}  // namespace taffrail::cli

@@ -1,0 +1,109 @@
+// The subcommands, each with the flags it was given. What parses those is in app.cc; nothing here knows
+// how. Every one returns kOk or the code that its comment names; errors become codes in exit_code_of().
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cli/command.h"
+#include "client/metadata.h"
+
+namespace taffrail::cli {
+
+// Topics (topic.cc).
+
+struct TopicCreate {
+  std::string name;
+  int32_t partitions = -1;
+  int16_t replication_factor = -1;
+  std::vector<std::string> configs;  ///< "key=value".
+};
+Result<ExitCode> topic_create(Task& task, Session& session, const TopicCreate& options);
+Result<ExitCode> topic_ls(Task& task, Session& session, bool internal);
+Result<ExitCode> topic_show(Task& task, Session& session, const std::string& name);
+Result<ExitCode> topic_rm(Task& task, Session& session, const std::vector<std::string>& names);
+
+struct TopicAlter {
+  std::string name;
+  std::vector<std::string> set;     ///< "key=value".
+  std::vector<std::string> remove;  ///< "key".
+  int32_t partitions = 0;           ///< The new total; 0: as it is.
+};
+Result<ExitCode> topic_alter(Task& task, Session& session, const TopicAlter& options);
+
+// Records (produce.cc, consume.cc).
+
+struct Produce {
+  std::string topic;
+  std::optional<std::string> key;
+  std::optional<std::string> value;  ///< Absent: one record per line of standard input.
+  std::vector<std::string> headers;  ///< "name=value".
+  std::optional<int32_t> partition;
+  std::string key_separator;  ///< In lines of input; empty: lines have no keys.
+  std::string acks = "all";
+  std::string codec = "none";
+};
+Result<ExitCode> produce(Task& task, Session& session, const Produce& options);
+
+struct Consume {
+  std::vector<std::string> topics;
+  std::string from = "start";  ///< start, end, OFFSET, -COUNT, @MS.
+  std::optional<int32_t> partition;
+  uint64_t count = 0;          ///< 0: no limit.
+  bool until_end = false;      ///< Stop where the partitions ended at the beginning.
+  bool committed_only = false;
+  std::string key_separator;   ///< Print keys before values; empty: values only.
+};
+Result<ExitCode> consume(Task& task, Session& session, const Consume& options);
+
+// The cluster and its files (cluster.cc, inspect.cc).
+
+/// kUnhealthy if there is no controller.
+Result<ExitCode> cluster_show(Task& task, Session& session);
+
+struct Inspect {
+  std::string file;
+  uint64_t rows = 100;
+};
+/// kUnhealthy if damage was found.
+Result<ExitCode> inspect(Task& task, Session& session, const Inspect& options);
+
+// Nodes (serve.cc, up.cc).
+
+struct Serve {
+  std::string config_file;
+  std::vector<std::string> set;  ///< "key=value", over the file.
+};
+/// What the file and the flags say together. Errors: kInvalid with file, line and column.
+Result<NodeConfig> serve_config(Task& task, Session& session, const Serve& options);
+/// Serves until it is told to stop. `node` is the only thing that runs in this process.
+Result<> serve_node(Task& task, Session& session, const NodeConfig& config, bool stop_with_input);
+
+struct Up {
+  std::optional<int32_t> nodes;      ///< Absent: as many as the directory has, or 3.
+  std::string data = "./taffrail-data";
+  bool ephemeral = false;
+  std::optional<uint16_t> port;      ///< Of the first node, 9092 if absent; 0: free ones.
+  std::string ready_file;
+  uint32_t shards = 1;
+};
+/// kUnhealthy if a node ended by itself.
+Result<ExitCode> up(Task& task, Session& session, const Up& options);
+
+// For all of them (with_cluster.cc).
+
+/// Runs `body` with a client of the cluster that -b names, and takes that down again afterwards.
+/// `deadline` is --timeout from now.
+Result<ExitCode> with_cluster(
+    Task& task, Session& session,
+    const std::function<Result<ExitCode>(client::Cluster&, Instant deadline)>& body);
+/// "a=b" as its two halves. Errors: kInvalid.
+Result<std::pair<std::string, std::string>> split_pair(std::string_view text);
+/// "h1:p1,h2:p2". Errors: kInvalid.
+Result<std::vector<Endpoint>> parse_endpoints(std::string_view text);
+
+}  // namespace taffrail::cli

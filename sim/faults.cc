@@ -5,6 +5,9 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <functional>
+#include <iterator>
+#include <utility>
 
 namespace taffrail::sim {
 namespace {
@@ -212,9 +215,10 @@ class Expansion {
     f.kind = FaultKind::kHealCore;
     f.nodes = shuffled(plan_, profile_.brokers);
     // A disk that was damaged may hold the only open question about a log, so it belongs to the core.
-    std::stable_partition(f.nodes.begin(), f.nodes.end(), [&](uint32_t n) {
-      return std::find(victims_.begin(), victims_.end(), n) != victims_.end();
-    });
+    const auto damaged = [&](uint32_t n) { return std::find(victims_.begin(), victims_.end(), n) != victims_.end(); };
+    const std::vector<uint32_t> others = std::exchange(f.nodes, {});
+    std::copy_if(others.begin(), others.end(), std::back_inserter(f.nodes), damaged);
+    std::copy_if(others.begin(), others.end(), std::back_inserter(f.nodes), std::not_fn(damaged));
     const uint32_t majority = profile_.brokers / 2 + 1;
     f.nodes.resize(majority + plan_.draw(profile_.brokers - majority + 1, "more than a majority"));
     std::sort(f.nodes.begin(), f.nodes.end());

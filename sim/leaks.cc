@@ -7,15 +7,15 @@
 #include <memory>
 #include <set>
 #include <unordered_map>
+#include <utility>
 
 namespace taffrail::sim {
 namespace {
 
-// Blocks from the heap and from mappings of their own, so that where they lie relative to each other
-// differs from process to process.
+// Blocks in mappings of their own, whose place differs from process to process.
 struct Blocks {
   Blocks() {
-    for (size_t i = 0; i < 16; ++i) all.push_back(std::make_unique<char[]>(i % 2 == 0 ? 32 : 1 << 20));
+    for (size_t i = 0; i < 16; ++i) all.push_back(std::make_unique<char[]>((4 << 20) + i * 12'345'678 % 500'000));
   }
   size_t number_of(const char* block) const {
     return static_cast<size_t>(std::find_if(all.begin(), all.end(), [&](const auto& b) { return b.get() == block; }) - all.begin());
@@ -25,12 +25,14 @@ struct Blocks {
 
 uint64_t fold(uint64_t sum, uint64_t value) { return sum * 31 + value; }
 
+// Blocks keep their order of addresses in most processes, which is how such a mistake hides; an order by
+// some of the bits, as a table of slots has it, does not.
 uint64_t pointer_order() {
   const Blocks blocks;
-  std::set<const char*> sorted;
-  for (const auto& block : blocks.all) sorted.insert(block.get());
+  std::set<std::pair<uintptr_t, const char*>> sorted;
+  for (const auto& block : blocks.all) sorted.emplace(reinterpret_cast<uintptr_t>(block.get()) >> 12 & 0xffff, block.get());
   uint64_t sum = 0;
-  for (const char* block : sorted) sum = fold(sum, blocks.number_of(block));
+  for (const auto& [slot, block] : sorted) sum = fold(sum, blocks.number_of(block));
   return sum;
 }
 
@@ -49,9 +51,9 @@ uint64_t pointer_hash() {
 }
 
 uint64_t uninitialised() {
-  auto* bytes = static_cast<volatile unsigned char*>(std::malloc(200));
-  const uint64_t value = bytes[100];
-  std::free(const_cast<unsigned char*>(bytes));
+  void* volatile hidden = std::malloc(200);  // Volatile, or the compiler sees the mistake and says so.
+  const uint64_t value = static_cast<const unsigned char*>(hidden)[100];
+  std::free(hidden);
   return value;
 }
 

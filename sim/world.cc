@@ -73,7 +73,7 @@ std::unique_ptr<World> World::drawn(uint64_t seed) {
 
 World::~World() {
   const Running here(*this);
-  for (size_t i = nodes_.size(); i-- > 0;) nodes_[i]->die(Node::Death::kProcess);
+  for (size_t i = nodes_.size(); i-- > 0;) nodes_[i]->die(Machine::Death::kProcess);
 }
 
 bool World::step() {
@@ -96,7 +96,7 @@ void World::settle() {
     stops_.push_back({NodeId{node->number}, now(), node->stop_reason});
     if (engine_.trace.telling())
       engine_.trace.tell(static_cast<int32_t>(node->number), fmt::format("stops: {}", node->stop_reason));
-    node->die(Node::Death::kProcess);
+    node->die(Machine::Death::kProcess);
     if (on_stop_) on_stop_(NodeId{node->number});
   }
 }
@@ -148,7 +148,7 @@ bool World::defer(std::function<void()> call) {
 NodeId World::add_node(NodeOptions options) {
   const auto number = node_count();
   if (options.name.empty()) options.name = fmt::format("n{}", number + 1);
-  nodes_.push_back(std::make_unique<Node>(*this, number, options.name, options.shards,
+  nodes_.push_back(std::make_unique<Machine>(*this, number, options.name, options.shards,
                                           options.disk.value_or(knobs_.disk)));
   const uint32_t known = net_.add_node(options.name, nodes_.back()->clock);
   CHECK(known == number, "the network and the world number nodes alike");
@@ -168,22 +168,22 @@ void World::start(NodeId node, NodeMain main) {
 void World::restart(NodeId node) {
   if (defer([this, node] { restart(node); })) return;
   const Running here(*this);
-  nodes_[node.value]->die(Node::Death::kProcess);
+  nodes_[node.value]->die(Machine::Death::kProcess);
   nodes_[node.value]->start();
 }
 
 void World::kill(NodeId node) {
   if (defer([this, node] { kill(node); })) return;
   const Running here(*this);
-  nodes_[node.value]->die(Node::Death::kProcess);
+  nodes_[node.value]->die(Machine::Death::kProcess);
 }
 
 void World::power_cut(NodeId node) {
   if (defer([this, node] { power_cut(node); })) return;
   const Running here(*this);
-  Node& n = *nodes_[node.value];
+  Machine& n = *nodes_[node.value];
   if (n.state != NodeState::kDown) {
-    n.die(Node::Death::kPower);
+    n.die(Machine::Death::kPower);
     return;
   }
   // The process is dead already; its page cache was still there.

@@ -22,7 +22,7 @@
 #include "runtime/runtime.h"
 #include "sim/engine.h"
 #include "sim/knobs.h"
-#include "sim/node.h"
+#include "sim/machine.h"
 #include "sim/sim_disk.h"
 #include "sim/sim_net.h"
 
@@ -135,7 +135,7 @@ class World {
   const std::string& replay_token() const { return replay_token_; }
 
  private:
-  friend class Node;
+  friend class Machine;
   class Calls;
   class Running;
 
@@ -147,7 +147,7 @@ class World {
   Engine engine_;
   Knobs knobs_;
   SimNet net_;
-  std::vector<std::unique_ptr<Node>> nodes_;
+  std::vector<std::unique_ptr<Machine>> nodes_;
   std::unique_ptr<Calls> calls_;
   bool in_slice_ = false;
   bool stop_pending_ = false;

@@ -142,9 +142,9 @@ struct Mark {
 };
 
 TEST(World, AKillUnwindsFibersThenDestroysWhatMainMade) {
+  std::string story;  // Before the world, whose end is a crash of everything that runs.
   World world(2);
   const NodeId a = world.add_node({.shards = 2});
-  std::string story;
   struct Holder {
     Holder(Runtime& runtime, std::string& s) : mark{s, static_cast<char>('A' + runtime.shard().value)} {
       runtime.spawn(scope, "f", [&s, &runtime](Task& task) {

@@ -28,10 +28,10 @@ using NodeMain = std::function<std::shared_ptr<void>(Runtime&)>;
 enum class NodeState : uint8_t { kDown, kUp, kPaused };
 
 /// Internal to World, which has the calls that people use.
-class Node final : public EventSink {
+class Machine final : public EventSink {
  public:
-  Node(World& world, uint32_t number, std::string name, uint32_t shards, const DiskKnobs& disk);
-  ~Node() override;
+  Machine(World& world, uint32_t number, std::string name, uint32_t shards, const DiskKnobs& disk);
+  ~Machine() override;
 
   void start();
   enum class Death : uint8_t { kProcess, kPower };

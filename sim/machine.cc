@@ -1,4 +1,4 @@
-#include "sim/node.h"
+#include "sim/machine.h"
 
 #include <fmt/core.h>
 
@@ -20,23 +20,23 @@ MachineClock clock_for(Engine& engine, const ClockKnobs& knobs, uint32_t node) {
 
 }  // namespace
 
-class Node::NodeScheduler final : public Scheduler {
+class Machine::NodeScheduler final : public Scheduler {
  public:
-  NodeScheduler(Node& node, Shard& shard, Stream& draws) : node_(node), shard_(shard), draws_(draws) {}
+  NodeScheduler(Machine& node, Shard& s, Stream& d) : node_(node), shard_(s), draws_(d) {}
 
  protected:
   size_t pick(size_t count) override { return draws_.draw(count, "which fiber"); }
   void on_ready() override;
 
  private:
-  Node& node_;
+  Machine& node_;
   Shard& shard_;
   Stream& draws_;
 };
 
-class Node::NodeLogger final : public Logger {
+class Machine::NodeLogger final : public Logger {
  public:
-  explicit NodeLogger(Node& node) : node_(node) {}
+  explicit NodeLogger(Machine& node) : node_(node) {}
   bool enabled(LogLevel) const override { return node_.world.engine_.trace.telling(); }
   void write(LogLevel level, std::string_view component, std::string_view line) override {
     constexpr const char* kNames[] = {"debug", "info", "warn", "error"};
@@ -46,14 +46,14 @@ class Node::NodeLogger final : public Logger {
   }
 
  private:
-  Node& node_;
+  Machine& node_;
 };
 
-class Node::NodeRuntime final : public Runtime {
+class Machine::NodeRuntime final : public Runtime {
  public:
-  NodeRuntime(Node& node, uint32_t shard, Scheduler& s)
-      : Runtime(s), node_(node), shard_(shard),
-        random_(node.world.engine_.tape.stream({.kind = StreamKind::kNode, .a = node.number, .b = shard})) {}
+  NodeRuntime(Machine& node, uint32_t of, Scheduler& s)
+      : Runtime(s), node_(node), shard_(of),
+        random_(node.world.engine_.tape.stream({.kind = StreamKind::kNode, .a = node.number, .b = of})) {}
 
   Instant now() const override { return node_.clock.mono(node_.world.now()); }
   WallTime wall_now() const override { return node_.clock.wall(node_.world.now()); }
@@ -67,16 +67,16 @@ class Node::NodeRuntime final : public Runtime {
     node_.post(shard_, to.value, std::move(message));
   }
   void stop_node(std::string_view why) override { node_.request_stop(why); }
-  bool fault_point(std::string_view name) override { return node_.world.fault_point(name); }
+  bool fault_point(std::string_view point) override { return node_.world.fault_point(point); }
 
  private:
-  Node& node_;
+  Machine& node_;
   uint32_t shard_;
   Stream& random_;
 };
 
-struct Node::Shard {
-  Shard(Node& node, uint32_t n, Stream& d)
+struct Machine::Shard {
+  Shard(Machine& node, uint32_t n, Stream& d)
       : number(n), draws(d), scheduler(node, *this, d), runtime(node, n, scheduler), letters(node.shard_count),
         last_letter(node.shard_count) {}
 
@@ -97,25 +97,25 @@ struct Node::Shard {
   Scope scope;
 };
 
-void Node::NodeScheduler::on_ready() {
+void Machine::NodeScheduler::on_ready() {
   if (!shard_.stepping) node_.wake(shard_, node_.world.now());
 }
 
-Node::Node(World& w, uint32_t n, std::string node_name, uint32_t shards, const DiskKnobs& disk_knobs)
+Machine::Machine(World& w, uint32_t n, std::string node_name, uint32_t shards, const DiskKnobs& disk_knobs)
     : EventSink(0x30000 + n), world(w), number(n), name(std::move(node_name)), shard_count(std::max(1u, shards)),
       clock(clock_for(w.engine_, w.knobs_.clock, n)), disk(w.engine_, disk_knobs, n),
       logger_(std::make_unique<NodeLogger>(*this)) {}
 
-Node::~Node() { CHECK(shards_.empty(), "a node dies before its world"); }
+Machine::~Machine() { CHECK(shards_.empty(), "a node dies before its world"); }
 
 // A step or timer event: shard in the high half, its time in b. A letter: sender below the shard.
 // The incarnation is in all of them: what was meant for an earlier process finds nobody.
-void Node::push(Instant at, What what, uint32_t shard, uint64_t arg) {
+void Machine::push(Instant at, What what, uint32_t shard, uint64_t arg) {
   const uint64_t place = static_cast<uint64_t>(what) << 56 | static_cast<uint64_t>(shard) << 40 | incarnation;
   world.engine_.push(at, *this, place, arg);
 }
 
-void Node::wake(Shard& shard, Instant at) {
+void Machine::wake(Shard& shard, Instant at) {
   if (shard.dying || state == NodeState::kPaused) return;
   at = std::max(at, shard.busy_until);
   if (shard.step_at <= at) return;
@@ -123,7 +123,7 @@ void Node::wake(Shard& shard, Instant at) {
   push(at, What::kStep, shard.number, static_cast<uint64_t>(at.ns));
 }
 
-void Node::wake_for_timers(Shard& shard) {
+void Machine::wake_for_timers(Shard& shard) {
   const Instant deadline = shard.scheduler.next_deadline();
   if (deadline == Instant::never() || state == NodeState::kPaused) return;
   const Instant at = std::max(clock.world_at(deadline), world.now());
@@ -132,7 +132,7 @@ void Node::wake_for_timers(Shard& shard) {
   push(at, What::kTimer, shard.number, static_cast<uint64_t>(at.ns));
 }
 
-void Node::on_event(uint64_t a, uint64_t b) {
+void Machine::on_event(uint64_t a, uint64_t b) {
   if ((a & ((1ULL << 40) - 1)) != incarnation || shards_.empty()) return;
   Shard& shard = *shards_[(a >> 40) & 0xffff];
   switch (static_cast<What>(a >> 56)) {
@@ -156,7 +156,7 @@ void Node::on_event(uint64_t a, uint64_t b) {
   }
 }
 
-void Node::run_slice(Shard& shard) {
+void Machine::run_slice(Shard& shard) {
   const CpuKnobs& cpu = world.knobs_.cpu;
   shard.stepping = true;
   world.in_slice_ = true;
@@ -181,7 +181,7 @@ void Node::run_slice(Shard& shard) {
   wake_for_timers(shard);
 }
 
-void Node::start() {
+void Machine::start() {
   CHECK(state == NodeState::kDown, "one process at a time");
   ++incarnation;
   stop_requested = false;
@@ -198,7 +198,7 @@ void Node::start() {
   for (const auto& shard : shards_) shard->holder = main(shard->runtime);
 }
 
-void Node::die(Death how) {
+void Machine::die(Death how) {
   if (state == NodeState::kDown) return;
   state = NodeState::kDown;
   for (const auto& shard : shards_) shard->dying = true;
@@ -219,13 +219,13 @@ void Node::die(Death how) {
     world.engine_.trace.tell(static_cast<int32_t>(number), how == Death::kPower ? "lost power" : "died");
 }
 
-void Node::pause() {
+void Machine::pause() {
   if (state != NodeState::kUp) return;
   state = NodeState::kPaused;
   world.engine_.trace.add(TraceKind::kNode, number, 4, incarnation);
 }
 
-void Node::resume() {
+void Machine::resume() {
   if (state != NodeState::kPaused) return;
   state = NodeState::kUp;
   world.engine_.trace.add(TraceKind::kNode, number, 5, incarnation);
@@ -235,7 +235,7 @@ void Node::resume() {
   }
 }
 
-void Node::set_drift(int32_t ppm) {
+void Machine::set_drift(int32_t ppm) {
   clock.set_drift(world.now(), ppm);
   for (const auto& shard : shards_) {
     shard->timer_at = Instant::never();
@@ -243,7 +243,7 @@ void Node::set_drift(int32_t ppm) {
   }
 }
 
-void Node::post(uint32_t from, uint32_t to, std::move_only_function<void()> message) {
+void Machine::post(uint32_t from, uint32_t to, std::move_only_function<void()> message) {
   if (shards_.empty() || shards_[to]->dying) return;
   Shard& target = *shards_[to];
   const Delay& delay = world.knobs_.cpu.post;
@@ -254,7 +254,7 @@ void Node::post(uint32_t from, uint32_t to, std::move_only_function<void()> mess
   push(at, What::kMail, to, from);
 }
 
-void Node::request_stop(std::string_view why) {
+void Machine::request_stop(std::string_view why) {
   if (stop_requested || shards_.empty()) return;
   stop_requested = true;
   stop_reason = why;
@@ -263,14 +263,14 @@ void Node::request_stop(std::string_view why) {
   world.net_.cut_off(number);
 }
 
-void Node::spawn(uint32_t shard, std::string fiber, std::function<void(Task&, Runtime&)> body) {
+void Machine::spawn(uint32_t shard, std::string fiber, std::function<void(Task&, Runtime&)> body) {
   CHECK(state != NodeState::kDown, "fibers run in a process");
   Shard& s = *shards_[shard];
   s.scheduler.spawn(s.scope, std::move(fiber),
                     [&runtime = s.runtime, run = std::move(body)](Task& task) { run(task, runtime); });
 }
 
-Runtime& Node::runtime(uint32_t shard) {
+Runtime& Machine::runtime(uint32_t shard) {
   CHECK(shard < shards_.size(), "the node is up, and has that shard");
   return shards_[shard]->runtime;
 }

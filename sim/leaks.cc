@@ -12,10 +12,11 @@
 namespace taffrail::sim {
 namespace {
 
-// Blocks in mappings of their own, whose place differs from process to process.
+// Blocks from the heap and in mappings of their own: where the one lies relative to the other differs from
+// process to process. Blocks of one sort alone keep their distances, and with them every order.
 struct Blocks {
   Blocks() {
-    for (size_t i = 0; i < 16; ++i) all.push_back(std::make_unique<char[]>((4 << 20) + i * 12'345'678 % 500'000));
+    for (size_t i = 0; i < 64; ++i) all.push_back(std::make_unique<char[]>(i % 2 == 0 ? 32 : 256 << 10));
   }
   size_t number_of(const char* block) const {
     return static_cast<size_t>(std::find_if(all.begin(), all.end(), [&](const auto& b) { return b.get() == block; }) - all.begin());

@@ -29,6 +29,10 @@ struct Producer::Partition {
   bool hole = false;
   std::optional<std::pair<ProducerId, ProducerEpoch>> identity;
   Sequence next{0};
+  /// The leader has taken a batch of this identity. A broker that knows nothing of a producer takes any
+  /// sequence as its first: were several on their way and the first refused, the second would be taken
+  /// and the first could only follow it.
+  bool established = false;
 
   /// Kept while batches are on their way, so that those behind do not overtake them through another.
   std::shared_ptr<KafkaConnection> connection;
@@ -172,6 +176,10 @@ void Producer::run_partition(Task& task, Partition& p) {
   }
 }
 
+uint32_t Producer::window(const Partition& p) const {
+  return options_.idempotent && !p.established ? 1 : options_.in_flight_max;
+}
+
 Instant Producer::next_event(const Partition& p) const {
   const auto waiting = std::find_if(p.queue.begin(), p.queue.end(), [](const auto& b) {
     return b->state != Batch::kInFlight;
@@ -179,7 +187,9 @@ Instant Producer::next_event(const Partition& p) const {
   if (waiting == p.queue.end()) return Instant::never();
   const Instant expires = (*waiting)->expires;
   if (p.recovering) return p.in_flight > 0 ? expires : std::min(expires, p.resume_at);
-  if (p.in_flight >= options_.in_flight_max) return expires;
+  if (p.in_flight >= window(p)) return expires;
+  // As send_ready(): the answers that will not come put the partition into recovery.
+  if (p.in_flight > 0 && !p.connection->is_open()) return expires;
   return (*waiting)->state == Batch::kOpen ? std::min(expires, (*waiting)->send_at) : runtime_.now();
 }
 
@@ -194,7 +204,7 @@ Result<> Producer::send_ready(Task& task, Partition& p) {
     const auto at = std::find_if(p.queue.begin(), p.queue.end(), [](const auto& b) {
       return b->state != Batch::kInFlight;
     });
-    if (at == p.queue.end() || p.in_flight >= options_.in_flight_max) return {};
+    if (at == p.queue.end() || p.in_flight >= window(p)) return {};
     const std::shared_ptr<Batch> batch = *at;
     if (batch->state == Batch::kOpen && runtime_.now() < batch->send_at) return {};
 
@@ -239,6 +249,7 @@ Result<> Producer::identify(Task& task, Partition& p, Instant deadline) {
   }
   p.identity = identity_;
   p.next = Sequence(0);
+  p.established = false;
   return {};
 }
 
@@ -377,6 +388,7 @@ void Producer::close_hole(Partition& p) {
   }
   p.hole = false;
   p.next = Sequence(0);
+  p.established = false;
   ++counts_.epochs;
   if (!p.identity) return;
   if (p.identity->second.value < INT16_MAX) {
@@ -399,6 +411,7 @@ void Producer::settle(Partition& p, const std::shared_ptr<Batch>& batch) {
 
 void Producer::acknowledge(Partition& p, const std::shared_ptr<Batch>& batch, Offset base) {
   p.pause.reset();
+  p.established = true;
   batch->base = base;
   counts_.acked += batch->ids.size();
   if (observer_ != nullptr) {

@@ -112,6 +112,7 @@ class Producer {
   void transmit(Partition& p, const std::shared_ptr<Batch>& batch);
   void give_up_expired(Partition& p);
   void close_hole(Partition& p);
+  uint32_t window(const Partition& p) const;
   Instant next_event(const Partition& p) const;
 
   // What answers do; none of these waits.

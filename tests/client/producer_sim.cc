@@ -243,7 +243,7 @@ TEST(Producer, WhateverBrokersDoTheReportAgreesWithTheLog) {
   uint64_t unknown = 0;
   uint64_t failed = 0;
   uint64_t epochs = 0;
-  for (uint64_t seed = 100; seed < 160; ++seed) {
+  for (uint64_t seed = 100; seed < 500; ++seed) {
     SCOPED_TRACE(fmt::format("seed {}", seed));
     sim::World world(seed);
     FakeCluster brokers(world, 3);

@@ -1,7 +1,9 @@
 // Looking at a store's files without touching them: what `taffrail inspect` prints.
 #pragma once
 
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/entry.h"
@@ -18,7 +20,7 @@ struct InspectRow {
   std::string kind;           ///< "group", "mark", "entry", "truncate", "hard_state", "state", "delete", "chunk".
   std::optional<PartitionKey> log;
   WalSequence sequence;       ///< 0 in segments.
-  WalSequence original;
+  WalSequence original;       ///< Of groups and marks: what they say was durable before them.
   EntryMeta meta;             ///< Of entries; of truncations the index.
   ByteCount size_bytes = 0;
 };
@@ -32,7 +34,8 @@ struct InspectReport {
 };
 
 /// Reads one file of a store, of either kind; writes nothing, so that it is safe on a live directory.
-/// Errors: kNotFound, kIo; kCorrupt if it is neither kind; kUnsupported for a newer format.
+/// Its name says which kind it is. Errors: kNotFound, kIo; kInvalid for any other name; kCorrupt if a
+/// segment's header is bad; kUnsupported for a newer format.
 Result<InspectReport> inspect_file(Task& task, Disk& disk, std::string_view path, size_t max_rows);
 
 }  // namespace taffrail

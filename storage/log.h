@@ -134,8 +134,8 @@ class Log {
 
   // --- Reading. ---
 
-  /// Entries from `from` on: at least one, then as many as fit in `max_bytes` and `max_entries`. Empty if
-  /// `from` is last_index() + 1. Payloads pin what they point into.
+  /// Entries from `from` on: at least one, then as many as fit in `max_bytes` and `max_entries`, up to
+  /// what cannot be read. Empty if `from` is last_index() + 1. Payloads pin what they point into.
   /// Errors: kOutOfRange if `from` is outside [first_index(), last_index() + 1]; kCorrupt if what is
   /// stored there is not what was written, with file and position; kCancelled, kIo.
   Result<std::vector<Entry>> read_entries(Task& task, LogIndex from, ByteCount max_bytes,

@@ -41,11 +41,14 @@ Result<bool> Log::read_run(Task& task, LogIndex from, const Picker& pick, std::v
     }
 
     const std::shared_ptr<Segment> segment = segment_of(index);
-    if (!segment)
-      return fail(Errc::kCorrupt, fmt::format("{}: entry {} of {} lies in a hole: a segment is missing",
-                                              directory_, index.value, key_.text()));
-    const auto chunk = TRY(segment->read_directory(task, index));
+    Result<std::shared_ptr<const ChunkDirectory>> directory =
+        fail(Errc::kCorrupt, fmt::format("{}: entry {} of {} lies in a hole: a segment is missing", directory_,
+                                         index.value, key_.text()));
+    if (segment) directory = segment->read_directory(task, index);
     if (cuts_ != cuts) return false;
+    // What was found before a hole is served; whoever comes back for the hole hears of it.
+    if (!directory && directory.error().code == Errc::kCorrupt && !out.empty()) return true;
+    const auto chunk = TRY(std::move(directory));
     const auto& envelopes = chunk->envelopes;
     size_t at = static_cast<size_t>(
         std::lower_bound(envelopes.begin(), envelopes.end(), index,
@@ -63,7 +66,10 @@ Result<bool> Log::read_run(Task& task, LogIndex from, const Picker& pick, std::v
       if (begin < at) {
         Result<std::vector<Entry>> read = segment->read_payloads(task, *chunk, begin, at);
         if (cuts_ != cuts) return false;
-        for (Entry& entry : TRY(std::move(read))) out.push_back(std::move(entry));
+        if (!read && read.error().code == Errc::kCorrupt && !out.empty()) return true;
+        const std::vector<Entry> entries = TRY(std::move(read));
+        out.insert(out.end(), entries.begin(), entries.end());
+        if (entries.size() < at - begin) return true;
       }
       stop = picked == Pick::kStop;
       if (picked == Pick::kSkip) ++at;

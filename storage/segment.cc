@@ -117,65 +117,87 @@ Result<> Segment::sync(Task& task) {
   return {};
 }
 
-Result<ChunkDirectory> Segment::read_chunk_at(Task& task, uint64_t position) {
-  const Slice fixed = TRY(read_slice(task, *file_, position, kChunkHeaderSize));
-  const uint32_t size = TRY(chunk_header_bytes(key_, position, fixed.view()));
-  const uint64_t file_size = TRY(file_->size(task));
+// --- Scanning: without an index, chunk by chunk. ---
+
+namespace {
+
+Result<ChunkDirectory> read_chunk_at(Task& task, File& file, const PartitionKey& key, uint64_t position) {
+  const Slice fixed = TRY(read_slice(task, file, position, kChunkHeaderSize));
+  const uint32_t size = TRY(chunk_header_bytes(key, position, fixed.view()));
+  const uint64_t file_size = TRY(file.size(task));
   // Allocation follows what is there, not what a header claims.
   if (size > file_size - std::min<uint64_t>(position, file_size))
     return fail(Errc::kCorrupt, "the file ends inside a chunk's header");
-  const Slice whole = TRY(read_slice(task, *file_, position, size));
-  return parse_chunk(key_, position, whole);
+  const Slice whole = TRY(read_slice(task, file, position, size));
+  return parse_chunk(key, position, whole);
 }
 
-Result<> Segment::scan(Task& task, uint64_t end, std::vector<Damage>& damage) {
-  uint64_t at = kSegmentHeaderSize;
-  while (at < end) {
-    Result<ChunkDirectory> chunk = read_chunk_at(task, at);
-    std::string what;
-    if (!chunk) {
-      if (chunk.error().code != Errc::kCorrupt) return fail(chunk.error(), path_);
-      what = chunk.error().message;
-    } else if (chunk->end > end) {
-      what = "the file ends inside a chunk";
-    } else if (chunk->first_index < next_) {
-      what = "a chunk repeats entries that came before it";
-    } else {
-      if (chunk->first_index > next_) holes_.emplace_back(next_, chunk->first_index);
-      ChunkRef ref{.first_index = chunk->first_index, .next_index = chunk->next_index,
-                   .base_offset = chunk->base_offset, .next_offset = chunk->next_offset,
-                   .position = at, .header_bytes = static_cast<uint32_t>(chunk->header.size()),
-                   .data_bytes = static_cast<uint32_t>(chunk->end - chunk->data_position),
-                   .max_timestamp = -1};
-      for (const Envelope& e : chunk->envelopes)
-        if (e.meta.kind == EntryKind::kBatch) ref.max_timestamp = std::max(ref.max_timestamp, e.meta.max_timestamp);
-      note_chunk(ref, *chunk);
-      at = chunk->end;
-      continue;
-    }
-    // The length of a bad chunk cannot be believed: what comes behind it is found by looking.
-    const std::optional<uint64_t> next = TRY(find_chunk(task, at + 1, end));
-    damage.push_back({.file = path_, .position = at, .size_bytes = next.value_or(end) - at,
-                      .log = key_, .what = what});
-    at = next.value_or(end);
-  }
-  return {};
-}
-
-Result<std::optional<uint64_t>> Segment::find_chunk(Task& task, uint64_t from, uint64_t end) {
+// The length of a bad chunk cannot be believed: what comes behind it is found by looking.
+Result<uint64_t> find_chunk(Task& task, File& file, const PartitionKey& key, LogIndex least, uint64_t from,
+                            uint64_t end) {
   for (uint64_t window = from; window < end; window += kSearchWindow) {
     // Three bytes more, for a magic number that lies across two windows.
     const size_t size = std::min<uint64_t>(kSearchWindow + 3, end - window);
-    const Slice bytes = TRY(read_slice(task, *file_, window, size));
+    const Slice bytes = TRY(read_slice(task, file, window, size));
     for (size_t i = 0; i + 4 <= bytes.size() && i < kSearchWindow; ++i) {
       if (ByteReader(bytes.view().subspan(i, 4)).u32() != kChunkMagicBytes) continue;
-      const Result<ChunkDirectory> chunk = read_chunk_at(task, window + i);
-      if (chunk && chunk->end <= end && chunk->first_index >= next_) return std::optional(window + i);
+      const Result<ChunkDirectory> chunk = read_chunk_at(task, file, key, window + i);
+      if (chunk && chunk->end <= end && chunk->first_index >= least) return window + i;
       if (!chunk && chunk.error().code != Errc::kCorrupt && chunk.error().code != Errc::kUnsupported)
         return std::unexpected(chunk.error());
     }
   }
-  return std::nullopt;
+  return end;
+}
+
+}  // namespace
+
+Result<SegmentScan> scan_segment(Task& task, File& file, const PartitionKey& key, uint64_t end) {
+  SegmentScan scan;
+  LogIndex least;
+  end = std::min(end, TRY(file.size(task)));
+  for (uint64_t at = kSegmentHeaderSize; at < end;) {
+    Result<ChunkDirectory> chunk = read_chunk_at(task, file, key, at);
+    if (!chunk && chunk.error().code != Errc::kCorrupt) return std::unexpected(chunk.error());
+    if (chunk && chunk->end > end) chunk = fail(Errc::kCorrupt, "the file ends inside a chunk");
+    if (chunk && chunk->first_index < least) chunk = fail(Errc::kCorrupt, "a chunk repeats entries before it");
+    if (chunk) {
+      at = chunk->end;
+      least = chunk->next_index;
+      scan.chunks.push_back(*std::move(chunk));
+      continue;
+    }
+    const uint64_t next = TRY(find_chunk(task, file, key, least, at + 1, end));
+    scan.damage.push_back({.file = {}, .position = at, .size_bytes = next - at, .log = key,
+                           .what = chunk.error().message});
+    at = next;
+  }
+  return scan;
+}
+
+Result<> Segment::scan(Task& task, uint64_t end, std::vector<Damage>& damage) {
+  Result<SegmentScan> scanned = scan_segment(task, *file_, key_, end);
+  if (!scanned) return fail(scanned.error(), path_);
+  for (const ChunkDirectory& chunk : scanned->chunks) {
+    if (chunk.first_index < next_) continue;
+    if (chunk.first_index > next_) holes_.emplace_back(next_, chunk.first_index);
+    ChunkRef ref{.first_index = chunk.first_index, .next_index = chunk.next_index,
+                 .base_offset = chunk.base_offset, .next_offset = chunk.next_offset,
+                 .position = chunk.position, .header_bytes = static_cast<uint32_t>(chunk.header.size()),
+                 .data_bytes = static_cast<uint32_t>(chunk.end - chunk.data_position), .max_timestamp = -1};
+    for (const Envelope& e : chunk.envelopes)
+      if (e.meta.kind == EntryKind::kBatch) ref.max_timestamp = std::max(ref.max_timestamp, e.meta.max_timestamp);
+    note_chunk(ref, chunk);
+  }
+  for (Damage& d : scanned->damage) {
+    d.file = path_;
+    damage.push_back(std::move(d));
+  }
+  const uint64_t size = TRY(file_->size(task));
+  if (size < end)
+    damage.push_back({.file = path_, .position = size, .size_bytes = end - size, .log = key_,
+                      .what = "the file is shorter than what was synced"});
+  return {};
 }
 
 void Segment::add_hole_to(LogIndex next, Offset next_offset) {
@@ -219,6 +241,11 @@ Result<std::vector<Entry>> Segment::read_payloads(Task& task, const ChunkDirecto
   if (begin < end) data = TRY(read_slice(task, *file, begin, end - begin));
   std::vector<Entry> entries;
   entries.reserve(wanted.size());
+  // What stands before a bad entry is served; whoever comes back for the bad one hears of it.
+  const auto bad = [&](const Envelope& e, std::string_view what) -> Result<std::vector<Entry>> {
+    if (!entries.empty()) return std::move(entries);
+    return fail(Errc::kCorrupt, fmt::format("{} at {}: {} entry {}", path, e.position, what, e.meta.index.value));
+  };
   for (const Envelope& e : wanted) {
     Slice payload;
     if (e.meta.kind != EntryKind::kBatch) {
@@ -226,11 +253,9 @@ Result<std::vector<Entry>> Segment::read_payloads(Task& task, const ChunkDirecto
     } else if (e.position - begin + e.size <= data.size()) {
       payload = data.sub(e.position - begin, e.size);
     } else {
-      return fail(Errc::kCorrupt, fmt::format("{} at {}: the file ends inside an entry", path, e.position));
+      return bad(e, "the file ends inside");
     }
-    if (crc32c(payload.view()) != e.crc)
-      return fail(Errc::kCorrupt, fmt::format("{} at {}: the checksum of entry {} does not match", path,
-                                              e.position, e.meta.index.value));
+    if (crc32c(payload.view()) != e.crc) return bad(e, "the checksum does not match of");
     entries.push_back({e.meta, std::move(payload)});
   }
   return entries;
@@ -243,7 +268,10 @@ Result<std::vector<Damage>> Segment::scrub(Task& task) {
     last_directory_.reset();  // From the disk, not from memory.
     const auto chunk = read_directory(task, ref.first_index);
     Result<std::vector<Entry>> entries = fail(Errc::kCorrupt);
-    if (chunk) entries = read_payloads(task, **chunk, 0, (*chunk)->envelopes.size());
+    for (size_t at = 0; chunk && at < (*chunk)->envelopes.size(); at += entries->size()) {
+      entries = read_payloads(task, **chunk, at, (*chunk)->envelopes.size());
+      if (!entries) break;
+    }
     if (chunk && entries) continue;
     const Error& error = chunk ? entries.error() : chunk.error();
     if (error.code == Errc::kCancelled) return std::unexpected(error);

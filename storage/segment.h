@@ -84,6 +84,14 @@ struct SegmentHeader {
 /// Errors: kCorrupt; kUnsupported for a newer format. `file` is named in the message.
 Result<SegmentHeader> parse_segment_header(ByteView bytes, std::string_view file);
 
+/// Every chunk of a segment's file that can be read, and what lies between them that cannot.
+struct SegmentScan {
+  std::vector<ChunkDirectory> chunks;
+  std::vector<Damage> damage;  ///< `file` is left to the caller.
+};
+/// Scans up to byte `end` (at most the file's end). Errors: kIo, kUnsupported.
+Result<SegmentScan> scan_segment(Task& task, File& file, const PartitionKey& key, uint64_t end = UINT64_MAX);
+
 /// One segment of a log, open as long as it lives. Written by one fiber at a time, read by any.
 class Segment {
  public:
@@ -119,7 +127,8 @@ class Segment {
 
   /// The header of the chunk that holds `index`. Errors: kCorrupt inside a hole or for a bad header.
   Result<std::shared_ptr<const ChunkDirectory>> read_directory(Task& task, LogIndex index);
-  /// Payloads of envelopes [from, to) of a chunk, each verified. One read for the batches among them.
+  /// Payloads of envelopes [from, to) of a chunk, each verified: fewer if a later one is bad. One read for
+  /// the batches among them. Errors: kCorrupt if the first one is bad; kIo.
   Result<std::vector<Entry>> read_payloads(Task& task, const ChunkDirectory& chunk, size_t from, size_t to);
 
   LogIndex first() const { return first_; }
@@ -151,8 +160,6 @@ class Segment {
   Segment(Disk& disk, PartitionKey key, std::string directory, LogIndex first);
   Result<> scan(Task& task, uint64_t end, std::vector<Damage>& damage);
   Result<bool> load_index(Task& task, uint64_t end);
-  Result<ChunkDirectory> read_chunk_at(Task& task, uint64_t position);
-  Result<std::optional<uint64_t>> find_chunk(Task& task, uint64_t from, uint64_t end);
   void note_chunk(const ChunkRef& ref, const ChunkDirectory& chunk);
   std::string index_path() const;
 

@@ -102,12 +102,14 @@ bool Fetch::is_enough() {
 }
 
 void Fetch::name_leader(const PartitionKey& key, FetchResponse::Partition& out, FetchResponse& response) {
+  if (version_ < 12) return;
   if (out.error_code != ErrorCode::kNotLeaderOrFollower && out.error_code != ErrorCode::kFencedLeaderEpoch) return;
   const auto [leader, epoch] = leader_of(broker_, key);
   if (leader == kNoBroker || leader == broker_.id()) return;
   const auto address = address_of(broker_, leader, listener_);
   if (!address) return;
   out.current_leader = {leader, epoch, {}};
+  if (version_ < 16) return;
   for (const auto& node : response.node_endpoints)
     if (node.node_id == leader) return;
   response.node_endpoints.push_back(

@@ -31,18 +31,21 @@ class KafkaHandler final : public RequestHandler {
   template <class Message, class Handler>
   Begun run(ConnectionInfo& connection, const protocol::RequestFrame& frame, Handler handler);
   template <class Response>
-  static Chain answer(int32_t correlation_id, const Response& response, int16_t version);
+  Chain answer(int32_t correlation_id, const Response& response, int16_t version);
   Begun unknown_api_versions(const protocol::RequestFrame& frame);
 
   BrokerContext& broker_;
 };
 
-// Encoding what this broker itself made cannot fail for a version that it advertises; if it does, the
-// connection gets no answer, and the log says which.
+// Encoding what this broker itself made cannot fail for a version that it advertises. Should it fail all
+// the same, a request must not be able to end the broker: this one gets no answer, and the log says which.
 template <class Response>
 Chain KafkaHandler::answer(int32_t correlation_id, const Response& response, int16_t version) {
   Result<protocol::Chain> chain = protocol::encode_response(correlation_id, response, version);
-  CHECK(chain.has_value(), fmt::format("an answer encodes: {}", chain.error().text()));
+  if (!chain) {
+    broker_.runtime().log().error("kafka", "an answer could not be encoded: {}", chain.error().text());
+    return {};
+  }
   return std::move(chain->pieces);
 }
 
@@ -58,7 +61,7 @@ Begun KafkaHandler::run(ConnectionInfo& connection, const protocol::RequestFrame
   if (!outcome.close_because.empty()) return Begun::close(std::move(outcome.close_because));
   if (auto* now = std::get_if<Response>(&outcome.value)) return Begun::now(answer(correlation_id, *now, version));
   if (auto* later = std::get_if<std::move_only_function<Response(Task&)>>(&outcome.value))
-    return Begun::later([correlation_id, version, finish = std::move(*later)](Task& task) mutable {
+    return Begun::later([this, correlation_id, version, finish = std::move(*later)](Task& task) mutable {
       return answer(correlation_id, finish(task), version);
     });
   return Begun::nothing();

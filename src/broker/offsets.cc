@@ -20,7 +20,7 @@ ErrorCode replica_for(BrokerContext& broker, const std::string& name, int32_t pa
   return fault ? error_of(*fault) : ErrorCode::kNone;
 }
 
-void answer(Task& task, BrokerContext& broker, const std::string& name,
+void answer(Task& task, BrokerContext& broker, int16_t version, const std::string& name,
             const protocol::ListOffsetsRequest::Partition& asked, protocol::ListOffsetsResponse::Partition& out) {
   out.partition_index = asked.partition_index;
   Partition* replica = nullptr;
@@ -36,13 +36,13 @@ void answer(Task& task, BrokerContext& broker, const std::string& name,
   }
   const auto place = [&](Offset offset) {
     out.offset = offset;
-    out.leader_epoch = static_cast<int32_t>(replica->epoch_at(offset).value);
+    if (version >= 4) out.leader_epoch = static_cast<int32_t>(replica->epoch_at(offset).value);
   };
   Faulty<Partition::TimedOffset> found;
   switch (asked.timestamp) {
     case ListOffsetsTimestamp::kLatest: {
       out.offset = view.high_watermark;
-      out.leader_epoch = static_cast<int32_t>(view.epoch.value);
+      if (version >= 4) out.leader_epoch = static_cast<int32_t>(view.epoch.value);
       return;
     }
     case ListOffsetsTimestamp::kEarliest:
@@ -60,20 +60,20 @@ void answer(Task& task, BrokerContext& broker, const std::string& name,
   if (found->offset == kNoOffset) return;
   out.offset = found->offset;
   out.timestamp = found->timestamp;
-  out.leader_epoch = static_cast<int32_t>(found->epoch.value);
+  if (version >= 4) out.leader_epoch = static_cast<int32_t>(found->epoch.value);
 }
 
 }  // namespace
 
 Outcome<protocol::ListOffsetsResponse> list_offsets(const Request& request, protocol::ListOffsetsRequest message) {
   return Outcome<protocol::ListOffsetsResponse>::later(
-      [&broker = request.broker, message = std::move(message)](Task& task) {
+      [&broker = request.broker, version = request.version, message = std::move(message)](Task& task) {
         protocol::ListOffsetsResponse response;
         for (const auto& topic : message.topics) {
           auto& topic_out = response.topics.emplace_back();
           topic_out.name = topic.name;
           for (const auto& partition : topic.partitions)
-            answer(task, broker, topic.name, partition, topic_out.partitions.emplace_back());
+            answer(task, broker, version, topic.name, partition, topic_out.partitions.emplace_back());
         }
         return response;
       });

@@ -29,8 +29,9 @@ void refuse(ProduceResponse::Partition& out, const Fault& fault) {
 }
 
 // KIP-951: who does not lead says who does, so that the client need not ask.
-void name_leader(BrokerContext& broker, const std::string& listener, const PartitionKey& key,
+void name_leader(BrokerContext& broker, const std::string& listener, int16_t version, const PartitionKey& key,
                  ProduceResponse::Partition& out, ProduceResponse& response) {
+  if (version < 10) return;
   if (out.error_code != ErrorCode::kNotLeaderOrFollower && out.error_code != ErrorCode::kFencedLeaderEpoch) return;
   const auto [leader, epoch] = leader_of(broker, key);
   if (leader == kNoBroker || leader == broker.id()) return;
@@ -82,14 +83,14 @@ Outcome<ProduceResponse> produce(const Request& request, ProduceRequest message)
       Partition* replica = broker.find_partition(key);
       if (replica == nullptr) {
         out.error_code = ErrorCode::kNotLeaderOrFollower;
-        name_leader(broker, request.connection.listener, key, out, response);
+        name_leader(broker, request.connection.listener, request.version, key, out, response);
         failed = true;
         continue;
       }
       Faulty<Appended> appended = replica->append(partition.records.flat(), acks, request.version >= 7);
       if (!appended) {
         refuse(out, appended.error());
-        name_leader(broker, request.connection.listener, key, out, response);
+        name_leader(broker, request.connection.listener, request.version, key, out, response);
         failed = true;
         continue;
       }
@@ -106,7 +107,7 @@ Outcome<ProduceResponse> produce(const Request& request, ProduceRequest message)
   }
   if (waiting.empty()) return response;
   const Instant deadline = deadline_in(broker.runtime(), message.timeout_ms);
-  return Outcome<ProduceResponse>::later([&broker, acks, deadline, listener = request.connection.listener,
+  return Outcome<ProduceResponse>::later([&broker, acks, deadline, listener = request.connection.listener, version = request.version,
                                           waiting = std::move(waiting), response = std::move(response)](Task& task) mutable {
     for (const Waiting& w : waiting) {
       ProduceResponse::Partition& out = response.responses[w.topic].partition_responses[w.partition];
@@ -119,7 +120,7 @@ Outcome<ProduceResponse> produce(const Request& request, ProduceRequest message)
       refuse(out, *fault);
       out.base_offset = kNoOffset;
       out.log_append_time_ms = -1;
-      name_leader(broker, listener, w.key, out, response);
+      name_leader(broker, listener, version, w.key, out, response);
     }
     return std::move(response);
   });

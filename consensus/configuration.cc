@@ -18,8 +18,9 @@ bool holds(const std::vector<ReplicaId>& sorted, const ReplicaId& replica) {
 }
 
 bool strictly_ascending(const std::vector<ReplicaId>& replicas) {
-  return std::adjacent_find(replicas.begin(), replicas.end(),
-                            [](const auto& a, const auto& b) { return !(a < b); }) == replicas.end();
+  return std::adjacent_find(replicas.begin(), replicas.end(), [](const auto& a, const auto& b) {
+           return !(a < b);
+         }) == replicas.end();
 }
 
 void write_replicas(ByteWriter& out, const std::vector<ReplicaId>& replicas) {

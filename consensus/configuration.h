@@ -11,13 +11,13 @@
 
 namespace taffrail {
 
-/// A membership. Takes effect on a replica as soon as its entry is in that replica's log, committed or
-/// not, and ceases to when the entry is cut off again (Raft paper, section 6).
+/// A membership. Takes effect on a replica as soon as its entry is in that replica's log, committed
+/// or not, and ceases to when the entry is cut off again (Raft paper, section 6).
 ///
-/// While `old_voters` is not empty the group is *joint*: it is on its way from `old_voters` to `voters`,
-/// and elections and commits need a majority of both. Learners receive the log, and are asked nothing.
-/// All three lists are sorted and without doubles; a learner is not among `voters`, but while joint may
-/// be among `old_voters`: it votes until the change is done.
+/// While `old_voters` is not empty the group is *joint*: it is on its way from `old_voters` to
+/// `voters`, and elections and commits need a majority of both. Learners receive the log, and are
+/// asked nothing. All three lists are sorted and without doubles; a learner is not among `voters`,
+/// but while joint may be among `old_voters`: it votes until the change is done.
 struct Configuration {
   std::vector<ReplicaId> voters{};
   std::vector<ReplicaId> old_voters{};
@@ -48,7 +48,8 @@ bool well_formed(const Configuration& configuration);
 
 /// The payload of a kConfig entry.
 Slice encode_configuration(const Configuration& configuration);
-/// The inverse, from bytes that cannot be trusted. Errors: kCorrupt; kUnsupported for a newer format.
+/// The inverse, from bytes that cannot be trusted. Errors: kCorrupt; kUnsupported for a newer
+/// format.
 Result<Configuration> decode_configuration(ByteView bytes);
 
 /// As part of a larger message.

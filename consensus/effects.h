@@ -18,8 +18,8 @@ std::string_view role_name(Role role);
 
 /// The effects of one input, in the order in which they were decided and are to be carried out.
 ///
-/// "Durable" below is about this group only, and covers all PersistHardState, TruncateFrom, Accept and
-/// local appends that came before.
+/// "Durable" below is about this group only, and covers all PersistHardState, TruncateFrom, Accept
+/// and local appends that came before.
 namespace effect {
 
 /// Send at once; may be lost.
@@ -29,10 +29,11 @@ struct Send {
   bool operator==(const Send&) const = default;
 };
 
-/// Send once everything before it is durable: votes and acknowledgements are promises. If Raft's term is
-/// no longer term_of(message) by then, *drop it*: a promise of a term that is over must not leave (an
-/// acknowledgement of entries that a later leader has cut off since would be a lie). `to` may be this
-/// replica itself: its own vote counts when it is durable, like any other; hand it to step() then.
+/// Send once everything before it is durable: votes and acknowledgements are promises. If Raft's
+/// term is no longer term_of(message) by then, *drop it*: a promise of a term that is over must not
+/// leave (an acknowledgement of entries that a later leader has cut off since would be a lie). `to`
+/// may be this replica itself: its own vote counts when it is durable, like any other; hand it to
+/// step() then.
 struct SendOnceDurable {
   ReplicaId to;
   Message message;
@@ -51,15 +52,16 @@ struct TruncateFrom {
   bool operator==(const TruncateFrom&) const = default;
 };
 
-/// Append the entries `first` to `last`, both included, of the AppendRequest being stepped, and make
-/// them durable. They continue the log.
+/// Append the entries `first` to `last`, both included, of the AppendRequest being stepped, and
+/// make them durable. They continue the log.
 struct Accept {
   LogIndex first;
   LogIndex last;
   bool operator==(const Accept&) const = default;
 };
 
-/// Append one entry of the leader's own (kNoop or kConfig) to the log, then call Raft::append with it.
+/// Append one entry of the leader's own (kNoop or kConfig) to the log, then call Raft::append with
+/// it.
 struct AppendOwn {
   EntryKind kind = EntryKind::kNoop;
   Configuration configuration;  ///< Of a kConfig entry; its payload is encode_configuration of it.
@@ -80,8 +82,8 @@ struct RoleChanged {
   bool operator==(const RoleChanged&) const = default;
 };
 
-/// Another replica contradicts what this one knows. The message that did had no other effect; whether
-/// the replica stops is for the driver to decide.
+/// Another replica contradicts what this one knows. The message that did had no other effect;
+/// whether the replica stops is for the driver to decide.
 struct Quarantine {
   std::string_view invariant;  ///< "I-R4 committed stays"
   ReplicaId from;
@@ -118,10 +120,10 @@ struct TailSettled {
 }  // namespace effect
 
 using Effect =
-    std::variant<effect::Send, effect::SendOnceDurable, effect::PersistHardState, effect::TruncateFrom,
-                 effect::Accept, effect::AppendOwn, effect::CommitAdvanced, effect::RoleChanged,
-                 effect::Quarantine, effect::WantAppend, effect::WantSnapshot, effect::FetchSnapshot,
-                 effect::TailSettled>;
+    std::variant<effect::Send, effect::SendOnceDurable, effect::PersistHardState,
+                 effect::TruncateFrom, effect::Accept, effect::AppendOwn, effect::CommitAdvanced,
+                 effect::RoleChanged, effect::Quarantine, effect::WantAppend, effect::WantSnapshot,
+                 effect::FetchSnapshot, effect::TailSettled>;
 
 /// A list of effects, with a word for each. Reused from input to input: clear() keeps the memory.
 class Effects {

@@ -40,9 +40,9 @@ void Raft::campaign(Instant now, Effects& out) {
   if (role_ == Role::kFollower && !leader_) campaign_if_allowed(now, out);
 }
 
-// A replica that its last membership leaves out still campaigns while that membership may be uncommitted
-// (thesis, 4.2.2): it may be the only one whose log is long enough to win. Without its own vote it then
-// commits the membership, and steps down.
+// A replica that its last membership leaves out still campaigns while that membership may be
+// uncommitted (thesis, 4.2.2): it may be the only one whose log is long enough to win. Without its
+// own vote it then commits the membership, and steps down.
 bool Raft::may_campaign() const {
   return !possibly_longer_ && log_.is_voter_since(commit_, options_.self);
 }
@@ -64,8 +64,8 @@ void Raft::start_election(bool transfer, Instant now, Effects& out) {
   set_term(term_ + 1, PLANT("R04") && vote_ ? vote_ : options_.self, out);
   set_role(Role::kCandidate, std::nullopt, out);
   granted_.clear();
-  // Its own vote is one like any other: it counts when it is durable. A group of one that led before
-  // would lead the same term twice, with two histories, after a crash at the wrong moment.
+  // Its own vote is one like any other: it counts when it is durable. A group of one that led
+  // before would lead the same term twice, with two histories, after a crash at the wrong moment.
   out.send_once_durable(options_.self, VoteReply{.term = term_, .granted = true});
   for (const ReplicaId& member : configuration().members()) {
     if (member == options_.self || !configuration().is_voter(member)) continue;
@@ -81,8 +81,8 @@ bool Raft::protects_leader(Instant now) const {
 }
 
 bool Raft::may_vote_for(EntryId last) const {
-  // In doubt about the end of this log: not before everybody has said where theirs end, and then only
-  // for one that reaches as far as the furthest of them.
+  // In doubt about the end of this log: not before everybody has said where theirs end, and then
+  // only for one that reaches as far as the furthest of them.
   if (possibly_longer_) {
     const auto answered = [this](const ReplicaId& voter) {
       return voter == options_.self || holds(tail_answered_, voter);
@@ -104,8 +104,8 @@ void Raft::on_vote_request(ReplicaId from, const VoteRequest& request, Instant n
     if (granted && PLANT("R28")) draw_timeout(now);
     // Neither the term nor the timer moves: a pre-vote promises nothing. A refusal tells this
     // replica's term, so that one who is behind asks for a later term the next time.
-    return out.send(from, VoteReply{.term = granted ? request.term : term_, .pre = true,
-                                    .granted = granted});
+    return out.send(
+        from, VoteReply{.term = granted ? request.term : term_, .pre = true, .granted = granted});
   }
   // `leader_`: this term has its leader already, and an election that came late is of no use.
   const bool granted = role_ == Role::kFollower && !leader_ && (!vote_ || *vote_ == from) &&
@@ -144,7 +144,8 @@ void Raft::become_leader(Instant now, Effects& out) {
   configuring_ = false;
   transfer_to_.reset();
   rebuild_progress(now);
-  // Nothing of earlier terms commits by counting (Raft paper, 5.4.2): an entry of this term must come.
+  // Nothing of earlier terms commits by counting (Raft paper, 5.4.2): an entry of this term must
+  // come.
   out.append_noop();
 }
 
@@ -167,7 +168,8 @@ Result<> Raft::transfer_leadership(ReplicaId to, Instant now, Effects& out) {
   if (to == options_.self || !configuration().is_voter(to)) {
     return fail(Errc::kInvalid, "the leadership goes to another voter only");
   }
-  if (transfer_to_ && *transfer_to_ != to) return fail(Errc::kBusy, "another transfer is under way");
+  if (transfer_to_ && *transfer_to_ != to)
+    return fail(Errc::kBusy, "another transfer is under way");
   transfer_to_ = to;
   transfer_deadline_ = now + options_.election_timeout_max;
   const Progress* progress = find_progress(to);
@@ -180,9 +182,10 @@ void Raft::on_timeout_now(ReplicaId from, const TimeoutNow&, Instant now, Effect
   if (may_campaign()) start_election(true, now, out);
 }
 
-// The end of this log may be lost. DESIGN of the doubt: whatever was committed is held by a quorum, so
-// it is enough to hear of so many logs that do not reach beyond this one that the rest, this one
-// included, is no quorum. If some do reach further, this replica waits for a leader to refill it.
+// The end of this log may be lost. What settles the doubt: whatever was committed is held by a
+// quorum, so it is enough to hear of so many logs that do not reach beyond this one that the rest,
+// this one included, is no quorum. If some do reach further, this replica waits for a leader to
+// refill it.
 
 void Raft::set_possibly_longer(bool possibly, Instant now, Effects& out) {
   possibly_longer_ = possibly;
@@ -203,8 +206,10 @@ void Raft::ask_for_tail(Instant now, Effects& out) {
 }
 
 void Raft::on_tail_query(ReplicaId from, const TailQuery& query, Effects& out) {
-  out.send(from, TailAnswer{.term = term_, .asked = query.last, .last = log_.last(),
-                            .doubtful = possibly_longer_});
+  out.send(
+      from,
+      TailAnswer{
+          .term = term_, .asked = query.last, .last = log_.last(), .doubtful = possibly_longer_});
 }
 
 void Raft::on_tail_answer(ReplicaId from, const TailAnswer& answer, Effects& out) {

@@ -40,8 +40,8 @@ bool Raft::follow(ReplicaId from, Instant heard, Instant now, Effects& out) {
   return true;
 }
 
-// AppendEntries: Raft paper (extended version), figure 2, receiver rules 2 to 5. Rule 1, stale terms, is
-// settled in step() for every message, so no handler can forget it.
+// AppendEntries: Raft paper (extended version), figure 2, receiver rules 2 to 5. Rule 1, stale
+// terms, is settled in step() for every message, so no handler can forget it.
 void Raft::on_append(ReplicaId from, const AppendRequest& request, Instant now, Effects& out) {
   if (!follow(from, now, now, out)) return;
   if (!well_formed(request)) {
@@ -54,22 +54,25 @@ void Raft::on_append(ReplicaId from, const AppendRequest& request, Instant now, 
                             fmt::format("entry {} is committed with another term than {}",
                                         request.prev.index.value, request.prev.term.value));
     }
-    return out.send(from, AppendReply{.term = term_, .serial = request.serial,
+    return out.send(from, AppendReply{.term = term_,
+                                      .serial = request.serial,
                                       .hint = log_.hint_for(request.prev, commit_)});
   }
   if (!accept_entries(from, request, out)) return;
 
   const LogIndex last_new = request.last();
   advance_commit(std::min(request.commit, last_new), out);  // Rule 5.
-  // Not the end of this log: behind last_new there may be entries of an earlier leader's, which this one
-  // has never seen.
-  const AppendReply reply{.term = term_, .serial = request.serial, .ok = true,
+  // Not the end of this log: behind last_new there may be entries of an earlier leader's, which
+  // this one has never seen.
+  const AppendReply reply{.term = term_,
+                          .serial = request.serial,
+                          .ok = true,
                           .match = PLANT("R07") ? log_.last().index : last_new};
   PLANT("R06") ? out.send(from, reply) : out.send_once_durable(from, reply);
 }
 
-// Rules 3 and 4. Only a real conflict cuts the log: the network may deliver an old request after a newer
-// one, and cutting for it would drop entries this replica has promised to keep.
+// Rules 3 and 4. Only a real conflict cuts the log: the network may deliver an old request after a
+// newer one, and cutting for it would drop entries this replica has promised to keep.
 bool Raft::accept_entries(ReplicaId from, const AppendRequest& request, Effects& out) {
   const std::vector<EntryMeta>& entries = request.entries;
   size_t skip = 0;
@@ -83,8 +86,8 @@ bool Raft::accept_entries(ReplicaId from, const AppendRequest& request, Effects&
 
   const LogIndex fresh = entries[skip].index;
   if (fresh <= commit_) {
-    // Two histories of what is committed: one of us was restored from elsewhere. This replica keeps its
-    // own.
+    // Two histories of what is committed: one of us was restored from elsewhere. This replica keeps
+    // its own.
     out.quarantine("I-R4 committed stays", from,
                    fmt::format("entry {} is committed, and another one was sent", fresh.value));
     return false;
@@ -103,8 +106,8 @@ bool Raft::accept_entries(ReplicaId from, const AppendRequest& request, Effects&
     }
   }
   out.accept(fresh, entries.back().index);
-  // The leader's log up to its own term's first entry held everything that was committed; so does this
-  // one now, whatever its end may have lost.
+  // The leader's log up to its own term's first entry held everything that was committed; so does
+  // this one now, whatever its end may have lost.
   if (possibly_longer_ && log_.last().term == term_) settle_tail(out);
   return true;
 }
@@ -118,15 +121,16 @@ void Raft::advance_commit(LogIndex to, Effects& out) {
 
 void Raft::on_commit_notice(ReplicaId from, const CommitNotice& notice, Instant now, Effects& out) {
   if (!follow(from, now, now, out)) return;
-  // Holding that very entry means holding the leader's log up to it (log matching). Otherwise entries
-  // are on their way, and bring the commit index along.
+  // Holding that very entry means holding the leader's log up to it (log matching). Otherwise
+  // entries are on their way, and bring the commit index along.
   if (log_.contains(notice.commit)) advance_commit(notice.commit.index, out);
 }
 
 void Raft::on_snapshot_offer(ReplicaId from, const SnapshotOffer& offer, Instant now,
                              Effects& out) {
   if (!follow(from, now, now, out)) return;
-  // A leader offers what it has applied, so a log that reaches there needs to be told of the commit only.
+  // A leader offers what it has applied, so a log that reaches there needs to be told of the commit
+  // only.
   if (log_.contains(offer.last)) advance_commit(offer.last.index, out);
   if (offer.last.index > commit_) return out.fetch_snapshot(from, offer);
   out.send_once_durable(from, SnapshotReply{.term = term_, .match = commit_});

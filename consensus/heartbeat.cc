@@ -109,7 +109,8 @@ std::optional<Instant> HeartbeatSender::on_answer(const HeartbeatAnswer& answer)
   if (at == sent_.end()) return std::nullopt;
   const Instant sent = at->second;
   sent_.erase(sent_.begin(), std::next(at));
-  // The digest says which list the peer has; another one than ours now, and the next one brings ours.
+  // The digest says which list the peer has; another one than ours now, and the next one brings
+  // ours.
   confirmed_ = answer.need_list ? std::nullopt : std::optional(answer.digest);
   return sent;
 }

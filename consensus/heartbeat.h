@@ -1,5 +1,5 @@
-// One heartbeat from node to node for all groups that they share: ten thousand partitions cost two nodes
-// one small message each way.
+// One heartbeat from node to node for all groups that they share: ten thousand partitions cost two
+// nodes one small message each way.
 #pragma once
 
 #include <map>
@@ -23,7 +23,8 @@ struct Listing {
   bool operator==(const Listing&) const = default;
 };
 
-/// What a list comes to: its length, and a sum over its elements that does not depend on their order.
+/// What a list comes to: its length, and a sum over its elements that does not depend on their
+/// order.
 struct ListDigest {
   uint64_t count = 0;
   uint64_t sum = 0;
@@ -44,16 +45,16 @@ struct HeartbeatAnswer {
   uint64_t sequence = 0;
   ListDigest digest;       ///< Of the list that the answering node has now.
   bool need_list = false;  ///< That is not the heartbeat's: send it.
-  /// Listed groups of which this node has no replica, or one that no longer follows: they do not count
-  /// as contact with a member. Sorted; at most as many as were listed.
+  /// Listed groups of which this node has no replica, or one that no longer follows: they do not
+  /// count as contact with a member. Sorted; at most as many as were listed.
   std::vector<PartitionKey> refused;
   bool operator==(const HeartbeatAnswer&) const = default;
 };
 
 /// The sending side, for one other node.
 ///
-/// The list is sent until an answer confirms its digest, then only the digest until it changes. A peer
-/// that restarted has another digest, says so, and is sent the list again.
+/// The list is sent until an answer confirms its digest, then only the digest until it changes. A
+/// peer that restarted has another digest, says so, and is sent the list again.
 class HeartbeatSender {
  public:
   /// This node's replica leads `group` in `term`, and the peer has a member of it.
@@ -64,8 +65,8 @@ class HeartbeatSender {
 
   /// The next heartbeat. Send one each interval, also with an empty list: it tells the peer so.
   Heartbeat next(Instant now);
-  /// The peer's answer. Gives the time at which the heartbeat that it answers was sent, a time at which the peer
-  /// is known to have been alive *after*; nothing if that is not known any more.
+  /// The peer's answer. Gives the time at which the heartbeat that it answers was sent, a time at
+  /// which the peer is known to have been alive *after*; nothing if that is not known any more.
   std::optional<Instant> on_answer(const HeartbeatAnswer& answer);
   /// The connection broke: nothing is confirmed any more.
   void on_link_reset() { confirmed_.reset(); }
@@ -84,10 +85,11 @@ class HeartbeatSender {
 class HeartbeatReceiver {
  public:
   /// What a heartbeat changed. Groups that are neither were listed before and still are: those that
-  /// want to know ask heard() when their election timer is due, so an unchanged heartbeat costs nothing per group.
+  /// want to know ask heard() when their election timer is due, so an unchanged heartbeat costs
+  /// nothing per group.
   struct Heard {
     HeartbeatAnswer answer;
-    std::vector<Listing> fresh;        ///< New, or of another term or leader: tell Raft::leader_contact.
+    std::vector<Listing> fresh;  ///< New, or of another term or leader: tell Raft::leader_contact.
     std::vector<PartitionKey> absent;  ///< Listed before, not any more: their timers run.
   };
   /// A heartbeat older than one seen already changes nothing.
@@ -98,7 +100,8 @@ class HeartbeatReceiver {
   /// The listing of `group`, if any: a group whose term has risen above it tells the old leader.
   const Listing* find(const PartitionKey& group) const;
 
-  /// From now on answers say that `group` is not followed here; until it is listed anew, or follow().
+  /// From now on answers say that `group` is not followed here; until it is listed anew, or
+  /// follow().
   void refuse(const PartitionKey& group);
   void follow(const PartitionKey& group) { refused_.erase(group); }
   /// The connection broke; sequences start again. What was listed stays so, but grows old.

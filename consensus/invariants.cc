@@ -19,7 +19,8 @@ const ReplicaView* find_view(std::span<const ReplicaView> replicas, const Replic
   return nullptr;
 }
 
-// Log matching: past their first difference two logs never have the same term at the same index again.
+// Log matching: past their first difference two logs never have the same term at the same index
+// again.
 std::optional<LogIndex> meets_again(const LogView& a, const LogView& b) {
   const std::optional<LogIndex> apart = first_difference(a, b);
   if (!apart) return std::nullopt;
@@ -48,7 +49,8 @@ bool quorums_meet(const Configuration& a, const Configuration& b) {
   const std::vector<ReplicaId> others = b.members();
   all.insert(all.end(), others.begin(), others.end());
   all = sorted_replicas(std::move(all));
-  // If some set is a quorum of one while the rest is a quorum of the other, they can miss each other.
+  // If some set is a quorum of one while the rest is a quorum of the other, they can miss each
+  // other.
   for (uint64_t subset = 0; subset < uint64_t{1} << all.size(); ++subset) {
     const auto in = [&](const ReplicaId& replica) {
       const auto at = std::lower_bound(all.begin(), all.end(), replica) - all.begin();
@@ -104,7 +106,8 @@ std::optional<std::string> GroupChecker::check_replica(const ReplicaView& replic
   }
   if (raft.role() == Role::kLeader) {
     if (auto wrong = check_leader(replica, replicas, commit_before)) return wrong;
-  } else if (raft.role() != Role::kFollower && !raft.log().is_voter_since(raft.commit(), replica.id)) {
+  } else if (raft.role() != Role::kFollower &&
+             !raft.log().is_voter_since(raft.commit(), replica.id)) {
     return fmt::format("I-R11 voters only: {} campaigns and has no vote", at_node(replica.id));
   }
   if (auto wrong = check_memberships(replica, seen)) return wrong;
@@ -155,8 +158,9 @@ std::optional<std::string> GroupChecker::check_leader(const ReplicaView& replica
       if (in_term < term) must = up_to;
     }
     if (agreed_up_to(raft.log(), committed_) < must) {
-      return fmt::format("I-R4 leader completeness: {} leads term {} and lacks what is committed up to {}",
-                         at_node(replica.id), term.value, must.value);
+      return fmt::format(
+          "I-R4 leader completeness: {} leads term {} and lacks what is committed up to {}",
+          at_node(replica.id), term.value, must.value);
     }
   }
   if (raft.commit() <= commit_before || raft.commit() <= committed_.last().index) {
@@ -180,8 +184,7 @@ std::optional<std::string> GroupChecker::check_leader(const ReplicaView& replica
   return std::nullopt;
 }
 
-std::optional<std::string> GroupChecker::check_memberships(const ReplicaView& replica,
-                                                           Seen& seen) {
+std::optional<std::string> GroupChecker::check_memberships(const ReplicaView& replica, Seen& seen) {
   const Raft& raft = *replica.raft;
   const auto memberships = raft.log().memberships();
   const bool unchanged = std::ranges::equal(memberships, seen.memberships);
@@ -221,7 +224,8 @@ std::optional<std::string> GroupChecker::extend_committed(const ReplicaView& rep
                        raft.commit().value);
   }
   if (log.prefix().index > committed_.last().index) committed_.reset(log.prefix(), {});
-  for (LogIndex i = committed_.last().index + 1; i <= raft.commit(); ++i) committed_.append(log.at(i));
+  for (LogIndex i = committed_.last().index + 1; i <= raft.commit(); ++i)
+    committed_.append(log.at(i));
   if (committed_by_.empty() || committed_by_.back().first < raft.term()) {
     committed_by_.emplace_back(raft.term(), raft.commit());
   } else {
@@ -243,8 +247,9 @@ std::optional<std::string> GroupChecker::on_sent(ReplicaId from, ReplicaId to,
                          reply->term.value);
     }
     if (sender->durable_hard && *sender->durable_hard != HardState{reply->term, to}) {
-      return fmt::format("I-R1 election safety: the vote of {} in term {} left before it was durable",
-                         at_node(from), reply->term.value);
+      return fmt::format(
+          "I-R1 election safety: the vote of {} in term {} left before it was durable",
+          at_node(from), reply->term.value);
     }
   }
   if (const auto* reply = std::get_if<AppendReply>(&message); reply && reply->ok) {
@@ -263,7 +268,8 @@ std::optional<std::string> GroupChecker::on_acknowledged(const ReplicaView& foll
                        follower.durable_log->last().index.value);
   }
   for (const ReplicaView& view : replicas) {
-    if (!view.raft || view.raft->role() != Role::kLeader || view.raft->term() != reply.term) continue;
+    if (!view.raft || view.raft->role() != Role::kLeader || view.raft->term() != reply.term)
+      continue;
     const LogIndex agreed = agreed_up_to(view.raft->log(), *follower.durable_log);
     if (reply.match > agreed) {
       return fmt::format("I-R6 match bound: {} acknowledges {}, shares {} with its leader",

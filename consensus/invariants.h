@@ -1,5 +1,5 @@
-// What must hold across all replicas of a group, at every moment and over the whole history. Looks on
-// from outside: nothing here is known to a replica. docs/invariants.md lists them by name.
+// What must hold across all replicas of a group, at every moment and over the whole history. Looks
+// on from outside: nothing here is known to a replica. docs/invariants.md lists them by name.
 #pragma once
 
 #include <map>
@@ -16,17 +16,17 @@ namespace taffrail {
 /// A replica as the checker sees it.
 struct ReplicaView {
   ReplicaId id;
-  uint64_t incarnation = 0;      ///< Counts the starts of the replica.
-  const Raft* raft = nullptr;    ///< Null while it is down.
-  /// What a power cut at this moment would leave; null if that is not known. The checks that need it
-  /// (I-R6, I-R8, I-R9, and half of I-R1 and I-R7) are left out then.
+  uint64_t incarnation = 0;    ///< Counts the starts of the replica.
+  const Raft* raft = nullptr;  ///< Null while it is down.
+  /// What a power cut at this moment would leave; null if that is not known. The checks that need
+  /// it (I-R6, I-R8, I-R9, and half of I-R1 and I-R7) are left out then.
   const HardState* durable_hard = nullptr;
   const LogView* durable_log = nullptr;
 };
 
-/// Watches one group: call check() after every step of any replica, on_sent() for every message that
-/// leaves one. Both give the first violation, "I-R4 committed stays: ...", or nothing. Keeps the ghost
-/// state: who led, who voted, what was committed.
+/// Watches one group: call check() after every step of any replica, on_sent() for every message
+/// that leaves one. Both give the first violation, "I-R4 committed stays: ...", or nothing. Keeps
+/// the ghost state: who led, who voted, what was committed.
 class GroupChecker {
  public:
   std::optional<std::string> check(std::span<const ReplicaView> replicas);
@@ -65,12 +65,12 @@ class GroupChecker {
   std::vector<std::pair<Term, LogIndex>> committed_by_;
 };
 
-/// Up to where `a` and `b` are known to be the same: the end of the shorter one, or what comes before the
-/// first difference.
+/// Up to where `a` and `b` are known to be the same: the end of the shorter one, or what comes
+/// before the first difference.
 LogIndex agreed_up_to(const LogView& a, const LogView& b);
 
-/// True if a quorum of one is bound to meet a quorum of the other, counting halves while joint. Tries
-/// all subsets: for groups of up to about ten.
+/// True if a quorum of one is bound to meet a quorum of the other, counting halves while joint.
+/// Tries all subsets: for groups of up to about ten.
 bool quorums_meet(const Configuration& a, const Configuration& b);
 
 }  // namespace taffrail

@@ -11,8 +11,9 @@
 namespace taffrail {
 
 const Progress* Raft::find_progress(ReplicaId replica) const {
-  const auto at = std::lower_bound(progress_.begin(), progress_.end(), replica,
-                                   [](const Progress& p, const ReplicaId& r) { return p.replica < r; });
+  const auto at =
+      std::lower_bound(progress_.begin(), progress_.end(), replica,
+                       [](const Progress& p, const ReplicaId& r) { return p.replica < r; });
   return at != progress_.end() && at->replica == replica ? &*at : nullptr;
 }
 
@@ -87,8 +88,12 @@ std::optional<Raft::AppendPlan> Raft::next_append(ReplicaId to) const {
   // A probe takes one entry along: enough to be of use if it is welcome, and no loss if it is not.
   const bool probe = progress->state == Progress::State::kProbe;
   const LogIndex last = probe ? std::min(progress->next, log_.last().index) : log_.last().index;
-  return AppendPlan{.to = to, .term = term_, .serial = progress->next_serial,
-                    .prev = log_.at(progress->next - 1), .first = progress->next, .last = last,
+  return AppendPlan{.to = to,
+                    .term = term_,
+                    .serial = progress->next_serial,
+                    .prev = log_.at(progress->next - 1),
+                    .first = progress->next,
+                    .last = last,
                     .probe = probe};
 }
 
@@ -108,8 +113,12 @@ std::optional<AppendRequest> Raft::make_append(const AppendPlan& plan,
     }
     ++expected;
   }
-  AppendRequest request{.term = term_, .serial = plan.serial, .prev = plan.prev, .commit = commit_,
-                        .entries = {entries.begin(), entries.end()}, .configurations = {}};
+  AppendRequest request{.term = term_,
+                        .serial = plan.serial,
+                        .prev = plan.prev,
+                        .commit = commit_,
+                        .entries = {entries.begin(), entries.end()},
+                        .configurations = {}};
   Progress& progress = *find_progress(plan.to);
   ++progress.next_serial;
   progress.in_flight.push_back({plan.serial, request.last(), now});
@@ -186,7 +195,8 @@ void Raft::on_match(ReplicaId from, LogIndex match, Instant now, Effects& out) {
   if (role_ != Role::kLeader || !progress) return;
   want(*progress, out);
   tell_commit(*progress, out);
-  if (transfer_to_ == from && progress->match == log_.last().index) out.send(from, TimeoutNow{term_});
+  if (transfer_to_ == from && progress->match == log_.last().index)
+    out.send(from, TimeoutNow{term_});
 }
 
 void Raft::lead_commit(Instant now, Effects& out) {
@@ -207,8 +217,8 @@ void Raft::lead_commit(Instant now, Effects& out) {
 }
 
 void Raft::tell_commit(Progress& progress, Effects& out) {
-  // Whoever lacks entries hears of the commit with them, whoever is probed with the probe, and whoever
-  // is not known to hold the entry when its acknowledgement comes.
+  // Whoever lacks entries hears of the commit with them, whoever is probed with the probe, and
+  // whoever is not known to hold the entry when its acknowledgement comes.
   if (progress.state != Progress::State::kStream || progress.next <= log_.last().index) return;
   if (progress.match < commit_ || progress.commit_told >= commit_) return;
   progress.commit_told = commit_;
@@ -224,7 +234,8 @@ Result<> Raft::propose_configuration(std::vector<ReplicaId> voters, std::vector<
   if (term_start_ == LogIndex{} || commit_ < term_start_) {
     return fail(Errc::kBusy, "nothing of this term is committed yet");
   }
-  Configuration next{.voters = sorted_replicas(std::move(voters)), .old_voters = {},
+  Configuration next{.voters = sorted_replicas(std::move(voters)),
+                     .old_voters = {},
                      .learners = sorted_replicas(std::move(learners))};
   if (!well_formed(next)) return fail(Errc::kInvalid, "no voters, or a learner that votes");
   if (next.voters != configuration().voters) next.old_voters = configuration().voters;
@@ -238,8 +249,8 @@ void Raft::finish_configuration(Instant now, Effects& out) {
   if (configuring_ || commit_ < log_.configuration_index()) return;
   if (configuration().joint()) {
     configuring_ = true;
-    return out.append_configuration({.voters = configuration().voters, .old_voters = {},
-                                     .learners = configuration().learners});
+    return out.append_configuration(
+        {.voters = configuration().voters, .old_voters = {}, .learners = configuration().learners});
   }
   if (configuration().is_voter(options_.self)) return;
   // Voted out, and that is committed: somebody who has it all goes on, the sooner the better.
@@ -256,9 +267,15 @@ void Raft::finish_configuration(Instant now, Effects& out) {
 void Raft::reprobe(Progress& progress, Effects& out) {
   using State = Progress::State;
   switch (progress.state) {
-    case State::kStream: progress.probe_from(progress.match + 1); break;
-    case State::kProbe: progress.probe_from(progress.next); break;
-    case State::kSnapshot: progress.probe_from(log_.prefix().index + 1); break;
+    case State::kStream:
+      progress.probe_from(progress.match + 1);
+      break;
+    case State::kProbe:
+      progress.probe_from(progress.next);
+      break;
+    case State::kSnapshot:
+      progress.probe_from(log_.prefix().index + 1);
+      break;
   }
   progress.commit_told = LogIndex{};
   want(progress, out);

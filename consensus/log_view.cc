@@ -107,9 +107,8 @@ std::optional<LogIndex> LogView::shared_below(EntryId hint) const {
 
 const Configuration& LogView::configuration_at(LogIndex index) const {
   CHECK(index >= prefix_.index, "memberships below the prefix are forgotten");
-  const auto after =
-      std::upper_bound(configurations_.begin(), configurations_.end(), index,
-                       [](LogIndex i, const Membership& m) { return i < m.index; });
+  const auto after = std::upper_bound(configurations_.begin(), configurations_.end(), index,
+                                      [](LogIndex i, const Membership& m) { return i < m.index; });
   return after == configurations_.begin() ? configurations_.front().value : std::prev(after)->value;
 }
 

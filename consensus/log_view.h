@@ -10,12 +10,12 @@
 
 namespace taffrail {
 
-/// A log as Raft sees it. Terms never fall along a log, so a log of millions of entries is a handful of
-/// runs of one term each; every look-up is a binary search among those.
+/// A log as Raft sees it. Terms never fall along a log, so a log of millions of entries is a
+/// handful of runs of one term each; every look-up is a binary search among those.
 ///
-///     prefix()      the last entry that is only known by its id: a snapshot or the log start covers it
-///     first()..     the entries that are held
-///     last()        the last of them, or prefix() if there are none
+///     prefix()    the last entry known by its id only: a snapshot or the log start covers it
+///     first()..   the entries that are held
+///     last()      the last of them, or prefix() if there are none
 class LogView {
  public:
   /// An empty log behind `prefix`, with the membership in force there.
@@ -25,8 +25,9 @@ class LogView {
   LogIndex first() const { return prefix_.index + 1; }
   EntryId last() const;
 
-  /// The term at `index`; nothing if the log does not reach there or the entry's term was forgotten.
-  /// Never zero in place of "unknown": a leader that sent it as a previous term would be believed (R08).
+  /// The term at `index`; nothing if the log does not reach there or the entry's term was
+  /// forgotten. Never zero in place of "unknown": a leader that sent it as a previous term would be
+  /// believed (R08).
   std::optional<Term> term_at(LogIndex index) const;
   bool contains(EntryId id) const { return term_at(id.index) == id.term; }
   /// The id at `index`, which the log must know.
@@ -43,19 +44,20 @@ class LogView {
   /// Forgets everything: the log is empty behind `prefix`.
   void reset(EntryId prefix, Configuration at_prefix);
 
-  /// For a request whose previous entry is not here: the last entry at or below it whose term is not
-  /// above its term, so that the other side can skip whole terms at a time. Never below `floor`, or
-  /// below prefix(), both of which are known to be shared.
+  /// For a request whose previous entry is not here: the last entry at or below it whose term is
+  /// not above its term, so that the other side can skip whole terms at a time. Never below
+  /// `floor`, or below prefix(), both of which are known to be shared.
   EntryId hint_for(EntryId missing, LogIndex floor) const;
-  /// The highest index, not above `hint.index`, that may be shared with a log for which `hint` is as in
-  /// hint_for(); nothing if that place was dropped from this log.
+  /// The highest index, not above `hint.index`, that may be shared with a log for which `hint` is
+  /// as in hint_for(); nothing if that place was dropped from this log.
   std::optional<LogIndex> shared_below(EntryId hint) const;
 
   /// The membership in force: the last one in the log, or that of the prefix.
   const Configuration& configuration() const { return configurations_.back().value; }
   /// Where it stands; at or below prefix() if it came from there.
   LogIndex configuration_index() const { return configurations_.back().index; }
-  /// True if `replica` votes in the membership in force at `index`, or in any later one of this log.
+  /// True if `replica` votes in the membership in force at `index`, or in any later one of this
+  /// log.
   bool is_voter_since(LogIndex index, const ReplicaId& replica) const;
   /// The membership in force at `index`, which lies at or above prefix().
   const Configuration& configuration_at(LogIndex index) const;
@@ -84,8 +86,8 @@ class LogView {
   std::vector<Membership> configurations_;
 };
 
-/// The lowest index up to which both logs know terms and differ; nothing if they agree wherever both
-/// know. Cost: the runs of both.
+/// The lowest index up to which both logs know terms and differ; nothing if they agree wherever
+/// both know. Cost: the runs of both.
 std::optional<LogIndex> first_difference(const LogView& a, const LogView& b);
 
 }  // namespace taffrail

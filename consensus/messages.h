@@ -1,5 +1,5 @@
-// What the replicas of one group tell each other. Each message travels with its group and both replicas
-// named outside of it (wire.h); payloads travel beside the metas, in the same order.
+// What the replicas of one group tell each other. Each message travels with its group and both
+// replicas named outside of it (wire.h); payloads travel beside the metas, in the same order.
 #pragma once
 
 #include <variant>
@@ -12,8 +12,8 @@ namespace taffrail {
 
 /// RequestVote, and with `pre` the question whether asking would be of use (Raft thesis, 9.6).
 struct VoteRequest {
-  Term term{};       ///< The candidate's; with `pre` the term it would campaign in.
-  EntryId last{};    ///< The end of its log.
+  Term term{};     ///< The candidate's; with `pre` the term it would campaign in.
+  EntryId last{};  ///< The end of its log.
   bool pre = false;
   bool transfer = false;  ///< The leader asked for this election: do not protect it.
   bool operator==(const VoteRequest&) const = default;
@@ -33,8 +33,8 @@ struct AppendRequest {
   EntryId prev{};
   LogIndex commit{};
   std::vector<EntryMeta> entries{};  ///< Indexes continue from `prev`.
-  /// The decoded payloads of the kConfig entries among `entries`, in order. Not sent twice: the receiver
-  /// takes them from the payloads (wire.h, fill_configurations) before it calls Raft.
+  /// The decoded payloads of the kConfig entries among `entries`, in order. Not sent twice: the
+  /// receiver takes them from the payloads (wire.h, fill_configurations) before it calls Raft.
   std::vector<Configuration> configurations{};
   LogIndex last() const { return prev.index + static_cast<int64_t>(entries.size()); }
   bool operator==(const AppendRequest&) const = default;
@@ -72,13 +72,14 @@ struct SnapshotOffer {
 
 struct SnapshotReply {
   Term term{};
-  LogIndex match{};  ///< Durable and equal to the leader's log up to here: by the snapshot, or without it.
+  LogIndex match{};  ///< Durable and equal to the leader's log up to here: by the snapshot, or
+                     ///< without it.
   bool operator==(const SnapshotReply&) const = default;
 };
 
 /// "Does your log reach beyond this?": asked by a replica that may have lost the end of its log to
-/// damage, and may not vote for a shorter one before it knows (Raft::set_possibly_longer). Terms on both
-/// are told, not adopted.
+/// damage, and may not vote for a shorter one before it knows (Raft::set_possibly_longer). Terms on
+/// both are told, not adopted.
 struct TailQuery {
   Term term{};
   EntryId last{};  ///< Where the asking log ends now.
@@ -88,7 +89,8 @@ struct TailQuery {
 struct TailAnswer {
   Term term{};
   EntryId asked{};
-  EntryId last{};  ///< Where the answering log ends. Not beyond `asked`: whatever was lost, it is not here.
+  EntryId last{};  ///< Where the answering log ends. Not beyond `asked`: whatever was lost, it is
+                   ///< not here.
   bool doubtful = false;  ///< The answering log may have lost its own end: it proves nothing.
   bool operator==(const TailAnswer&) const = default;
 };

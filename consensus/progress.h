@@ -10,10 +10,14 @@ namespace taffrail {
 
 /// A replica as its leader sees it.
 ///
-///     kProbe ----- accepted ------> kStream      kProbe: one request at a time, of one entry at most,
-///       ^ ^ <- refused, lost, late ---'          until the replica has said where the logs agree.
-///       |  `-- snapshot installed -- kSnapshot   kStream: requests follow each other up to the window.
-///       '---- log start passes next ---'         kSnapshot: nothing, until it has the snapshot.
+///     kProbe ----- accepted ------> kStream
+///       ^ ^ <- refused, lost, late ---'
+///       |  `-- snapshot installed -- kSnapshot
+///       `---- log start passes next ---'
+///
+/// kProbe: one request at a time, of one entry at most, until the replica has said where the logs
+/// agree. kStream: requests follow each other up to the window. kSnapshot: nothing, until it has
+/// the snapshot.
 struct Progress {
   enum class State : uint8_t { kProbe, kStream, kSnapshot };
   struct InFlight {
@@ -24,14 +28,16 @@ struct Progress {
 
   ReplicaId replica;
   State state = State::kProbe;
-  LogIndex match;  ///< Its log equals this one up to here, durably. Only an acknowledgement raises it.
-  LogIndex next;   ///< The first entry of the next request.
+  LogIndex
+      match;  ///< Its log equals this one up to here, durably. Only an acknowledgement raises it.
+  LogIndex next;         ///< The first entry of the next request.
   LogIndex commit_told;  ///< The highest commit index sent to it.
   uint64_t next_serial = 1;
-  /// Requests below this serial belong to an earlier stream: what they are refused for is known already.
+  /// Requests below this serial belong to an earlier stream: what they are refused for is known
+  /// already.
   uint64_t stream_serial = 1;
   std::deque<InFlight> in_flight;  ///< Ascending by serial; not yet answered.
-  Instant contact;  ///< When its node last showed that it is alive.
+  Instant contact;                 ///< When its node last showed that it is alive.
 
   /// Forgets what is under way and starts to ask again, from `from` on.
   void probe_from(LogIndex from) {

@@ -9,8 +9,8 @@
 
 namespace taffrail {
 
-/// True if more than half of `voters` satisfy `has`. Nobody is not a majority of nobody: an empty set
-/// of voters never agrees on anything.
+/// True if more than half of `voters` satisfy `has`. Nobody is not a majority of nobody: an empty
+/// set of voters never agrees on anything.
 template <class Has>
 bool majority_of(std::span<const ReplicaId> voters, Has&& has) {
   size_t count = 0;
@@ -18,8 +18,8 @@ bool majority_of(std::span<const ReplicaId> voters, Has&& has) {
   return count * 2 > voters.size();
 }
 
-/// True if a quorum of `configuration` satisfies `has`; while joint, a majority of either half (Raft
-/// paper, section 6). Learners are never asked.
+/// True if a quorum of `configuration` satisfies `has`; while joint, a majority of either half
+/// (Raft paper, section 6). Learners are never asked.
 template <class Has>
 bool quorum_of(const Configuration& configuration, Has&& has) {
   return majority_of(configuration.voters, has) &&

@@ -1,5 +1,5 @@
-// The frame of Raft: terms, roles, time, and the sorting of messages. Elections are in election.cc, the
-// receiving side of replication in follower.cc, the sending side in leader.cc.
+// The frame of Raft: terms, roles, time, and the sorting of messages. Elections are in election.cc,
+// the receiving side of replication in follower.cc, the sending side in leader.cc.
 #include "consensus/raft.h"
 
 #include <algorithm>
@@ -87,10 +87,10 @@ void Raft::handle(ReplicaId from, const Message& message, Instant now, Effects& 
 }
 
 void Raft::answer_stale(ReplicaId from, const Message& message, Effects& out) {
-  // Whoever believes to lead, or asks for votes, in a term that is over learns of it. The rest are late
-  // answers, which nobody waits for.
-  // Serial 0: not an answer to that request. Its sender may lead this very term by the time it hears, and
-  // would take the refusal for one of its new requests.
+  // Whoever believes to lead, or asks for votes, in a term that is over learns of it. The rest are
+  // late answers, which nobody waits for. Serial 0: not an answer to that request. Its sender may
+  // lead this very term by the time it hears, and would take the refusal for one of its new
+  // requests.
   if (as<AppendRequest>(message) || as<SnapshotOffer>(message) || as<CommitNotice>(message)) {
     out.send(from, AppendReply{.term = term_});
   } else if (as<VoteRequest>(message)) {
@@ -140,8 +140,8 @@ void Raft::on_persisted(PersistMark mark, Instant now, Effects& out) {
   if (PLANT("R12")) {
     durable_ = std::max(durable_, std::min(mark.last.index, log_.last().index));
   } else {
-    // The completion of a write that was under way when the log was cut: the entry of that index may be
-    // another one by now, and not durable at all.
+    // The completion of a write that was under way when the log was cut: the entry of that index
+    // may be another one by now, and not durable at all.
     if (mark.cuts != cuts_) return;
     durable_ = std::max(durable_, mark.last.index);
   }

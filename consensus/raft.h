@@ -15,9 +15,10 @@
 
 namespace taffrail {
 
-/// One replica of one group: elections, replication, commitment and membership (Raft, Ongaro's thesis),
-/// with pre-vote (9.6), check-quorum and leader protection (4.2.3), leadership transfer (3.10), learners
-/// (4.2.1) and joint consensus (4.3); the leader replicates before its own disk is done (10.2.1).
+/// One replica of one group: elections, replication, commitment and membership (Raft, Ongaro's
+/// thesis), with pre-vote (9.6), check-quorum and leader protection (4.2.3), leadership transfer
+/// (3.10), learners (4.2.1) and joint consensus (4.3); the leader replicates before its own disk is
+/// done (10.2.1).
 ///
 ///                       deadline, quorum of             quorum of
 ///                     .--pre-votes------>. .---------.--votes-----.
@@ -25,24 +26,24 @@ namespace taffrail {
 ///         ^ ^--------------'-------------------'            |
 ///         '-- a higher term, a leader of this term, no quorum heard of, voted out --'
 ///
-/// Every input takes `now`, which never falls, and `out`, to which it adds. The driver carries effects
-/// out in order before the next input, AppendOwn included: it appends the entry and calls append() with
-/// effects of its own. Raft trusts its driver and itself (CHECK), and nobody else: a message that contradicts
-/// what is known is reported by Effects::quarantine and ignored.
+/// Every input takes `now`, which never falls, and `out`, to which it adds. The driver carries
+/// effects out in order before the next input, AppendOwn included: it appends the entry and calls
+/// append() with effects of its own. Raft trusts its driver and itself (CHECK), and nobody else: a
+/// message that contradicts what is known is reported by Effects::quarantine and ignored.
 ///
-/// Log bytes are pulled, not pushed: WantAppend says that next_append() has work; the driver reads those
-/// entries, perhaps waiting for the disk, and make_append() turns them into a request, or into nothing if
-/// the world moved on meanwhile.
+/// Log bytes are pulled, not pushed: WantAppend says that next_append() has work; the driver reads
+/// those entries, perhaps waiting for the disk, and make_append() turns them into a request, or
+/// into nothing if the world moved on meanwhile.
 ///
-/// Cost: the memory of a follower is its runs of terms and its memberships. No input looks at more than
-/// the members, a few runs, and the entries of its own message.
+/// Cost: the memory of a follower is its runs of terms and its memberships. No input looks at more
+/// than the members, a few runs, and the entries of its own message.
 class Raft {
  public:
   struct Options {
     ReplicaId self;
-    /// A replica that has not heard of a leader for a time drawn from here, anew for each role and term,
-    /// campaigns. No vote is given while a leader was heard of within the minimum; a leader that has
-    /// not heard of a quorum for the maximum steps down.
+    /// A replica that has not heard of a leader for a time drawn from here, anew for each role and
+    /// term, campaigns. No vote is given while a leader was heard of within the minimum; a leader
+    /// that has not heard of a quorum for the maximum steps down.
     Duration election_timeout_min = Duration::from_ms(1000);
     Duration election_timeout_max = Duration::from_ms(2000);
     /// A request that is unanswered for so long is taken for lost, and the replica probed.
@@ -52,9 +53,9 @@ class Raft {
     bool check_quorum = true;
   };
 
-  /// A replica that starts, as a follower: `hard` and `log` are durable, and `commit` is known to be
-  /// committed (the log start, or an applied snapshot). `seed` is for election jitter, and differs
-  /// between replicas and between starts.
+  /// A replica that starts, as a follower: `hard` and `log` are durable, and `commit` is known to
+  /// be committed (the log start, or an applied snapshot). `seed` is for election jitter, and
+  /// differs between replicas and between starts.
   Raft(const Options& options, HardState hard, LogView log, LogIndex commit, uint64_t seed,
        Instant now);
 
@@ -77,55 +78,62 @@ class Raft {
 
   /// Does what is due. Early calls are harmless.
   void tick(Instant now, Effects& out);
-  /// When tick() next has something to do; Instant::never() if only other inputs can bring that about.
+  /// When tick() next has something to do; Instant::never() if only other inputs can bring that
+  /// about.
   Instant next_deadline() const;
 
   // Inputs: the local log.
 
-  /// True if this replica leads, its term's first entry is in the log, and no transfer is under way.
+  /// True if this replica leads, its term's first entry is in the log, and no transfer is under
+  /// way.
   bool accepts_appends() const;
-  /// The leader's driver appended these to the local log: indices continue, terms are term(). For the
-  /// entry of an AppendOwn the configuration comes along. Precondition: accepts_appends(), or it is AppendOwn's.
+  /// The leader's driver appended these to the local log: indices continue, terms are term(). For
+  /// the entry of an AppendOwn the configuration comes along. Precondition: accepts_appends(), or
+  /// it is AppendOwn's.
   void append(std::span<const EntryMeta> entries, Instant now, Effects& out,
               const Configuration* configuration = nullptr);
 
-  /// How far the log had got when something was handed to the disk. `cuts` tells apart two entries of
-  /// equal index and term between which the log was cut.
+  /// How far the log had got when something was handed to the disk. `cuts` tells apart two entries
+  /// of equal index and term between which the log was cut.
   struct PersistMark {
     EntryId last;
     uint64_t cuts = 0;
     bool operator==(const PersistMark&) const = default;
   };
-  /// Taken when the driver hands effects, or own appends, to the disk; given back when they are durable.
+  /// Taken when the driver hands effects, or own appends, to the disk; given back when they are
+  /// durable.
   PersistMark persist_mark() const { return {log_.last(), cuts_}; }
-  /// Everything up to `mark` is durable. Ignored where the log has been cut since: the mark may speak of
-  /// entries that are no longer the log's (a later mark covers what came instead).
+  /// Everything up to `mark` is durable. Ignored where the log has been cut since: the mark may
+  /// speak of entries that are no longer the log's (a later mark covers what came instead).
   void on_persisted(PersistMark mark, Instant now, Effects& out);
   /// Everything up to `index`, which is committed, was removed from the front of the local log.
   void on_prefix_dropped(LogIndex index);
-  /// A snapshot up to `last` was made durable in place of the log up to there. Ignored if the commit
-  /// index is not below it: an older snapshot never replaces a newer state. True if it was taken; the log
-  /// behind `last` then remains exactly if the log held `last`.
+  /// A snapshot up to `last` was made durable in place of the log up to there. Ignored if the
+  /// commit index is not below it: an older snapshot never replaces a newer state. True if it was
+  /// taken; the log behind `last` then remains exactly if the log held `last`.
   bool on_snapshot_installed(EntryId last, const Configuration& configuration, Instant now,
                              Effects& out);
   /// The driver gave up on the snapshot it was sending, or sent it: the replica is probed again.
   void snapshot_sent(ReplicaId to, Instant now, Effects& out);
-  /// Whether the end of the log may be lost to damage. While set, the replica does not campaign, and
-  /// does not vote but for a log that surely holds what was lost; it asks the others (TailQuery) until
-  /// their answers rule out that a committed entry is missing, and says TailSettled then.
+  /// Whether the end of the log may be lost to damage. While set, the replica does not campaign,
+  /// and does not vote but for a log that surely holds what was lost; it asks the others
+  /// (TailQuery) until their answers rule out that a committed entry is missing, and says
+  /// TailSettled then.
   void set_possibly_longer(bool possibly, Instant now, Effects& out);
 
   // Inputs: the operator.
 
-  /// Campaigns without waiting for a timeout, unless a leader is known: the first leader of a new group.
+  /// Campaigns without waiting for a timeout, unless a leader is known: the first leader of a new
+  /// group.
   void campaign(Instant now, Effects& out);
 
-  /// Hands the leadership to a voter once it holds the whole log; given up after an election timeout.
-  /// Errors: kNotLeader; kInvalid if `to` is not another voter; kBusy during another transfer.
+  /// Hands the leadership to a voter once it holds the whole log; given up after an election
+  /// timeout. Errors: kNotLeader; kInvalid if `to` is not another voter; kBusy during another
+  /// transfer.
   Result<> transfer_leadership(ReplicaId to, Instant now, Effects& out);
   /// Moves the group to new members: jointly, if voters change; the second half follows by itself.
-  /// Errors: kNotLeader; kInvalid; kBusy while an earlier one, or this term's first entry, is not yet
-  /// committed (a change that overlaps an unknown one could make two majorities).
+  /// Errors: kNotLeader; kInvalid; kBusy while an earlier one, or this term's first entry, is not
+  /// yet committed (a change that overlaps an unknown one could make two majorities).
   Result<> propose_configuration(std::vector<ReplicaId> voters, std::vector<ReplicaId> learners,
                                  Instant now, Effects& out);
 
@@ -137,18 +145,17 @@ class Raft {
     Term term;
     uint64_t serial = 0;
     EntryId prev;
-    LogIndex first;  ///< prev.index + 1.
-    LogIndex last;   ///< The most that may be sent; below `first`: a request without entries.
+    LogIndex first;      ///< prev.index + 1.
+    LogIndex last;       ///< The most that may be sent; below `first`: a request without entries.
     bool probe = false;  ///< It asks where the logs agree: one entry at most, and none will do.
   };
   /// Nothing if there is nothing to send, the window is full, or a snapshot is due.
   std::optional<AppendPlan> next_append(ReplicaId to) const;
-  /// The request for the entries that the driver read: a prefix of plan.first to plan.last, at least one if
-  /// the plan has any and is no probe. Nothing if the plan is out of date, or if what was read is not what
-  /// the log holds.
-  /// Afterwards it counts as sent; ask next_append() for more.
-  std::optional<AppendRequest> make_append(const AppendPlan& plan, std::span<const EntryMeta> entries,
-                                           Instant now);
+  /// The request for the entries that the driver read: a prefix of plan.first to plan.last, at
+  /// least one if the plan has any and is no probe. Nothing if the plan is out of date, or if what
+  /// was read is not what the log holds. Afterwards it counts as sent; ask next_append() for more.
+  std::optional<AppendRequest> make_append(const AppendPlan& plan,
+                                           std::span<const EntryMeta> entries, Instant now);
   /// The header to send before a snapshot that covers up to `last`; nothing if no longer wanted.
   std::optional<SnapshotOffer> snapshot_offer(ReplicaId to, EntryId last,
                                               const Configuration& configuration) const;
@@ -234,10 +241,10 @@ class Raft {
 
   Role role_ = Role::kFollower;
   std::optional<ReplicaId> leader_;
-  Term announced_term_;       ///< Of the last RoleChanged.
-  Instant leader_heard_;      ///< Meaningful while leader_ is set.
-  Duration timeout_;          ///< The election timeout drawn for this role and term.
-  Instant deadline_;          ///< Followers: campaign. Candidates: campaign again.
+  Term announced_term_;             ///< Of the last RoleChanged.
+  Instant leader_heard_;            ///< Meaningful while leader_ is set.
+  Duration timeout_;                ///< The election timeout drawn for this role and term.
+  Instant deadline_;                ///< Followers: campaign. Candidates: campaign again.
   std::vector<ReplicaId> granted_;  ///< Candidates of either kind: who said yes.
 
   std::vector<Progress> progress_;  ///< Leaders: sorted by replica.

@@ -231,8 +231,8 @@ Result<std::vector<Slice>> split_payloads(const RaftEnvelope& envelope, const Sl
   size_t at = 0;
   for (const uint32_t size : envelope.payload_sizes) {
     if (size > body.size() - at) {
-      return fail(Errc::kCorrupt, fmt::format("payloads need more than the {} bytes that came",
-                                              body.size()));
+      return fail(Errc::kCorrupt,
+                  fmt::format("payloads need more than the {} bytes that came", body.size()));
     }
     payloads.push_back(body.sub(at, size));
     at += size;
@@ -245,8 +245,8 @@ Result<std::vector<Slice>> split_payloads(const RaftEnvelope& envelope, const Sl
 
 Result<> fill_configurations(AppendRequest& request, std::span<const Slice> payloads) {
   if (payloads.size() != request.entries.size()) {
-    return fail(Errc::kCorrupt, fmt::format("{} payloads for {} entries", payloads.size(),
-                                            request.entries.size()));
+    return fail(Errc::kCorrupt,
+                fmt::format("{} payloads for {} entries", payloads.size(), request.entries.size()));
   }
   request.configurations.clear();
   for (size_t i = 0; i < payloads.size(); ++i) {

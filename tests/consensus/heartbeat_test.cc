@@ -1,10 +1,11 @@
-// Goal: one heartbeat between two nodes stands for all groups that they share, costs next to nothing while
-// nothing changes, and never leaves a follower believing in a leader that is gone.
+// Goal: one heartbeat between two nodes stands for all groups that they share, costs next to
+// nothing while nothing changes, and never leaves a follower believing in a leader that is gone.
 // Method: a sender and a receiver, connected by hand.
+#include "consensus/heartbeat.h"
+
 #include <gtest/gtest.h>
 
 #include "base/units.h"
-#include "consensus/heartbeat.h"
 
 namespace taffrail {
 namespace {
@@ -66,7 +67,8 @@ TEST(Heartbeat, AReceiverThatForgotAsksForTheList) {
   const auto heard = p.beat();
   EXPECT_TRUE(heard.answer.need_list);
   EXPECT_TRUE(heard.fresh.empty());
-  EXPECT_EQ(p.receiver.heard(group(1), Term(3)), std::nullopt) << "it does not know of whom it heard";
+  EXPECT_EQ(p.receiver.heard(group(1), Term(3)), std::nullopt)
+      << "it does not know of whom it heard";
   EXPECT_EQ(p.beat().fresh, std::vector{listing(1, 3)});
 }
 

@@ -101,8 +101,8 @@ RC_GTEST_PROP(LogView, AnswersLikeTheWholeLog, (uint64_t key)) {
 }
 
 RC_GTEST_PROP(LogView, AHintLeadsToWhereTwoLogsAgree, (uint64_t key)) {
-  // Two logs that share a beginning: leader and follower. Exchanging hints ends at a shared entry, in
-  // no more rounds than there are terms.
+  // Two logs that share a beginning: leader and follower. Exchanging hints ends at a shared entry,
+  // in no more rounds than there are terms.
   CounterRandom random(key);
   Both leader;
   const uint64_t shared = random.below(10);
@@ -169,7 +169,9 @@ RC_GTEST_PROP(Quorum, TheQuorumValueIsTheHighestThatAQuorumReached, (uint64_t ke
     if (n == 0 || random.chance(1, 2)) configuration.voters.push_back(voter(n));
     if (random.chance(1, 4)) configuration.old_voters.push_back(voter(n));
   }
-  const auto value_of = [&](const ReplicaId& r) { return values[static_cast<size_t>(r.node.value)]; };
+  const auto value_of = [&](const ReplicaId& r) {
+    return values[static_cast<size_t>(r.node.value)];
+  };
   const int value = quorum_value<int>(configuration, -1, value_of);
   const auto reached = [&](int v) {
     return quorum_of(configuration, [&](const ReplicaId& r) { return value_of(r) >= v; });

@@ -1,11 +1,10 @@
-// Goal: whatever the network, the disks and the crashes do, a group of replicas keeps Raft's invariants
-// (docs/invariants.md, I-R), and recovers once it is left in peace (I-L).
-// Method: real Raft cores over an in-memory disk and network, both driven by one seed; after every single
-// step the GroupChecker looks at all replicas and at what their disks would keep. In a build with
+// Goal: whatever the network, the disks and the crashes do, a group of replicas keeps Raft's
+// invariants (docs/invariants.md, I-R), and recovers once it is left in peace (I-L). Method: real
+// Raft cores over an in-memory disk and network, both driven by one seed; after every single step
+// the GroupChecker looks at all replicas and at what their disks would keep. In a build with
 // planted bugs, each bug must be found by the same runs, under a name that fits it.
-#include <gtest/gtest.h>
-
 #include <fmt/core.h>
+#include <gtest/gtest.h>
 
 #include <set>
 

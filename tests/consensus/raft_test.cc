@@ -1,5 +1,6 @@
-// Goal: single steps of Raft do what its header says, and contradictory messages reach no assertion.
-// Method: one Raft, fed by hand; its effects are compared. The interplay is in scenarios/ and raft_prop.cc.
+// Goal: single steps of Raft do what its header says, and contradictory messages reach no
+// assertion. Method: one Raft, fed by hand; its effects are compared. The interplay is in
+// scenarios/ and raft_prop.cc.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -27,7 +28,8 @@ LogView log_of(std::initializer_list<int64_t> terms) {
 
 struct Replica {
   explicit Replica(LogView log = log_of({}), int64_t term = 0, int64_t commit = 0)
-      : raft({.self = replica(1)}, {Term(term), std::nullopt}, std::move(log), LogIndex(commit), 1, kStart) {}
+      : raft({.self = replica(1)}, {Term(term), std::nullopt}, std::move(log), LogIndex(commit), 1,
+             kStart) {}
 
   std::vector<std::string> step(int from, const Message& message) {
     Effects out;
@@ -97,7 +99,8 @@ TEST(Raft, AnOldAppendThatComesAgainCutsNothing) {
 }
 
 TEST(Raft, AnAcknowledgementSpeaksOfWhatTheLeaderSentOnly) {
-  // Entries 2 and 3 of term 1 are of an earlier leader's; the one of term 2 has only asked about entry 1.
+  // Entries 2 and 3 of term 1 are of an earlier leader's; the one of term 2 has only asked about
+  // entry 1.
   Replica r(log_of({1, 1, 1}), 1);
   const Lines effects = r.step(2, request(2, id(1, 1), {}));
   EXPECT_EQ(effects.back(), "once durable 2: appended to 1 term 2");
@@ -119,7 +122,8 @@ TEST(Raft, APreVoteMovesNeitherTermNorTimer) {
   r.now = kStart + 500_ms;
   EXPECT_EQ(r.step(2, VoteRequest{Term(1), {}, true}), (Lines{"send 2: pre-vote yes term 1"}));
   EXPECT_EQ(r.raft.term(), Term(0));
-  EXPECT_EQ(r.raft.next_deadline(), before) << "I-L1: whoever asks in vain must not keep others quiet";
+  EXPECT_EQ(r.raft.next_deadline(), before)
+      << "I-L1: whoever asks in vain must not keep others quiet";
 }
 
 TEST(Raft, AVoteIsGivenOnceATermAndOnceDurable) {
@@ -202,7 +206,8 @@ TEST(Raft, APlanIsVoidOnceTheWorldHasMovedOn) {
   noop.term = Term(1);
   EntryMeta wrong = noop;
   wrong.term = Term(7);
-  EXPECT_FALSE(r.raft.make_append(*plan, {&wrong, 1}, r.now).has_value()) << "not what the log holds";
+  EXPECT_FALSE(r.raft.make_append(*plan, {&wrong, 1}, r.now).has_value())
+      << "not what the log holds";
   EXPECT_TRUE(r.raft.make_append(*plan, {&noop, 1}, r.now).has_value());
   EXPECT_FALSE(r.raft.make_append(*plan, {&noop, 1}, r.now).has_value()) << "sent already";
   const auto other = r.raft.next_append(replica(3));
@@ -320,9 +325,11 @@ TEST(Raft, AcknowledgingWhatWasNeverSentIsAQuarantine) {
   Replica r;
   r.lead();
   EXPECT_TRUE(quarantined(
-      r.step(2, AppendReply{.term = Term(1), .serial = 0, .ok = true, .match = LogIndex(50)}), "I-R6"));
+      r.step(2, AppendReply{.term = Term(1), .serial = 0, .ok = true, .match = LogIndex(50)}),
+      "I-R6"));
   EXPECT_TRUE(quarantined(
-      r.step(2, AppendReply{.term = Term(1), .serial = 99, .ok = true, .match = LogIndex(1)}), "I-R6"));
+      r.step(2, AppendReply{.term = Term(1), .serial = 99, .ok = true, .match = LogIndex(1)}),
+      "I-R6"));
   EXPECT_TRUE(quarantined(r.step(2, SnapshotReply{Term(1), LogIndex(50)}), "I-R6"));
 }
 
@@ -358,7 +365,8 @@ TEST(Raft, AFollowerThatLostWhatItAcknowledgedIsRefilled) {
 TEST(Raft, AMembershipChangeKeepsToItsRules) {
   Replica r;
   Effects out;
-  EXPECT_EQ(r.raft.propose_configuration({replica(1)}, {}, r.now, out).error().code, Errc::kNotLeader);
+  EXPECT_EQ(r.raft.propose_configuration({replica(1)}, {}, r.now, out).error().code,
+            Errc::kNotLeader);
   r.lead();
   EXPECT_EQ(r.raft.propose_configuration({replica(1)}, {}, r.now, out).error().code, Errc::kBusy);
   r.persisted();
@@ -378,7 +386,8 @@ TEST(Raft, AMembershipChangeKeepsToItsRules) {
 #ifdef TAFFRAIL_PLANTS
 
 TEST(PlantedBug, R28IsSeenAtTheTimer) {
-  // No schedule of raft_prop.cc stalls for it: with randomised timeouts somebody soon campaigns anyway.
+  // No schedule of raft_prop.cc stalls for it: with randomised timeouts somebody soon campaigns
+  // anyway.
   select_plant("R28");
   Replica r;
   r.now = kStart + 900_ms;

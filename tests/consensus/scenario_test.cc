@@ -1,22 +1,27 @@
 // Goal: Raft's classic stories go as the papers tell them, down to the message.
-// Method: tests/consensus/scenarios/*.txt hold commands, and below each, indented, what it must bring
-// about. Lines: "2 <- 1: ..." a message arrives; "2: ..." an effect is carried out; "lost ..." a message
-// fell to a cut link. Time stands still but for `wait` and `campaign`; disks are instant unless held. A
-// story that goes otherwise is written to the build directory, ready to be compared and, if it is right,
-// copied.
+// Method: tests/consensus/scenarios/*.txt hold commands, and below each, indented, what it must
+// bring about. Lines: "2 <- 1: ..." a message arrives; "2: ..." an effect is carried out; "lost
+// ..." a message fell to a cut link. Time stands still but for `wait` and `campaign`; disks are
+// instant unless held. A story that goes otherwise is written to the build directory, ready to be
+// compared and, if it is right, copied.
 //
-//   group 1 2 3 [learners 4]   found a group, all up         deliver [N]     all, or N messages
-//   campaign N   N's election timer runs out                 lose, drop      all, or the next message
-//   append N K   K batches, if N leads                       cut A B, heal   both directions
-//   beat N       N's node sends its heartbeat                reset A B       the connection broke
-//   wait MS, tick N                                          hold N, sync N  the disk of N
-//   crash N, start N                                         compact N INDEX
-//   transfer N M                                             doubt N         its last group was damaged
-//   members N 1 2 3 [learners 4]                             state           where everybody stands
-//   elect N      campaign and deliver, in silence            quiet COMMAND   without its lines
-#include <gtest/gtest.h>
-
+//   group 1 2 3 [learners 4]      found a group, all up
+//   campaign N / elect N          its election timer runs out / and all follows, in silence
+//   append N K                    K batches, if N leads
+//   beat N                        its node sends its heartbeat
+//   deliver [K] / lose / drop     all messages, or K / none of them / not the next one
+//   cut A B / heal / reset A B    both directions / all / the connection broke
+//   wait MS / tick N
+//   hold N / sync N               its disk
+//   crash N / start N
+//   compact N INDEX
+//   transfer N M
+//   members N 1 2 [learners 4]    N proposes them
+//   doubt N                       its last group was damaged
+//   state                         where everybody stands
+//   quiet COMMAND                 without its lines
 #include <fmt/core.h>
+#include <gtest/gtest.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -126,8 +131,10 @@ class Story {
     };
     for (const ReplicaId& member : initial.members()) {
       const int n = member.node.value;
-      Raft::Options options{.self = member, .election_timeout_min = 1000_ms,
-                            .election_timeout_max = 2000_ms, .append_timeout = 10'000_ms};
+      Raft::Options options{.self = member,
+                            .election_timeout_min = 1000_ms,
+                            .election_timeout_max = 2000_ms,
+                            .append_timeout = 10'000_ms};
       nodes_[n] = std::make_unique<TestNode>(options, initial, hooks);
       nodes_[n]->start(static_cast<uint64_t>(n), now_);
     }

@@ -1,7 +1,7 @@
 // Goal: messages survive the wire, and nothing that comes over it can do harm.
-// Method: every kind of message with random content is encoded and decoded; the same bytes cut short,
-// lengthened or flipped give an Error or another well-formed message, never a crash (the sanitizers look
-// on). Random bytes likewise.
+// Method: every kind of message with random content is encoded and decoded; the same bytes cut
+// short, lengthened or flipped give an Error or another well-formed message, never a crash (the
+// sanitizers look on). Random bytes likewise.
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
 
@@ -74,22 +74,31 @@ Message random_message(Random& random, std::vector<uint32_t>& sizes) {
   const bool yes = random.chance(1, 2);
   const bool also = random.chance(1, 2);
   switch (random.below(std::variant_size_v<Message>)) {
-    case 0: return VoteRequest{.term = term, .last = id, .pre = yes, .transfer = also};
-    case 1: return VoteReply{.term = term, .pre = yes, .granted = also};
-    case 2: return random_append(random, sizes);
+    case 0:
+      return VoteRequest{.term = term, .last = id, .pre = yes, .transfer = also};
+    case 1:
+      return VoteReply{.term = term, .pre = yes, .granted = also};
+    case 2:
+      return random_append(random, sizes);
     case 3: {
       const uint64_t serial = random.next();
-      return AppendReply{.term = term, .serial = serial, .ok = yes, .match = other.index, .hint = id};
+      return AppendReply{
+          .term = term, .serial = serial, .ok = yes, .match = other.index, .hint = id};
     }
-    case 4: return CommitNotice{.term = term, .commit = id};
-    case 5: return TimeoutNow{.term = term};
+    case 4:
+      return CommitNotice{.term = term, .commit = id};
+    case 5:
+      return TimeoutNow{.term = term};
     case 6: {
       Configuration configuration = random_configuration(random);
       return SnapshotOffer{.term = term, .last = id, .configuration = std::move(configuration)};
     }
-    case 7: return SnapshotReply{.term = term, .match = id.index};
-    case 8: return TailQuery{.term = term, .last = id};
-    default: return TailAnswer{.term = term, .asked = id, .last = other, .doubtful = yes};
+    case 7:
+      return SnapshotReply{.term = term, .match = id.index};
+    case 8:
+      return TailQuery{.term = term, .last = id};
+    default:
+      return TailAnswer{.term = term, .asked = id, .last = other, .doubtful = yes};
   }
 }
 
@@ -219,9 +228,11 @@ TEST(Wire, AMembershipThatMakesNoSenseIsRefused) {
   const ReplicaId a = random_replica(random);
   const ReplicaId b = random_replica(random);
   EXPECT_FALSE(decode_configuration(encode_configuration({})).has_value()) << "no voters";
-  EXPECT_FALSE(decode_configuration(encode_configuration({.voters = {a, a}})).has_value()) << "twice";
+  EXPECT_FALSE(decode_configuration(encode_configuration({.voters = {a, a}})).has_value())
+      << "twice";
   EXPECT_FALSE(decode_configuration(
-                   encode_configuration({.voters = sorted_replicas({a, b}), .learners = {a}})).has_value())
+                   encode_configuration({.voters = sorted_replicas({a, b}), .learners = {a}}))
+                   .has_value())
       << "a learner that votes";
 }
 

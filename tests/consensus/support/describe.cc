@@ -60,7 +60,9 @@ std::string line(const effect::AppendOwn& e) {
   return e.kind == EntryKind::kNoop ? "append no-op"
                                     : fmt::format("append members {}", e.configuration.text());
 }
-std::string line(const effect::CommitAdvanced& e) { return fmt::format("commit {}", e.commit.value); }
+std::string line(const effect::CommitAdvanced& e) {
+  return fmt::format("commit {}", e.commit.value);
+}
 std::string line(const effect::RoleChanged& e) {
   return fmt::format("{} of term {}{}", role_name(e.role), e.term.value,
                      e.leader ? ", leader " + text(*e.leader) : "");

@@ -24,12 +24,17 @@ RandomGroup::RandomGroup(uint64_t seed, WorldOptions options) : random_(seed), o
   hooks.fetch_snapshot = [this](const TestNode& n, const effect::FetchSnapshot& fetch) {
     ++counts_["snapshot"];
     const int64_t delay = random_.between(1, 60);
-    at(now_ + Duration::from_ms(delay), {.kind = Kind::kSnapshotDone, .node = n.id().node.value,
-                                         .incarnation = n.incarnation(), .offer = fetch.offer});
+    at(now_ + Duration::from_ms(delay), {.kind = Kind::kSnapshotDone,
+                                         .node = n.id().node.value,
+                                         .incarnation = n.incarnation(),
+                                         .offer = fetch.offer});
   };
   for (int i = 1; i <= all; ++i) {
-    Raft::Options raft{.self = replica(i), .election_timeout_min = 100_ms,
-                       .election_timeout_max = 200_ms, .append_timeout = 150_ms, .max_in_flight = 4};
+    Raft::Options raft{.self = replica(i),
+                       .election_timeout_min = 100_ms,
+                       .election_timeout_max = 200_ms,
+                       .append_timeout = 150_ms,
+                       .max_in_flight = 4};
     nodes_.push_back(std::make_unique<TestNode>(raft, initial, hooks));
     disk_delay_.push_back(1_ms);
     armed_.push_back(Instant::never());
@@ -93,9 +98,14 @@ void RandomGroup::handle(const Event& event) {
       armed_[static_cast<size_t>(event.node - 1)] = Instant::never();
       node.tick(now_);
       break;
-    case Kind::kSyncDone: node.finish_sync(now_); break;
-    case Kind::kSnapshotDone: node.finish_snapshot(event.offer, now_); break;
-    default: break;
+    case Kind::kSyncDone:
+      node.finish_sync(now_);
+      break;
+    case Kind::kSnapshotDone:
+      node.finish_snapshot(event.offer, now_);
+      break;
+    default:
+      break;
   }
   start_disk(event.node);
   arm(event.node);
@@ -105,7 +115,10 @@ void RandomGroup::deliver(const Packet& packet) {
   TestNode& to = node_of(packet.to);
   if (!to.up() || cut(packet.from, packet.to)) return;
   if (const auto* message = std::get_if<Message>(&packet.what)) {
-    note([&] { return fmt::format("{} <- {}: {}", to.id().node.value, packet.from.node.value, describe(*message)); });
+    note([&] {
+      return fmt::format("{} <- {}: {}", to.id().node.value, packet.from.node.value,
+                         describe(*message));
+    });
   }
   to.receive(packet, now_);
   start_disk(to.id().node.value);
@@ -178,7 +191,9 @@ void RandomGroup::trouble() {
       }
       break;
     }
-    case 4: cut_.emplace(a, b); break;
+    case 4:
+      cut_.emplace(a, b);
+      break;
     case 5:  // One node, from and to everybody.
       for (int i = 1; i <= all; ++i) {
         cut_.emplace(a, i);
@@ -197,13 +212,17 @@ void RandomGroup::trouble() {
       break;
     }
     case 7:
-    case 8: cut_.clear(); break;
+    case 8:
+      cut_.clear();
+      break;
     case 9: {
       const uint64_t slow = random_.below(4);
       disk_delay_[static_cast<size_t>(a - 1)] = slow == 0 ? 150_ms : slow == 1 ? 30_ms : 1_ms;
       break;
     }
-    case 10: loss_per_mille_ = random_.chance(1, 2) ? 0 : random_.below(300); break;
+    case 10:
+      loss_per_mille_ = random_.chance(1, 2) ? 0 : random_.below(300);
+      break;
     case 11:
       if (options_.transfers) {
         if (const TestNode* from = leader(); from && a != from->id().node.value) {
@@ -285,7 +304,8 @@ void RandomGroup::send(const TestNode& from, Packet packet) {
 void RandomGroup::note_effect(const TestNode& node, const Effect& any) {
   note([&] { return fmt::format("{}: {}", node.id().node.value, describe(any)); });
   if (std::holds_alternative<effect::TruncateFrom>(any)) ++counts_["truncate"];
-  if (const auto* role = std::get_if<effect::RoleChanged>(&any); role && role->role == Role::kLeader) {
+  if (const auto* role = std::get_if<effect::RoleChanged>(&any);
+      role && role->role == Role::kLeader) {
     ++counts_["leader"];
   }
   // Nobody here lies, so nobody has a reason to be suspected.
@@ -315,17 +335,20 @@ void RandomGroup::complain(std::string violation) {
   for (const auto& node : nodes_) {
     if (!node->up()) continue;
     const Raft& raft = node->raft();
-    note([&] { return fmt::format("{}: {} of term {}, log {} to {}@{}, durable {}, commit {}, members {}",
-                     node->id().node.value, role_name(raft.role()), raft.term().value,
-                     raft.log().first().value, raft.log().last().index.value,
-                     raft.log().last().term.value, raft.durable().value, raft.commit().value,
-                     raft.configuration().text()); });
+    note([&] {
+      return fmt::format("{}: {} of term {}, log {} to {}@{}, durable {}, commit {}, members {}",
+                         node->id().node.value, role_name(raft.role()), raft.term().value,
+                         raft.log().first().value, raft.log().last().index.value,
+                         raft.log().last().term.value, raft.durable().value, raft.commit().value,
+                         raft.configuration().text());
+    });
   }
   note([&] { return violation; });
   violation_ = std::move(violation);
 }
 
-// I-L1 and I-L2: after a calm of many election timeouts somebody leads, and everybody has everything.
+// I-L1 and I-L2: after a calm of many election timeouts somebody leads, and everybody has
+// everything.
 void RandomGroup::settle_check() {
   const TestNode* head = leader();
   if (!head) return complain("I-L1 a leader after healing: nobody leads");
@@ -358,9 +381,11 @@ const TestNode* RandomGroup::leader() const {
 std::vector<ReplicaView> RandomGroup::views() const {
   std::vector<ReplicaView> all;
   for (const auto& node : nodes_) {
-    all.push_back({.id = node->id(), .incarnation = node->incarnation(),
+    all.push_back({.id = node->id(),
+                   .incarnation = node->incarnation(),
                    .raft = node->up() ? &node->raft() : nullptr,
-                   .durable_hard = &node->image().hard, .durable_log = &node->image().log.view});
+                   .durable_hard = &node->image().hard,
+                   .durable_log = &node->image().log.view});
   }
   return all;
 }

@@ -1,6 +1,6 @@
-// A group of replicas in a hostile world that one seed decides: messages are delayed, lost, doubled and
-// overtaken, links cut one way or both, disks slow, nodes crash with part of a write done. Every step is
-// looked at by the GroupChecker.
+// A group of replicas in a hostile world that one seed decides: messages are delayed, lost, doubled
+// and overtaken, links cut one way or both, disks slow, nodes crash with part of a write done.
+// Every step is looked at by the GroupChecker.
 #pragma once
 
 #include <map>
@@ -16,7 +16,7 @@ namespace taffrail::testing {
 
 struct WorldOptions {
   int nodes = 3;
-  int learners = 0;           ///< Further nodes, which start as learners.
+  int learners = 0;                             ///< Further nodes, which start as learners.
   Duration troubled = Duration::from_ms(6000);  ///< How long faults go on.
   Duration calm = Duration::from_ms(6000);      ///< How long the group has to recover.
   bool membership_changes = true;
@@ -81,12 +81,12 @@ class RandomGroup {
   uint64_t next_event_ = 0;
   Instant now_;
   bool peaceful_ = false;
-  std::set<std::pair<int, int>> cut_;      ///< Links from a node to a node that lose everything.
+  std::set<std::pair<int, int>> cut_;  ///< Links from a node to a node that lose everything.
   uint64_t loss_per_mille_ = 0;
   std::vector<Duration> disk_delay_;
   std::vector<Instant> armed_;
   GroupChecker checker_;
-  std::map<EntryId, uint64_t> identity_;   ///< The payload of every entry that a leader ever made.
+  std::map<EntryId, uint64_t> identity_;  ///< The payload of every entry that a leader ever made.
   uint64_t payloads_ = 0;
   uint64_t steps_ = 0;
   std::optional<std::string> violation_;

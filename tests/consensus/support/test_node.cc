@@ -232,7 +232,8 @@ void TestNode::replicate(ReplicaId to, Instant now) {
     std::vector<StoredEntry> entries;
     std::vector<EntryMeta> metas;
     LogIndex last = std::min(plan->last, plan->first + (kMaxEntries - 1));
-    // Every other probe goes without the entry it may take along: a driver need not have it at hand.
+    // Every other probe goes without the entry it may take along: a driver need not have it at
+    // hand.
     if (plan->probe && plan->serial % 2 == 0) last = plan->first - 1;
     for (LogIndex i = plan->first; i <= last; ++i) {
       entries.push_back(log_.at(i));

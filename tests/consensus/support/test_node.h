@@ -1,5 +1,5 @@
-// A driver of one Raft replica that keeps everything in memory: a disk whose writes become durable when the
-// test says so, and an outbox that the test delivers. Stories and random runs share it.
+// A driver of one Raft replica that keeps everything in memory: a disk whose writes become durable
+// when the test says so, and an outbox that the test delivers. Stories and random runs share it.
 #pragma once
 
 #include <deque>
@@ -40,7 +40,8 @@ struct Image {
   StoredLog log;
 };
 
-/// "I lead this group in `term`", and the answer: the part of the node heartbeats that matters to one group.
+/// "I lead this group in `term`", and the answer: the part of the node heartbeats that matters to
+/// one group.
 struct Beat {
   Term term;
 };
@@ -92,7 +93,8 @@ class TestNode {
   void compact(LogIndex index);
   void beat(Instant now);
 
-  /// Hands what is waiting to the disk, if the disk is idle. True if something is being written then.
+  /// Hands what is waiting to the disk, if the disk is idle. True if something is being written
+  /// then.
   bool start_sync();
   /// What was being written is durable.
   void finish_sync(Instant now);
@@ -119,7 +121,7 @@ class TestNode {
   Image image_;
   StoredLog log_;
   std::optional<Raft> raft_;
-  std::deque<Write> queue_;   ///< The first in_flight_ of them are being written.
+  std::deque<Write> queue_;  ///< The first in_flight_ of them are being written.
   size_t in_flight_ = 0;
   Raft::PersistMark in_flight_mark_;
   uint64_t incarnation_ = 0;

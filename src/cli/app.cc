@@ -82,7 +82,7 @@ class Tree {
     auto stop_with_input = std::make_shared<bool>(false);
     CLI::App* c = app_.add_subcommand("serve", "Run one node of a cluster");
     c->add_option("--config", o->config_file, "Its configuration, a TOML file");
-    c->add_option("--set", o->set, "KEY=VALUE over the file: node.id=2")->take_all();
+    c->add_option("--set", o->set, "KEY=VALUE over the file: node.id=2")->allow_extra_args(false);
     c->add_flag("--stop-with-input", *stop_with_input, "Stop when standard input ends");
     c->callback([this, o, stop_with_input] {
       if (o->config_file.empty() && o->set.empty())
@@ -101,7 +101,7 @@ class Tree {
     c->add_option("TOPIC", o->topic, "Where to")->required();
     c->add_option("-v,--value", o->value, "The record; without it lines are read");
     c->add_option("-k,--key", o->key, "Its key, or that of every line");
-    c->add_option("-H,--header", o->headers, "NAME=VALUE, any number of times")->take_all();
+    c->add_option("-H,--header", o->headers, "NAME=VALUE, any number of times")->allow_extra_args(false);
     c->add_option("-p,--partition", o->partition, "Default: by the key");
     c->add_option("-K,--key-separator", o->key_separator, "Lines are KEY, this, VALUE");
     c->add_option("--acks", o->acks, "Who has to have it: all, 1 (the leader) or 0 (nobody)")->capture_default_str();
@@ -131,7 +131,7 @@ class Tree {
     create->add_option("NAME", o->name)->required();
     create->add_option("-p,--partitions", o->partitions, "Default: the cluster's")->check(CLI::Range(1, 1'000'000));
     create->add_option("-r,--replicas", o->replication_factor, "Default: the cluster's")->check(CLI::Range(1, 1000));
-    create->add_option("-C,--config", o->configs, "KEY=VALUE, any number of times")->take_all();
+    create->add_option("-C,--config", o->configs, "KEY=VALUE, any number of times")->allow_extra_args(false);
     runs(create, o, &topic_create);
 
     auto internal = std::make_shared<bool>(false);
@@ -159,8 +159,8 @@ class Tree {
     auto a = std::make_shared<TopicAlter>();
     CLI::App* alter = topic->add_subcommand("alter", "Change configs, or add partitions");
     alter->add_option("NAME", a->name)->required();
-    alter->add_option("-C,--config", a->set, "KEY=VALUE, any number of times")->take_all();
-    alter->add_option("--default", a->remove, "KEY goes back to its default")->take_all();
+    alter->add_option("-C,--config", a->set, "KEY=VALUE, any number of times")->allow_extra_args(false);
+    alter->add_option("--default", a->remove, "KEY goes back to its default")->allow_extra_args(false);
     alter->add_option("-p,--partitions", a->partitions, "The new number of them")->check(CLI::Range(1, 1'000'000));
     runs(alter, a, &topic_alter);
   }
@@ -215,9 +215,10 @@ class Tree {
   std::optional<Answer> answer_;
 };
 
-void collect_help(CLI::App& app, const std::string& path, std::string& out) {
-  out += fmt::format("## {}\n\n{}\n", path, app.help(path == "taffrail" ? "taffrail" : path));
-  for (CLI::App* sub : app.get_subcommands({})) collect_help(*sub, path + " " + sub->get_name(), out);
+void collect_help(CLI::App& app, const std::string& above, std::string& out) {
+  const std::string path = above.empty() ? app.get_name() : above + " " + app.get_name();
+  out += fmt::format("## {}\n\n{}\n", path, app.help(above));
+  for (CLI::App* sub : app.get_subcommands({})) collect_help(*sub, path, out);
 }
 
 CommandWords words_of(CLI::App& app) {
@@ -242,13 +243,13 @@ std::variant<Invocation, Answer> parse_command_line(const std::vector<std::strin
   try {
     tree.app().parse(std::move(reversed));
   } catch (const CLI::CallForHelp& e) {
-    std::string path = "taffrail";
+    std::string above;
     CLI::App* app = &tree.app();
     while (!app->get_subcommands().empty()) {
+      above += (above.empty() ? "" : " ") + app->get_name();
       app = app->get_subcommands().front();
-      path += " " + app->get_name();
     }
-    return Answer{app->help(path), "", ExitCode::kOk};
+    return Answer{app->help(above), "", ExitCode::kOk};
   } catch (const CLI::ParseError& e) {
     return Answer{"", fmt::format("taffrail: {}\n  next: taffrail --help, or --help behind a subcommand\n", e.what()),
                   ExitCode::kUsage};
@@ -266,7 +267,7 @@ std::string completion_script(std::string_view shell) {
 std::string help_of_everything() {
   Tree tree;
   std::string out;
-  collect_help(tree.app(), "taffrail", out);
+  collect_help(tree.app(), "", out);
   return out;
 }
 

@@ -1,6 +1,4 @@
 // taffrail serve --config FILE: one node of a cluster, until it is told to stop.
-#include <fmt/core.h>
-
 #include "broker/node.h"
 #include "cli/commands.h"
 #include "cli/node_file.h"
@@ -47,10 +45,6 @@ Result<> serve_node(Task& task, Session& session, const NodeConfig& config, bool
     started = node.start(t);
     stopping = !started;
     changed.notify_all();
-    if (!started) return;
-    for (const auto& [name, listener] : config.listeners)
-      runtime.log().info("serve", "node {} serves {} at {}", config.id.value, name,
-                         node.listener(name).text());
   });
   runtime.spawn(watchers, "serve/stop", [&](Task& t) {
     if (!session.stop.wait(t)) return;

@@ -1,7 +1,169 @@
+// taffrail sim run | replay: scenarios from seeds, in virtual time, in this process.
 #include "cli/sim_commands.h"
 
-namespace taffrail::cli {
+#include <fmt/core.h>
 
-std::span<const AddSimCommand> sim_commands() { return {}; }
+#include <CLI/CLI.hpp>
+#include <charconv>
+
+#include "base/check.h"
+#include "base/plant.h"
+#include "runtime/host.h"
+#include "sim/campaign.h"
+#include "sim/scenario.h"
+
+namespace taffrail::cli {
+namespace {
+
+struct SeedRange {
+  uint64_t first = 0;
+  uint64_t end = 0;
+};
+
+Result<SeedRange> parse_seeds(const std::string& text) {
+  SeedRange range;
+  const size_t dots = text.find("..");
+  const auto number = [](std::string_view digits, uint64_t& out) {
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), out);
+    return error == std::errc{} && end == digits.data() + digits.size() && !digits.empty();
+  };
+  const bool good = dots == std::string::npos
+                        ? number(text, range.first)
+                        : number(std::string_view(text).substr(0, dots), range.first) &&
+                              number(std::string_view(text).substr(dots + 2), range.end);
+  if (dots == std::string::npos) range.end = range.first + 1;
+  if (!good || range.end <= range.first)
+    return fail(Errc::kInvalid, fmt::format("--seeds {}: give FIRST..END, END not included, or one seed", text));
+  return range;
+}
+
+Result<> choose_plant(const std::string& plant) {
+  if (plant.empty()) return {};
+#ifdef TAFFRAIL_PLANTS
+  select_plant(plant);
+  return {};
+#else
+  return fail(Errc::kUnsupported, "this build holds no planted bugs: configure with --preset plants");
+#endif
+}
+
+std::string joined(const std::map<std::string, uint64_t>& counts) {
+  std::string out;
+  for (const auto& [name, n] : counts) out += fmt::format("{}{} {}", out.empty() ? "" : ", ", name, n);
+  return out.empty() ? "none" : out;
+}
+
+Result<ExitCode> run(Task& task, Session& session, const std::string& seeds, const std::string& plant, bool keep_going) {
+  const SeedRange range = TRY(parse_seeds(seeds));
+  TRY(choose_plant(plant));
+  const Instant began = session.runtime.now();
+  Instant said = began;
+  std::vector<std::string> lines;
+  std::optional<Error> lost;
+  const sim::CampaignReport report = sim::run_campaign(range.first, range.end, [&](uint64_t seed, const sim::RunReport& r) {
+    if (!r.violation.empty())
+      if (const auto written = session.out.raw(task, session.out.json() ? "" : fmt::format(
+              "seed {} failed: {}\n  taffrail sim replay TF1-{}\n", seed, r.violation, seed)); !written)
+        lost = written.error();
+    // The loop's own clock stands still while a campaign computes: let it turn between runs.
+    session.runtime.scheduler().yield(task);
+    if (!session.out.json() && session.runtime.now() - said > 10_s) {
+      said = session.runtime.now();
+      if (!session.out.note(task, fmt::format("{} of {} seeds", seed - range.first + 1, range.end - range.first))) return false;
+    }
+    return !lost && !session.stop.is_set() && !task.cancelled() && (keep_going || r.violation.empty());
+  });
+  if (lost) return std::unexpected(*lost);
+  const int64_t ms = std::max<int64_t>((session.runtime.now() - began).ms(), 1);
+  const std::vector<std::string> empty = report.seeds >= 100 ? report.emptiness() : std::vector<std::string>{};
+  Fields fields = {
+      {"seeds", static_cast<int64_t>(report.seeds)},
+      {"failed", static_cast<int64_t>(report.failed)},
+      {"failures", joined(report.signatures)},
+      {"events", static_cast<int64_t>(report.events)},
+      {"simulated seconds", report.simulated.ms() / 1000},
+      {"seconds taken", ms / 1000},
+      {"ms per seed", ms / static_cast<int64_t>(std::max<uint64_t>(report.seeds, 1))},
+      {"acknowledged at the median, per mille", static_cast<int64_t>(report.acked_per_mille_median)},
+      {"reached, per mille of seeds", joined(report.reached)},
+  };
+  if (!plant.empty()) fields.push_back({"planted", plant});
+  TRY(session.out.fields(task, fields));
+  for (const std::string& why : empty) TRY(session.out.note(task, "this campaign proves little: " + why));
+  if (report.failed > 0) return ExitCode::kViolated;
+  return empty.empty() ? ExitCode::kOk : ExitCode::kGoalMissed;
+}
+
+Result<ExitCode> replay(Task& task, Session& session, const std::string& what, const std::string& plant, bool quiet, bool print) {
+  TRY(choose_plant(plant));
+  Result<sim::Scenario> scenario = sim::Scenario::from_token(what);
+  if (!scenario) {
+    const auto text = read_file(task, session.runtime.disk(), what.starts_with('/') ? what.substr(1) : session.host.current_directory().substr(1) + "/" + what, 16_MiB);
+    if (!text) return std::unexpected(scenario.error());
+    scenario = sim::Scenario::parse(*text);
+  }
+  if (!scenario) return std::unexpected(scenario.error());
+  if (print) {
+    TRY(session.out.raw(task, scenario->print()));
+    return ExitCode::kOk;
+  }
+  const sim::RunReport report = sim::run_scenario(*scenario, {.time_line = !quiet});
+  TRY(session.out.say(task, report.time_line));
+  for (const std::string& violation : report.all_violations) TRY(session.out.say(task, violation));
+  TRY(session.out.fields(task, {
+      {"scenario", scenario->token()},
+      {"violation", report.violation.empty() ? std::string("none") : report.violation},
+      {"trace hash", report.hash.text()},
+      {"events", static_cast<int64_t>(report.events)},
+      {"simulated ms", report.simulated.ms()},
+      {"sent", static_cast<int64_t>(report.sent)},
+      {"acknowledged", static_cast<int64_t>(report.acked)},
+      {"elections", static_cast<int64_t>(report.elections)},
+      {"truncations", static_cast<int64_t>(report.truncations)},
+      {"recoveries", static_cast<int64_t>(report.recoveries)},
+      {"faults that took effect", joined(report.faults)},
+      {"processes that stopped themselves", static_cast<int64_t>(report.stops.size())},
+  }));
+  return report.violation.empty() ? ExitCode::kOk : ExitCode::kViolated;
+}
+
+void add_run(CLI::App& sim, Invocation& chosen) {
+  auto* command = sim.add_subcommand("run", "Run scenarios drawn from seeds, and check every one");
+  auto seeds = std::make_shared<std::string>("0..100");
+  auto plant = std::make_shared<std::string>();
+  auto keep_going = std::make_shared<bool>(false);
+  command->add_option("--seeds", *seeds, "FIRST..END, END not included, or one seed")->capture_default_str();
+  command->add_option("--plant", *plant, "Plant this bug, in a build that holds them (R01, S04, ...)");
+  command->add_flag("--keep-going", *keep_going, "Go on after a failure");
+  command->callback([&chosen, seeds, plant, keep_going] {
+    chosen.winds_down = true;
+    chosen.body = [seeds, plant, keep_going](Task& task, Session& session) {
+      return run(task, session, *seeds, *plant, *keep_going);
+    };
+  });
+}
+
+void add_replay(CLI::App& sim, Invocation& chosen) {
+  auto* command = sim.add_subcommand("replay", "Run one scenario again, with the log of every node on one time line");
+  auto what = std::make_shared<std::string>();
+  auto plant = std::make_shared<std::string>();
+  auto quiet = std::make_shared<bool>(false);
+  auto print = std::make_shared<bool>(false);
+  command->add_option("SCENARIO", *what, "A token as a failure printed it, a seed, or a scenario file")->required();
+  command->add_option("--plant", *plant, "Plant this bug, in a build that holds them");
+  command->add_flag("--quiet", *quiet, "Only the outcome, without the time line");
+  command->add_flag("--print", *print, "Print the scenario as a file that can be edited, and do not run it");
+  command->callback([&chosen, what, plant, quiet, print] {
+    chosen.body = [what, plant, quiet, print](Task& task, Session& session) {
+      return replay(task, session, *what, *plant, *quiet, *print);
+    };
+  });
+}
+
+constexpr AddSimCommand kCommands[] = {add_run, add_replay};
+
+}  // namespace
+
+std::span<const AddSimCommand> sim_commands() { return kCommands; }
 
 }  // namespace taffrail::cli

@@ -38,8 +38,9 @@ Result<> inspect_wal(Task& task, Disk& disk, const std::string& path, uint64_t n
                            .log = found.frame.key, .sequence = found.frame.sequence,
                            .original = found.frame.original, .meta = found.frame.meta,
                            .size_bytes = found.frame.payload.size() + kWalFrameHeaderSize});
-  std::stable_sort(report.rows.begin(), report.rows.end(),
-                   [](const InspectRow& a, const InspectRow& b) { return a.position < b.position; });
+  // No two rows of a segment begin at one place.
+  std::sort(report.rows.begin(), report.rows.end(),
+            [](const InspectRow& a, const InspectRow& b) { return a.position < b.position; });
   for (const BadStretch& bad : scan.bad)
     report.damage.push_back({.file = path, .position = bad.position, .size_bytes = bad.size_bytes,
                              .log = bad.logs && bad.logs->size() == 1 ? std::optional(bad.logs->front()) : std::nullopt,

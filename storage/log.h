@@ -154,6 +154,10 @@ class Log {
   /// All of one entry but its payload; may read a chunk's header. Errors: as read_entries.
   Result<EntryMeta> read_meta(Task& task, LogIndex index);
 
+  /// Reads and verifies every byte of every segment; what is bad is returned, and stays as it is.
+  /// Errors: kCancelled.
+  Result<std::vector<Damage>> scrub(Task& task);
+
   // --- Snapshots: one at a time; a new one replaces the old one atomically. ---
 
   /// Returns when `snapshot` is durable. Does not touch the log. An older one than the present is ignored.

@@ -206,6 +206,17 @@ Result<std::optional<BatchByTime>> Log::find_batch_by_time(Task& task, int64_t t
   }
 }
 
+Result<std::vector<Damage>> Log::scrub(Task& task) {
+  std::vector<Damage> damage;
+  // Segments that come or go meanwhile are the next round's.
+  const std::vector<std::shared_ptr<Segment>> segments = segments_;
+  for (const auto& segment : segments) {
+    std::vector<Damage> found = TRY(segment->scrub(task));
+    damage.insert(damage.end(), found.begin(), found.end());
+  }
+  return damage;
+}
+
 Result<EntryMeta> Log::read_meta(Task& task, LogIndex index) {
   for (;;) {
     if (index < first_index() || index > last_.index)

@@ -81,8 +81,8 @@ Result<> Recovery::run(Task& task) {
 
 Result<Recovery::Replay> Recovery::replay(const PartitionKey& key, std::vector<ScannedFrame*>& frames) {
   // An entry copied forward keeps its first sequence: in that order the frames tell the log's life.
-  std::stable_sort(frames.begin(), frames.end(), [](const ScannedFrame* a, const ScannedFrame* b) {
-    return a->frame.original < b->frame.original;
+  std::sort(frames.begin(), frames.end(), [](const ScannedFrame* a, const ScannedFrame* b) {
+    return std::pair(a->frame.original, a->frame.sequence) < std::pair(b->frame.original, b->frame.sequence);
   });
   const bool lossy = scan_.all_damaged || scan_.all_possibly_longer || scan_.damaged.contains(key) ||
                      scan_.possibly_longer.contains(key);

@@ -35,6 +35,7 @@ Wal::~Wal() = default;
 
 Result<> Wal::start(Task& task) {
   files_.push_back(TRY(make_file(task, options_.wal_first_segment_bytes)));
+  started_ = true;
   runtime_.spawn(scope_, "storage/wal", [this](Task& t) { run_writer(t); });
   runtime_.spawn(scope_, "storage/wal-prepare", [this](Task& t) { run_preparer(t); });
   return {};
@@ -366,6 +367,7 @@ Result<> Wal::release_below(Task& task, WalSequence floor) {
 }
 
 void Wal::close(Task& task) {
+  if (!started_) return;
   closing_ = true;
   work_.notify_all();
   prepare_.notify_all();

@@ -166,6 +166,7 @@ class Wal {
   WalSequence floor_;
   bool rewriting_ = true; ///< Until the first release_below(): the old segments still count.
   bool in_flight_ = false;
+  bool started_ = false;
   bool writer_ended_ = false;
   bool mark_wanted_ = false;
   bool marked_ = true;    ///< Nothing came since the last mark.

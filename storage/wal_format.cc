@@ -16,10 +16,13 @@ constexpr uint16_t kStateVersion = 1;
 
 // The disk's id is part of every checksum without taking space in every frame.
 uint32_t identity_crc(const DiskId& disk) {
-  ByteWriter id;
-  id.u64(disk.high);
-  id.u64(disk.low);
-  return crc32c(id.view());
+  // No buffer of its own: this runs once for every frame.
+  uint8_t id[16];
+  for (size_t i = 0; i < 8; ++i) {
+    id[i] = static_cast<uint8_t>(disk.high >> (56 - 8 * i));
+    id[8 + i] = static_cast<uint8_t>(disk.low >> (56 - 8 * i));
+  }
+  return crc32c(id);
 }
 
 void write_key(ByteWriter& out, const PartitionKey& key) {

@@ -195,6 +195,14 @@ TEST(Segments, ABadBatchIsAnErrorThatNamesItAndTheRestIsServed) {
     EXPECT_NE(bad.error().message.find(file), std::string::npos);
     EXPECT_TRUE(log->read_entries(task, entry->meta.index + 1, 1, 1).has_value());
     EXPECT_EQ(log->read_batches(task, entry->meta.base_offset, Offset(60), 1).error().code, Errc::kCorrupt);
+    // What stands before it is served.
+    const auto before = log->read_batches(task, entry->meta.base_offset - 2, Offset(60), 1 << 20);
+    ASSERT_TRUE(before.has_value());
+    EXPECT_EQ(before->size(), 2u);
+    const auto scrubbed = log->scrub(task);
+    ASSERT_TRUE(scrubbed.has_value());
+    ASSERT_EQ(scrubbed->size(), 1u);
+    EXPECT_EQ((*scrubbed)[0].file, file);
   }));
 }
 

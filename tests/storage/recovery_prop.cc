@@ -49,6 +49,9 @@ class Story {
     compared_ = false;
     if (!world.open(options_)) return world.disk.stopped() ? "" : "the store does not open";
     const RecoveryReport& report = world.store->recovery();
+    ++seen.recoveries;
+    seen.torn += report.torn_bytes > 0;
+    for (const LogRecovery& log : report.logs) seen.possibly_longer += log.possibly_longer;
     if (!report.damage.empty()) return "damage where there was none: " + report.damage.front().text();
     for (auto& [n, states] : history_) {
       Log* log = world.store->find_log(test_key(n));
@@ -142,6 +145,7 @@ class Story {
             random_.below(static_cast<uint64_t>(m.last().index - m.committed)));
         while (!m.entries.empty() && m.last().index >= from) m.entries.pop_back();
         const auto cut = log->truncate_from(from);
+        ++seen.truncations;
         if (!cut) return cut.error().text();
         remember(n, *cut);
         break;
@@ -239,6 +243,11 @@ class Story {
         if (random_.chance(1, 20)) world.pass(2_s);
         if (world.store->failed()) return "the store failed";
       }
+      seen.interrupted += !world.store;
+      if (world.store) {
+        seen.recycled += static_cast<int>(world.store->wal().stats().segments_recycled);
+        for (Log* log : world.store->logs()) seen.segments += static_cast<int>(log->segments().size());
+      }
       // Stopped before the comparison was done: the new sequences mean nothing to the old history.
       if (world.store && compared_) durable_ = std::max(durable_, world.store->wal().durable());
       world.crash(random_.chance(2, 3));
@@ -247,6 +256,26 @@ class Story {
     return open_and_compare();
   }
 
+  // What really happened: a law that is never put to the test holds too.
+  struct Seen {
+    int recoveries = 0;
+    int interrupted = 0;
+    int torn = 0;
+    int possibly_longer = 0;
+    int truncations = 0;
+    int recycled = 0;
+    int segments = 0;
+    void add(const Seen& o) {
+      recoveries += o.recoveries;
+      interrupted += o.interrupted;
+      torn += o.torn;
+      possibly_longer += o.possibly_longer;
+      truncations += o.truncations;
+      recycled += o.recycled;
+      segments += o.segments;
+    }
+  };
+  Seen seen;
   TestWorld world;
 
  private:
@@ -258,7 +287,7 @@ class Story {
   bool compared_ = false;
 };
 
-std::string tell(uint64_t seed) {
+std::string tell(uint64_t seed, Story::Seen* seen = nullptr) {
   StoreOptions options = tiny_options();
   CounterRandom knobs(mix64(seed, 5));
   if (knobs.chance(1, 3)) options.wal_segment_bytes = 16384;
@@ -267,14 +296,24 @@ std::string tell(uint64_t seed) {
   if (knobs.chance(1, 3)) options.wal_segments_kept = 1;
   if (knobs.chance(1, 3)) options.segment_bytes = 100;
   Story story(seed, options);
-  return story.run(6, 60);
+  const std::string problem = story.run(6, 60);
+  if (seen != nullptr) seen->add(story.seen);
+  return problem;
 }
 
 TEST(Recovery, KeepsAStateTheLogHadAndAllThatWasSynced) {
+  Story::Seen seen;
   for (uint64_t seed = 1; seed <= 400; ++seed) {
-    const std::string problem = tell(seed);
+    const std::string problem = tell(seed, &seen);
     ASSERT_EQ(problem, "") << "seed " << seed;
   }
+  EXPECT_GT(seen.recoveries, 1000);
+  EXPECT_GT(seen.interrupted, 50);
+  EXPECT_GT(seen.torn, 20);
+  EXPECT_GT(seen.possibly_longer, 20);
+  EXPECT_GT(seen.truncations, 1000);
+  EXPECT_GT(seen.recycled, 300);
+  EXPECT_GT(seen.segments, 1000);
 }
 
 RC_GTEST_PROP(Recovery, HoldsForAnySeed, (uint64_t seed)) { RC_ASSERT(tell(seed) == ""); }

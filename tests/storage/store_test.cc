@@ -364,6 +364,18 @@ TEST(Store, AFullDiskDelaysSegmentsAndLosesNothing) {
   }));
 }
 
+TEST(Store, AFullDiskAtTheStartIsAnErrorAndNotADeadlock) {
+  TestWorld world;
+  world.disk.room = 1000;
+  ASSERT_TRUE(world.run([&](Task& task) {
+    const auto opened = Store::open(task, world.runtime(), tiny_options());
+    ASSERT_FALSE(opened.has_value());
+    EXPECT_EQ(opened.error().code, Errc::kNoSpace);
+  }));
+  world.disk.room = UINT64_MAX;
+  ASSERT_TRUE(world.open(tiny_options()));
+}
+
 TEST(Store, AnotherDisksFilesAreRefusedByName) {
   TestWorld world;
   ASSERT_TRUE(world.open(tiny_options()));

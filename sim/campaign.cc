@@ -1,0 +1,47 @@
+#include "sim/campaign.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+
+namespace taffrail::sim {
+
+CampaignReport run_campaign(uint64_t first, uint64_t end,
+                            const std::function<bool(uint64_t seed, const RunReport&)>& progress) {
+  CampaignReport total;
+  std::map<std::string, uint64_t> runs_with;
+  for (const char* always : {"elections", "truncations", "recoveries"}) runs_with[always] = 0;
+  std::vector<uint64_t> acked;
+  for (uint64_t seed = first; seed < end; ++seed) {
+    const RunReport run = run_scenario(Scenario::from_seed(seed));
+    ++total.seeds;
+    total.events += run.events;
+    total.simulated = total.simulated + run.simulated;
+    runs_with["elections"] += run.elections > 0;
+    runs_with["truncations"] += run.truncations > 0;
+    runs_with["recoveries"] += run.recoveries > 0;
+    for (const auto& [kind, count] : run.faults) ++runs_with[kind];
+    if (run.sent > 0) acked.push_back(run.acked * 1000 / run.sent);
+    if (!run.violation.empty()) {
+      ++total.failed;
+      ++total.signatures[run.signature()];
+      if (total.failing_seeds.size() < 20) total.failing_seeds.push_back(seed);
+    }
+    if (progress && !progress(seed, run)) break;
+  }
+  std::sort(acked.begin(), acked.end());
+  if (!acked.empty()) total.acked_per_mille_median = acked[acked.size() / 2];
+  for (const auto& [what, runs] : runs_with) total.reached[what] = runs * 1000 / std::max<uint64_t>(total.seeds, 1);
+  return total;
+}
+
+std::vector<std::string> CampaignReport::emptiness() const {
+  std::vector<std::string> out;
+  if (acked_per_mille_median < 500)
+    out.push_back(fmt::format("half of the runs had fewer than half of their operations acknowledged ({} of 1000)", acked_per_mille_median));
+  for (const auto& [what, per_mille] : reached)
+    if (per_mille < 10) out.push_back(fmt::format("{} in only {} of 1000 runs", what, per_mille));
+  return out;
+}
+
+}  // namespace taffrail::sim

@@ -1,0 +1,193 @@
+#include "sim/scenario.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "sim/checkers/white_box.h"
+#include "sim/nemesis.h"
+#include "storage/store.h"
+
+namespace taffrail::sim {
+namespace {
+
+constexpr std::string_view kFirstLine = "taffrail scenario, format 1";
+constexpr std::string_view kToken = "TF1-";
+
+std::optional<uint64_t> number(std::string_view text) {
+  uint64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size() || text.empty()) return std::nullopt;
+  return value;
+}
+
+NodeConfig drawn_config(Stream& draws) {
+  NodeConfig config;
+  // Small things: many segments, many chunks, an arena that forgets.
+  config.storage.wal_segment_bytes = 1ULL << draws.draw_between(15, 22, "wal segment");
+  config.storage.flush_bytes = 1ULL << draws.draw_between(9, 16, "flush");
+  config.storage.segment_bytes = 1ULL << draws.draw_between(12, 20, "segment");
+  config.storage.memory = 1ULL << draws.draw_between(12, 26, "memory");
+  config.raft.heartbeat = Duration::from_ms(draws.draw_between(30, 100, "heartbeat"));
+  config.raft.election_min = Duration::from_ms(draws.draw_between(300, 700, "election"));
+  config.raft.election_max = config.raft.election_min * 2;
+  config.replica_lag_max = Duration::from_ms(draws.draw_between(1'000, 10'000, "replica lag"));
+  config.housekeeping_interval = Duration::from_ms(draws.draw_between(200, 2'000, "housekeeping"));
+  return config;
+}
+
+}  // namespace
+
+Scenario Scenario::from_seed(uint64_t seed) {
+  Scenario s;
+  s.seed = seed;
+  Trace unused;
+  Tape tape(seed, unused);
+  Stream& draws = tape.stream({.kind = StreamKind::kKnobs, .name = "scenario"});
+  s.brokers = draws.draw(4, "five brokers") == 3 ? 5 : 3;
+  s.run = draws.draw(3, "run kind") == 2 ? RunKind::kLiveness : RunKind::kSurvivable;
+  Profile profile;
+  profile.run = s.run;
+  profile.brokers = s.brokers;
+  profile.clients = s.clients;
+  profile.from = Instant{} + 1_s;
+  profile.heal_at = Instant{} + s.length;
+  profile.faults_max = 12;
+  profile.damage = false;
+  s.faults = expand(profile, tape);
+  return s;
+}
+
+std::string Scenario::token() const { return fmt::format("{}{}", kToken, seed); }
+
+Result<Scenario> Scenario::from_token(std::string_view token) {
+  const auto seed = token.starts_with(kToken) ? number(token.substr(kToken.size())) : number(token);
+  if (!seed) return fail(Errc::kInvalid, fmt::format("\"{}\" is not a token like {}123, nor a seed", token, kToken));
+  return from_seed(*seed);
+}
+
+std::string Scenario::print() const {
+  std::string out = fmt::format("{}\nseed {}\nrun {}\nbrokers {}\nclients {}\nlength_ms {}\noperations {}\npartitions {}\ndrawn_world {}\n",
+                                kFirstLine, seed, run_kind_name(run), brokers, clients, length.ms(), operations, partitions,
+                                drawn_world ? 1 : 0);
+  return out + print_faults(faults);
+}
+
+Result<Scenario> Scenario::parse(std::string_view text) {
+  Scenario s;
+  std::string faults;
+  bool first = true;
+  while (!text.empty()) {
+    const size_t end = std::min(text.find('\n'), text.size());
+    const std::string_view line = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    if (line.empty() || line.starts_with('#')) continue;
+    if (first) {
+      if (line != kFirstLine) return fail(Errc::kInvalid, fmt::format("the first line is not \"{}\"", kFirstLine));
+      first = false;
+      continue;
+    }
+    if (line.starts_with("fault ")) {
+      faults += std::string(line) + "\n";
+      continue;
+    }
+    const size_t blank = line.find(' ');
+    const std::string_view word = line.substr(0, blank);
+    const std::string_view rest = blank == std::string_view::npos ? std::string_view{} : line.substr(blank + 1);
+    const auto value = number(rest);
+    if (word == "run") {
+      s.run = rest == run_kind_name(RunKind::kLiveness) ? RunKind::kLiveness
+              : rest == run_kind_name(RunKind::kAny)    ? RunKind::kAny
+                                                        : RunKind::kSurvivable;
+      continue;
+    }
+    if (!value) return fail(Errc::kInvalid, fmt::format("\"{}\": a number is missing", line));
+    if (word == "seed") s.seed = *value;
+    else if (word == "brokers") s.brokers = static_cast<uint32_t>(std::clamp<uint64_t>(*value, 1, 5));
+    else if (word == "clients") s.clients = static_cast<uint32_t>(std::clamp<uint64_t>(*value, 1, 10));
+    else if (word == "length_ms") s.length = Duration::from_ms(static_cast<int64_t>(std::min<uint64_t>(*value, 86'400'000)));
+    else if (word == "operations") s.operations = static_cast<uint32_t>(std::min<uint64_t>(*value, 10'000'000));
+    else if (word == "partitions") s.partitions = static_cast<int32_t>(std::clamp<uint64_t>(*value, 1, 1000));
+    else if (word == "drawn_world") s.drawn_world = *value != 0;
+    else return fail(Errc::kInvalid, fmt::format("\"{}\": there is no such line in a scenario", line));
+  }
+  s.faults = TRY(parse_faults(faults));
+  return s;
+}
+
+RunReport run_scenario(const Scenario& scenario, const RunOptions& options) {
+  RunReport report;
+  std::unique_ptr<World> world = scenario.drawn_world ? World::drawn(scenario.seed) : std::make_unique<World>(scenario.seed);
+  world->set_replay_token(fmt::format("taffrail sim replay {}", scenario.token()));
+  world->trace().keep_time_line(options.time_line);
+  {
+    ClusterOptions shape;
+    shape.brokers = scenario.brokers;
+    shape.clients = scenario.clients;
+    Stream& draws = world->stream(StreamKind::kKnobs, 1);
+    shape.config = drawn_config(draws);
+    SimCluster cluster(*world, shape);
+    Nemesis nemesis(*world, cluster.machines(), scenario.faults, {.brokers = scenario.brokers});
+    WhiteBox inside(cluster);
+    WorkloadOptions load;
+    load.operations = scenario.operations;
+    load.partitions = scenario.partitions;
+    load.spread = scenario.length - 1_s;
+    load.replication_factor = 3;
+    load.min_insync_replicas = static_cast<int32_t>(draws.draw_between(1, 2, "min insync"));
+    Workload workload(cluster, load);
+    nemesis.release();
+    workload.start();
+
+    const auto look = [&] {
+      if (report.violation.empty())
+        if (const auto violation = inside.check_now()) report.violation = *violation;
+      if (report.violation.empty() && world->failure()) report.violation = *world->failure();
+      return report.violation.empty();
+    };
+    const auto go = [&](Duration time) {
+      const Instant end = world->now() + time;
+      while (world->now() < end && look()) world->run_for(50_ms);
+    };
+    go(scenario.length);
+    // Healed: from here on everything has to come right.
+    const Instant limit = world->now() + 60_s;
+    while (look() && !workload.writers_done() && world->now() < limit) world->run_for(100_ms);
+    if (report.violation.empty() && !workload.writers_done()) report.violation = "liveness: writers did not come to an end";
+    if (report.violation.empty()) {
+      if (const auto why = cluster.await_settled(30_s)) report.violation = "liveness: " + *why;
+    }
+    workload.stop_readers();
+    for (int i = 0; i < 100 && look() && !workload.readers_done(); ++i) world->run_for(100_ms);
+    std::optional<std::string> unread;
+    if (report.violation.empty()) {
+      unread = workload.read_finally(20_s);
+      if (unread) report.violation = "liveness: " + *unread;
+    }
+    if (report.violation.empty()) {
+      report.all_violations = inside.check_settled();
+      for (std::string& v : workload.history().check(/*complete=*/true)) report.all_violations.push_back(std::move(v));
+      if (!report.all_violations.empty()) report.violation = report.all_violations.front();
+      look();
+    }
+    report.sent = workload.history().sends().size();
+    report.acked = workload.history().count(History::Outcome::kAcked);
+    report.elections = inside.elections();
+    report.truncations = inside.truncations();
+    for (uint32_t i = 0; i < cluster.broker_count(); ++i)
+      report.recoveries += world->incarnation(cluster.broker(i)) - 1;
+    for (size_t k = 0; k < kFaultKinds; ++k) {
+      const auto kind = static_cast<FaultKind>(k);
+      if (const uint64_t n = nemesis.took_effect(kind)) report.faults[std::string(fault_kind_name(kind))] = n;
+    }
+    for (const Stop& stop : world->stops()) report.stops.push_back(fmt::format("{}: {}", world->name(stop.node), stop.why));
+  }
+  report.hash = world->hash();
+  report.events = world->events();
+  report.simulated = world->now() - Instant{};
+  if (options.time_line) report.time_line = world->trace().story();
+  return report;
+}
+
+}  // namespace taffrail::sim

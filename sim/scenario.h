@@ -1,0 +1,68 @@
+// One run of a whole cluster: drawn from a seed, executed, judged. A scenario is text that people can read,
+// edit and keep; the seed alone gives the same one on the same commit.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "sim/cluster.h"
+#include "sim/faults.h"
+#include "sim/trace.h"
+#include "sim/workload.h"
+
+namespace taffrail::sim {
+
+struct Scenario {
+  uint64_t seed = 0;
+  RunKind run = RunKind::kSurvivable;
+  uint32_t brokers = 3;
+  uint32_t clients = 2;
+  Duration length = 10_s;      ///< Until everything heals.
+  uint32_t operations = 200;
+  int32_t partitions = 3;
+  bool drawn_world = true;     ///< Latencies, windows and clocks by the seed; else as they are by default.
+  std::vector<Fault> faults;
+
+  /// The general profile: everything by the seed.
+  static Scenario from_seed(uint64_t seed);
+  /// A file's text, and back. Errors: kInvalid with the line.
+  std::string print() const;
+  static Result<Scenario> parse(std::string_view text);
+  /// What replays it: the seed, if nothing was edited.
+  std::string token() const;
+  static Result<Scenario> from_token(std::string_view token);
+};
+
+/// What a run came to. Counts are exact: the same for the same seed and code.
+struct RunReport {
+  std::string violation;       ///< "lost-write: ..."; empty if every oracle holds.
+  std::vector<std::string> all_violations;
+  Hash128 hash;
+  uint64_t events = 0;
+  Duration simulated{};
+  uint64_t sent = 0;
+  uint64_t acked = 0;
+  uint64_t elections = 0;      ///< Leaders that came to be, over all partitions and group 0, beyond the first of each.
+  uint64_t truncations = 0;    ///< Cuts of uncommitted entries.
+  uint64_t recoveries = 0;     ///< Starts of a broker on a directory that was not empty.
+  std::map<std::string, uint64_t> faults;  ///< Kinds that took effect, with how often.
+  std::vector<std::string> stops;          ///< Processes that stopped themselves, and why.
+  /// The log of every node on one time line; only if asked for.
+  std::string time_line;
+
+  /// "lost-write", "I-R4", "liveness": what groups failures by their cause.
+  std::string signature() const { return violation.substr(0, violation.find_first_of(": ")); }
+};
+
+struct RunOptions {
+  bool time_line = false;
+};
+
+RunReport run_scenario(const Scenario& scenario, const RunOptions& options = {});
+
+}  // namespace taffrail::sim

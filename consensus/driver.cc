@@ -258,6 +258,7 @@ void DriverState::carry_out(RaftGroup::State& g, Effects& effects, const AppendR
   }
   mark_persist(g);
   update_deadline(g);
+  if (owner->on_step) owner->on_step(g.key);
   if (g.raft.role() == Role::kLeader && g.quarantine.empty()) g.events.on_progress();
 }
 

@@ -131,6 +131,8 @@ class RaftDriver {
   /// When this node last heard from `node`; nothing if never.
   std::optional<Instant> last_heard(BrokerId node) const;
 
+  /// Told after every step of a group, in the middle of everything: for checkers, which only look.
+  std::function<void(const PartitionKey&)> on_step;
   /// Told of every quarantine: key and invariant.
   std::function<void(const PartitionKey&, const std::string&)> on_quarantine;
 

@@ -50,6 +50,9 @@ class SimCluster {
   /// replica has caught up with it. The reason if that does not happen within `limit`.
   std::optional<std::string> await_settled(Duration limit);
 
+  /// Called after every step of every Raft group, with its name; looks, and changes nothing.
+  std::function<void(const PartitionKey&)> on_step;
+
   struct Process;  ///< One run of a broker.
 
  private:

@@ -19,23 +19,39 @@ std::optional<std::string> WhiteBox::check_partition(uint32_t broker, Partition&
   return std::nullopt;
 }
 
-std::optional<std::string> WhiteBox::check_group(const PartitionKey& key, const std::vector<ReplicaView>& views) {
+WhiteBox::WhiteBox(SimCluster& cluster) : cluster_(cluster) {
+  cluster_.on_step = [this](const PartitionKey& key) { look(key); };
+}
+
+WhiteBox::~WhiteBox() { cluster_.on_step = nullptr; }
+
+void WhiteBox::look(const PartitionKey& key) {
+  if (seen_) return;
+  views_.clear();
+  for (uint32_t i = 0; i < cluster_.broker_count(); ++i) {
+    taffrail::Node* node = cluster_.node(i);
+    RaftGroup* group = node == nullptr || node->driver() == nullptr ? nullptr : node->driver()->find(key);
+    if (group == nullptr) continue;
+    views_.push_back({group->raft().self(), cluster_.world().incarnation(cluster_.broker(i)), &group->raft(), nullptr, nullptr});
+  }
   Group& group = groups_[key];
-  if (auto violation = group.checker.check(views)) return fmt::format("{} ({})", *violation, key.text());
-  for (const ReplicaView& view : views) {
-    if (view.raft == nullptr) continue;
+  if (auto violation = group.checker.check(views_)) {
+    seen_ = fmt::format("{} ({})", *violation, key.text());
+    return;
+  }
+  for (const ReplicaView& view : views_) {
     if (view.raft->role() == Role::kLeader && group.leaders.emplace(view.raft->term(), view.id.node).second)
       elections_ += group.leaders.size() > 1 ? 1 : 0;
     auto& [incarnation, end] = group.last[view.id.node];
-    if (incarnation == view.incarnation && view.raft->log().last().index < end) ++truncations_;
+    const LogIndex last = view.raft->log().last().index;
+    if (incarnation == view.incarnation && last < end) ++truncations_;
     incarnation = view.incarnation;
-    end = view.raft->log().last().index;
+    end = last;
   }
-  return std::nullopt;
 }
 
 std::optional<std::string> WhiteBox::check_now() {
-  std::map<PartitionKey, std::vector<ReplicaView>> views;
+  if (seen_) return seen_;
   for (uint32_t i = 0; i < cluster_.broker_count(); ++i) {
     taffrail::Node* node = cluster_.node(i);
     if (node == nullptr || node->driver() == nullptr) continue;
@@ -43,20 +59,10 @@ std::optional<std::string> WhiteBox::check_now() {
       const auto& [key, invariant] = node->quarantines().front();
       return fmt::format("{}: broker {} put {} in quarantine", invariant, i + 1, key.text());
     }
-    const uint64_t incarnation = cluster_.world().incarnation(cluster_.broker(i));
-    const auto add = [&](const PartitionKey& key) {
-      if (RaftGroup* group = node->driver()->find(key))
-        views[key].push_back({group->raft().self(), incarnation, &group->raft(), nullptr, nullptr});
-    };
-    add(kMetadataPartition);
-    for (Partition* partition : node->partitions()) {
-      if (partition->group() == nullptr) continue;
-      if (auto violation = check_partition(i, *partition)) return violation;
-      add(partition->key());
-    }
+    for (Partition* partition : node->partitions())
+      if (partition->group() != nullptr)
+        if (auto violation = check_partition(i, *partition)) return violation;
   }
-  for (const auto& [key, list] : views)
-    if (auto violation = check_group(key, list)) return violation;
   return std::nullopt;
 }
 

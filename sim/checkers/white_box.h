@@ -15,7 +15,9 @@ namespace taffrail::sim {
 
 class WhiteBox {
  public:
-  explicit WhiteBox(SimCluster& cluster) : cluster_(cluster) {}
+  /// Looks after every step of Raft from now on.
+  explicit WhiteBox(SimCluster& cluster);
+  ~WhiteBox();
 
   /// Cheap checks, for many moments of a run. The first violation, by name.
   std::optional<std::string> check_now();
@@ -31,11 +33,13 @@ class WhiteBox {
     std::map<Term, BrokerId> leaders;
     std::map<BrokerId, std::pair<uint64_t, LogIndex>> last;  ///< By broker: incarnation and log end when last seen.
   };
-  std::optional<std::string> check_group(const PartitionKey& key, const std::vector<ReplicaView>& views);
+  void look(const PartitionKey& key);
   std::optional<std::string> check_partition(uint32_t broker, Partition& partition);
 
   SimCluster& cluster_;
   std::map<PartitionKey, Group> groups_;
+  std::optional<std::string> seen_;  ///< What look() found first.
+  std::vector<ReplicaView> views_;
   uint64_t elections_ = 0;
   uint64_t truncations_ = 0;
 };

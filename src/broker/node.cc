@@ -74,6 +74,7 @@ struct Node::State final : BrokerContext {
   bool reconcile_wanted_ = true;
   bool registered_ = false;  ///< This start's registration is applied: the image is not older than this disk's logs.
   std::vector<std::pair<PartitionKey, std::string>> quarantines_;
+  std::function<void(const PartitionKey&)> look_;
   Mutex producer_ids_;       ///< Held while a block is asked for, so that one is asked for at a time.
   int64_t next_producer_id_ = 0;
   int64_t producer_ids_left_ = 0;
@@ -90,6 +91,7 @@ Result<> Node::start(Task& task) {
   return started;
 }
 void Node::stop(Task& task) { state_->stop(task); }
+void Node::observe(std::function<void(const PartitionKey&)> look) { state_->look_ = std::move(look); }
 BrokerContext& Node::context() { return *state_; }
 Store* Node::store() { return state_->store_.get(); }
 RaftDriver* Node::driver() { return state_->driver_.get(); }
@@ -170,6 +172,7 @@ Result<> Node::State::start_group_zero(Task& task) {
   driver_->on_quarantine = [this](const PartitionKey& key, const std::string& invariant) {
     quarantines_.push_back({key, invariant});
   };
+  driver_->on_step = look_;
   driver_->start();
 
   Log* log = store_->find_log(kMetadataPartition);

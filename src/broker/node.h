@@ -1,6 +1,7 @@
 // One broker: wires everything below it together, and keeps what group 0 says true on this machine.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -33,7 +34,8 @@ class Node {
   Endpoint internal() const;
   BrokerContext& context();
 
-  /// For checkers.
+  /// Before start(): `look` is called after every step of every Raft group here. For checkers.
+  void observe(std::function<void(const PartitionKey&)> look);
   Store* store();
   RaftDriver* driver();
   std::vector<Partition*> partitions();

@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+
 #include "base/check.h"
 
 namespace taffrail::sim {
@@ -78,9 +80,10 @@ bool SimCluster::await_serving(Duration limit) {
   }, limit);
 }
 
-std::string SimCluster::unsettled() const {
+std::string SimCluster::unsettled(const std::vector<bool>& counts) const {
   const ClusterImage* image = nullptr;
   for (uint32_t i = 0; i < options_.brokers; ++i) {
+    if (!counts[i]) continue;
     if (!serving(i)) return fmt::format("broker {} does not serve", i + 1);
     const ClusterImage& mine = node(i)->context().controller().image();
     if (image != nullptr && !(mine == *image)) return "the brokers' images of group 0 differ";
@@ -91,6 +94,7 @@ std::string SimCluster::unsettled() const {
       const PartitionKey key{id, static_cast<int32_t>(p)};
       Partition* leader = nullptr;
       for (uint32_t i = 0; i < options_.brokers; ++i) {
+        if (!serving(i)) continue;  // A leader may be anybody; one that is cut off has an older epoch.
         Partition* replica = node(i)->context().find_partition(key);
         if (replica != nullptr && replica->is_leader() && (leader == nullptr || replica->epoch() > leader->epoch()))
           leader = replica;
@@ -98,6 +102,7 @@ std::string SimCluster::unsettled() const {
       if (leader == nullptr || !leader->high_watermark_is_current()) return fmt::format("{}-{} has no leader", topic.name, p);
       for (const ReplicaId& replica : topic.partitions[p].replicas) {
         const auto i = static_cast<uint32_t>(replica.node.value) - 1;
+        if (i < options_.brokers && !counts[i]) continue;
         Partition* other = i < options_.brokers ? node(i)->context().find_partition(key) : nullptr;
         if (other == nullptr) return fmt::format("broker {} has no replica of {}-{}", i + 1, topic.name, p);
         if (other->epoch() != leader->epoch() || other->view().high_watermark != leader->view().log_end)
@@ -109,11 +114,14 @@ std::string SimCluster::unsettled() const {
   return {};
 }
 
-std::optional<std::string> SimCluster::await_settled(Duration limit) {
+std::optional<std::string> SimCluster::await_settled(Duration limit, const std::vector<NodeId>& who) {
+  std::vector<bool> counts(options_.brokers, who.empty());
+  for (uint32_t i = 0; i < options_.brokers; ++i)
+    if (std::find(who.begin(), who.end(), brokers_[i]) != who.end()) counts[i] = true;
   // Asked at intervals: the question itself walks all partitions.
   const Instant end = world_.now() + limit;
   for (;;) {
-    std::string why = unsettled();
+    std::string why = unsettled(counts);
     if (why.empty()) return std::nullopt;
     if (world_.now() >= end || world_.failure()) return why;
     world_.run_for(50_ms);

@@ -47,8 +47,9 @@ class SimCluster {
   /// Until every broker serves. False after `limit`.
   bool await_serving(Duration limit);
   /// Until every partition that group 0 knows has one leader that all its live brokers agree on, and every
-  /// replica has caught up with it. The reason if that does not happen within `limit`.
-  std::optional<std::string> await_settled(Duration limit);
+  /// replica has caught up with it. Of the brokers in `who` only, which must be a majority of each group;
+  /// empty: of all. The reason if that does not happen within `limit`.
+  std::optional<std::string> await_settled(Duration limit, const std::vector<NodeId>& who = {});
 
   /// Called after every step of every Raft group, with its name; looks, and changes nothing.
   std::function<void(const PartitionKey&)> on_step;
@@ -56,7 +57,7 @@ class SimCluster {
   struct Process;  ///< One run of a broker.
 
  private:
-  std::string unsettled() const;
+  std::string unsettled(const std::vector<bool>& counts) const;
 
   World& world_;
   ClusterOptions options_;

@@ -134,7 +134,8 @@ RunReport run_scenario(const Scenario& scenario, const RunOptions& options) {
     load.operations = scenario.operations;
     load.partitions = scenario.partitions;
     load.spread = scenario.length - 1_s;
-    load.replication_factor = 3;
+    // Where only a random majority of the brokers heals, every partition has to be able to go on with it.
+    load.replication_factor = scenario.run == RunKind::kLiveness ? static_cast<int16_t>(scenario.brokers) : int16_t{3};
     load.min_insync_replicas = static_cast<int32_t>(draws.draw_between(1, 2, "min insync"));
     Workload workload(cluster, load);
     nemesis.release();
@@ -156,7 +157,7 @@ RunReport run_scenario(const Scenario& scenario, const RunOptions& options) {
     while (look() && !workload.writers_done() && world->now() < limit) world->run_for(100_ms);
     if (report.violation.empty() && !workload.writers_done()) report.violation = "liveness: writers did not come to an end";
     if (report.violation.empty()) {
-      if (const auto why = cluster.await_settled(30_s)) report.violation = "liveness: " + *why;
+      if (const auto why = cluster.await_settled(30_s, nemesis.core())) report.violation = "liveness: " + *why;
     }
     workload.stop_readers();
     for (int i = 0; i < 100 && look() && !workload.readers_done(); ++i) world->run_for(100_ms);

@@ -80,11 +80,15 @@ std::vector<Endpoint> Cluster::candidates() {
     std::rotate(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(first), all.end());
   }
   // One that is connected answers soonest.
-  std::stable_partition(all.begin(), all.end(), [&](const Endpoint& at) {
+  std::vector<Endpoint> ordered;
+  std::vector<Endpoint> others;
+  for (const Endpoint& at : all) {
     const auto slot = slots_.find(at);
-    return slot != slots_.end() && slot->second.connection && slot->second.connection->is_open();
-  });
-  return all;
+    const bool open = slot != slots_.end() && slot->second.connection && slot->second.connection->is_open();
+    (open ? ordered : others).push_back(at);
+  }
+  ordered.insert(ordered.end(), others.begin(), others.end());
+  return ordered;
 }
 
 Result<std::shared_ptr<KafkaConnection>> Cluster::connect_to(Task& task, const Endpoint& at,

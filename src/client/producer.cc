@@ -424,7 +424,8 @@ void Producer::acknowledge(Partition& p, const std::shared_ptr<Batch>& batch, Of
   settle(p, batch);
 }
 
-void Producer::give_up(Partition& p, const std::shared_ptr<Batch>& batch, const Error& why) {
+// By value: what the caller names is often the queue's own pointer, which goes on the way.
+void Producer::give_up(Partition& p, std::shared_ptr<Batch> batch, const Error& why) {
   if (batch->sequence != kNoSequence) {
     p.hole = true;
     if (!p.recovering) {

@@ -121,7 +121,7 @@ class Producer {
   void on_refused(Partition& p, const std::shared_ptr<Batch>& batch, protocol::ErrorCode code,
                   std::string_view message);
   void retry(Partition& p, const std::shared_ptr<Batch>& batch, Error why);
-  void give_up(Partition& p, const std::shared_ptr<Batch>& batch, const Error& why);
+  void give_up(Partition& p, std::shared_ptr<Batch> batch, const Error& why);
   void acknowledge(Partition& p, const std::shared_ptr<Batch>& batch, Offset base);
   void settle(Partition& p, const std::shared_ptr<Batch>& batch);
 

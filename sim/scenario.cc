@@ -163,7 +163,7 @@ RunReport run_scenario(const Scenario& scenario, const RunOptions& options) {
     for (int i = 0; i < 100 && look() && !workload.readers_done(); ++i) world->run_for(100_ms);
     std::optional<std::string> unread;
     if (report.violation.empty()) {
-      unread = workload.read_finally(20_s);
+      unread = workload.read_finally(120_s);
       if (unread) report.violation = "liveness: " + *unread;
     }
     if (report.violation.empty()) {

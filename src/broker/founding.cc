@@ -97,8 +97,13 @@ FoundingDecision decide_founding(const NodeIdentity& self, const Endpoint& inter
 Result<NodeIdentity> join_or_found(Task& task, Runtime& runtime, Peers& peers, NodeIdentity self,
                                    const Endpoint& internal, std::vector<Endpoint> seeds) {
   std::sort(seeds.begin(), seeds.end());
-  const auto self_answer = [&] { return encode_discover({self, internal, seeds}); };
-  peers.serve("discover", [&self_answer](Task&, const PeerIdentity&, Slice) { return Result<Chain>(Chain{self_answer()}); });
+  // By value: a question may still be under way when this function has returned.
+  const auto serve_discover = [&] {
+    peers.serve("discover", [answer = encode_discover({self, internal, seeds})](Task&, const PeerIdentity&, Slice) {
+      return Result<Chain>(Chain{answer});
+    });
+  };
+  serve_discover();
   std::string said;
   for (;;) {
     std::vector<SeedAnswer> answers;
@@ -131,7 +136,7 @@ Result<NodeIdentity> join_or_found(Task& task, Runtime& runtime, Peers& peers, N
     self = decision.identity;
     const char* how = decision.kind == FoundingDecision::Kind::kFound ? "founded" : decision.kind == FoundingDecision::Kind::kFollow ? "founded with others" : "joined";
     runtime.log().info("node", "cluster {}: {}", self.cluster.text(), how);
-    peers.serve("discover", [answer = self_answer()](Task&, const PeerIdentity&, Slice) { return Result<Chain>(Chain{answer}); });
+    serve_discover();
     return self;
   }
 }

@@ -1,0 +1,76 @@
+"""confluent-kafka for Python: `client.py write BOOTSTRAP TOPIC CODEC FILE`, `client.py read BOOTSTRAP PARTITIONS TOPIC...`.
+The streams are those of lib/records.py."""
+
+import struct
+import sys
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicPartition
+
+
+def records(path):
+    with open(path, "rb") as file:
+        def number(code):
+            return struct.unpack(">" + code, file.read(struct.calcsize(code)))[0]
+
+        def field():
+            n = number("i")
+            return None if n < 0 else file.read(n)
+
+        while file.peek(1):
+            timestamp, key, value = number("q"), field(), field()
+            yield timestamp, key, value, [(field().decode(), field()) for _ in range(number("i"))]
+
+
+def write(bootstrap, topic, codec, path):
+    failed = []
+
+    def on_delivery(error, _):
+        if error is not None:
+            failed.append(error)
+
+    producer = Producer({"bootstrap.servers": bootstrap, "compression.type": codec, "enable.idempotence": True, "linger.ms": 20})
+    for timestamp, key, value, headers in records(path):
+        while True:
+            try:
+                producer.produce(topic, value, key, timestamp=timestamp, headers=headers, on_delivery=on_delivery)
+                break
+            except BufferError:
+                producer.poll(0.1)
+        producer.poll(0)
+    left = producer.flush(60)
+    if failed or left:
+        sys.exit(f"{len(failed)} refused, {left} never answered: {failed[:1]}")
+
+
+def read(bootstrap, partitions, *topics):
+    # A group is named because the library wants one; partitions are assigned and nothing is committed.
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "unused", "enable.auto.commit": False, "enable.auto.offset.store": False,
+                         "enable.partition.eof": True, "check.crcs": True})
+    left = {(t, p) for t in topics for p in range(int(partitions))}
+    consumer.assign([TopicPartition(t, p, OFFSET_BEGINNING) for t, p in sorted(left)])
+    out = sys.stdout.buffer
+
+    def field(data):
+        out.write(struct.pack(">i", -1) if data is None else struct.pack(">i", len(data)) + data)
+
+    index = {topic: i for i, topic in enumerate(topics)}
+    while left:
+        for message in consumer.consume(500, 1.0):
+            if message.error():
+                if message.error().code() != KafkaError._PARTITION_EOF:
+                    raise KafkaException(message.error())
+                left.discard((message.topic(), message.partition()))
+                continue
+            out.write(struct.pack(">iiqq", index[message.topic()], message.partition(), message.offset(), message.timestamp()[1]))
+            field(message.key())
+            field(message.value())
+            headers = message.headers() or []
+            out.write(struct.pack(">i", len(headers)))
+            for name, value in headers:
+                field(name.encode())
+                field(value)
+    out.flush()
+    consumer.close()
+
+
+{"write": write, "read": read}[sys.argv[1]](*sys.argv[2:])

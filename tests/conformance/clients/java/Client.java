@@ -1,0 +1,120 @@
+// The Java client: `write BOOTSTRAP TOPIC CODEC FILE`, `read BOOTSTRAP PARTITIONS TOPIC...`, `admin BOOTSTRAP`.
+// The streams are those of lib/records.py.
+import java.io.BufferedInputStream;
+import java.io.BufferedOutputStream;
+import java.io.DataInputStream;
+import java.io.DataOutputStream;
+import java.io.EOFException;
+import java.io.FileInputStream;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Properties;
+import java.util.concurrent.atomic.AtomicReference;
+import org.apache.kafka.clients.consumer.ConsumerRecord;
+import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.header.Header;
+import org.apache.kafka.common.header.internals.RecordHeader;
+import org.apache.kafka.common.serialization.ByteArrayDeserializer;
+import org.apache.kafka.common.serialization.ByteArraySerializer;
+
+public final class Client {
+  public static void main(String[] args) throws Exception {
+    String[] rest = Arrays.copyOfRange(args, 1, args.length);
+    switch (args[0]) {
+      case "write" -> write(rest[0], rest[1], rest[2], rest[3]);
+      case "read" -> read(rest[0], Integer.parseInt(rest[1]), Arrays.asList(rest).subList(2, rest.length));
+      case "admin" -> Admins.run(rest[0]);
+      default -> throw new IllegalArgumentException(args[0]);
+    }
+  }
+
+  private static byte[] field(DataInputStream in) throws IOException {
+    int n = in.readInt();
+    if (n < 0) return null;
+    byte[] data = new byte[n];
+    in.readFully(data);
+    return data;
+  }
+
+  private static void field(DataOutputStream out, byte[] data) throws IOException {
+    out.writeInt(data == null ? -1 : data.length);
+    if (data != null) out.write(data);
+  }
+
+  private static void write(String bootstrap, String topic, String codec, String path) throws Exception {
+    Properties config = new Properties();
+    config.put("bootstrap.servers", bootstrap);
+    config.put("compression.type", codec);
+    config.put("linger.ms", "20");
+    config.put("delivery.timeout.ms", "60000");
+    AtomicReference<Exception> failed = new AtomicReference<>();
+    // Idempotent, with acks=all, unless told otherwise.
+    try (var producer = new KafkaProducer<>(config, new ByteArraySerializer(), new ByteArraySerializer());
+        var in = new DataInputStream(new BufferedInputStream(new FileInputStream(path), 1 << 20))) {
+      while (true) {
+        long timestamp;
+        try {
+          timestamp = in.readLong();
+        } catch (EOFException end) {
+          break;
+        }
+        byte[] key = field(in);
+        byte[] value = field(in);
+        List<Header> headers = new ArrayList<>();
+        for (int n = in.readInt(); n > 0; n--) {
+          String name = new String(field(in), StandardCharsets.UTF_8);
+          headers.add(new RecordHeader(name, field(in)));
+        }
+        producer.send(new ProducerRecord<>(topic, null, timestamp, key, value, headers), (sent, error) -> {
+          if (error != null) failed.compareAndSet(null, error);
+        });
+      }
+      producer.flush();
+    }
+    if (failed.get() != null) throw failed.get();
+  }
+
+  private static void read(String bootstrap, int partitions, List<String> topics) throws Exception {
+    Properties config = new Properties();
+    config.put("bootstrap.servers", bootstrap);
+    config.put("isolation.level", "read_committed");
+    config.put("auto.offset.reset", "none");
+    Map<String, Integer> index = new HashMap<>();
+    List<TopicPartition> assigned = new ArrayList<>();
+    for (String topic : topics) {
+      index.put(topic, index.size());
+      for (int p = 0; p < partitions; p++) assigned.add(new TopicPartition(topic, p));
+    }
+    try (var consumer = new KafkaConsumer<>(config, new ByteArrayDeserializer(), new ByteArrayDeserializer());
+        var out = new DataOutputStream(new BufferedOutputStream(System.out, 1 << 20))) {
+      consumer.assign(assigned);
+      consumer.seekToBeginning(assigned);
+      Map<TopicPartition, Long> ends = consumer.endOffsets(assigned);
+      while (ends.entrySet().stream().anyMatch(e -> consumer.position(e.getKey()) < e.getValue())) {
+        for (ConsumerRecord<byte[], byte[]> record : consumer.poll(Duration.ofSeconds(1))) {
+          out.writeInt(index.get(record.topic()));
+          out.writeInt(record.partition());
+          out.writeLong(record.offset());
+          out.writeLong(record.timestamp());
+          field(out, record.key());
+          field(out, record.value());
+          Header[] headers = record.headers().toArray();
+          out.writeInt(headers.length);
+          for (Header header : headers) {
+            field(out, header.key().getBytes(StandardCharsets.UTF_8));
+            field(out, header.value());
+          }
+        }
+      }
+    }
+  }
+}

@@ -243,6 +243,9 @@ Outcome<protocol::DescribeTopicPartitionsResponse> describe_topic_partitions(
       partition.leader_epoch = state.epoch;
       partition.replica_nodes = std::move(state.replicas);
       partition.isr_nodes = std::move(state.in_sync);
+      // None are kept apart, and null is no way to say so: the Java admin client throws on it.
+      partition.eligible_leader_replicas.emplace();
+      partition.last_known_elr.emplace();
       partition.offline_replicas = std::move(state.offline);
     }
   }

@@ -81,7 +81,7 @@ std::vector<std::string> MetadataCall::create_missing(Task& task) {
   CreateTopicsCommand command;
   if (!broker.config().auto_create_topics || !message.topics || (version >= 4 && !message.allow_auto_topic_creation)) return {};
   for (const auto& topic : *message.topics) {
-    if (!topic.name || bad_topic_name(*topic.name) || broker.controller().image().find_topic(std::string_view(*topic.name))) continue;
+    if (!topic.name || !topic.topic_id.is_zero() || bad_topic_name(*topic.name) || broker.controller().image().find_topic(std::string_view(*topic.name))) continue;
     NewTopic fresh;
     fresh.name = *topic.name;
     command.topics.push_back(std::move(fresh));
@@ -114,13 +114,15 @@ MetadataResponse::Topic MetadataCall::answer_topic(const MetadataRequest::Topic&
   out.name = asked.name;
   out.topic_id = asked.topic_id;
   const ClusterImage& image = broker.controller().image();
-  const bool by_id = !asked.name.has_value();
+  // The Java admin client sends an id with an empty name, others with none.
+  const bool by_id = !asked.name || !asked.topic_id.is_zero();
   const TopicRecord* record = by_id ? image.find_topic(asked.topic_id) : image.find_topic(std::string_view(*asked.name));
   if (record != nullptr) {
     ConnectionInfo unused;
     return describe_topic({broker, unused, version}, *record, alive, listener);
   }
   if (by_id) {
+    out.name.reset();
     out.error_code = ErrorCode::kUnknownTopicId;
   } else if (bad_topic_name(*asked.name)) {
     out.error_code = ErrorCode::kInvalidTopicException;

@@ -55,6 +55,7 @@ Outcome<protocol::ProduceResponse> produce(const Request&, protocol::ProduceRequ
 Outcome<protocol::FetchResponse> fetch(const Request&, protocol::FetchRequest);
 Outcome<protocol::ListOffsetsResponse> list_offsets(const Request&, protocol::ListOffsetsRequest);
 Outcome<protocol::OffsetForLeaderEpochResponse> offset_for_leader_epoch(const Request&, const protocol::OffsetForLeaderEpochRequest&);
+Outcome<protocol::FindCoordinatorResponse> find_coordinator(const Request&, const protocol::FindCoordinatorRequest&);
 Outcome<protocol::InitProducerIdResponse> init_producer_id(const Request&, const protocol::InitProducerIdRequest&);
 Outcome<protocol::CreateTopicsResponse> create_topics(const Request&, protocol::CreateTopicsRequest);
 Outcome<protocol::DeleteTopicsResponse> delete_topics(const Request&, protocol::DeleteTopicsRequest);

@@ -17,7 +17,7 @@ using protocol::ApiKey;
 using protocol::ErrorCode;
 
 constexpr std::array kServed = {
-    ApiKey::kProduce, ApiKey::kFetch, ApiKey::kListOffsets, ApiKey::kMetadata, ApiKey::kApiVersions,
+    ApiKey::kProduce, ApiKey::kFetch, ApiKey::kListOffsets, ApiKey::kMetadata, ApiKey::kFindCoordinator, ApiKey::kApiVersions,
     ApiKey::kCreateTopics, ApiKey::kDeleteTopics, ApiKey::kInitProducerId, ApiKey::kOffsetForLeaderEpoch,
     ApiKey::kDescribeConfigs, ApiKey::kCreatePartitions, ApiKey::kIncrementalAlterConfigs,
     ApiKey::kDescribeCluster, ApiKey::kDescribeTopicPartitions};
@@ -98,6 +98,7 @@ Begun KafkaHandler::begin(Task& task, ConnectionInfo& connection, Slice frame) {
     case ApiKey::kFetch: return run<p::FetchRequest>(connection, request, h::fetch);
     case ApiKey::kListOffsets: return run<p::ListOffsetsRequest>(connection, request, h::list_offsets);
     case ApiKey::kMetadata: return run<p::MetadataRequest>(connection, request, h::metadata);
+    case ApiKey::kFindCoordinator: return run<p::FindCoordinatorRequest>(connection, request, h::find_coordinator);
     case ApiKey::kApiVersions: return run<p::ApiVersionsRequest>(connection, request, h::api_versions);
     case ApiKey::kCreateTopics: return run<p::CreateTopicsRequest>(connection, request, h::create_topics);
     case ApiKey::kDeleteTopics: return run<p::DeleteTopicsRequest>(connection, request, h::delete_topics);

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "consensus/driver.h"
 
 namespace taffrail::sim {
 
@@ -86,7 +87,13 @@ std::string SimCluster::unsettled(const std::vector<bool>& counts) const {
     if (!counts[i]) continue;
     if (!serving(i)) return fmt::format("broker {} does not serve", i + 1);
     const ClusterImage& mine = node(i)->context().controller().image();
-    if (image != nullptr && !(mine == *image)) return "the brokers' images of group 0 differ";
+    if (image != nullptr && !(mine == *image)) {
+      std::string commits;
+      for (uint32_t b = 0; b < options_.brokers; ++b)
+        if (counts[b] && serving(b))
+          commits += fmt::format(" broker {} has committed {};", b + 1, node(b)->driver()->find(kMetadataPartition)->commit().value);
+      return "the brokers' images of group 0 differ:" + commits;
+    }
     image = &mine;
   }
   for (const auto& [id, topic] : image->topics()) {

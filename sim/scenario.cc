@@ -51,7 +51,7 @@ Scenario Scenario::from_seed(uint64_t seed) {
   profile.run = s.run;
   profile.brokers = s.brokers;
   profile.clients = s.clients;
-  profile.from = Instant{} + 1_s;
+  profile.from = Instant{} + 2_s;  // The topic is there by then: it takes all its replicas to make one.
   profile.heal_at = Instant{} + s.length;
   profile.faults_max = 12;
   profile.damage = false;

@@ -170,7 +170,10 @@ std::optional<std::string> Workload::read_finally(Duration limit) {
     problem.reset();
     for (int32_t p = 0; p < options_.partitions && !problem; ++p) {
       const client::TopicPartition at{options_.topic, p};
-      const Result<client::OffsetRange> asked = admin.offsets(task, at, deadline);
+      Result<client::OffsetRange> asked = admin.offsets(task, at, deadline);
+      // A leader that is cut off may still be named by another that is: ask until somebody knows better.
+      while (!asked && runtime.now() < deadline && runtime.sleep_for(task, 500_ms))
+        asked = admin.offsets(task, at, deadline);
       if (!asked) {
         problem = fmt::format("offsets of {}: {}", at.text(), asked.error().text());
         break;

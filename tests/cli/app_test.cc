@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "cli/app.h"
+#include "support/tree_paths.h"
 
 namespace taffrail::cli {
 namespace {
@@ -30,7 +31,7 @@ std::optional<Invocation> invocation_of(const std::vector<std::string>& argument
 }
 
 TEST(CommandLine, HelpIsAsItWasAgreed) {
-  const std::string path = std::string(TAFFRAIL_SOURCE_DIR) + "/tests/cli/golden/help.txt";
+  const std::string path = tests::source_dir() + "/tests/cli/golden/help.txt";
   const std::string help = help_of_everything();
   if (std::getenv("TAFFRAIL_REWRITE_GOLDEN") != nullptr) std::ofstream(path) << help;
   std::ifstream file(path);
@@ -130,7 +131,7 @@ TEST(Completion, EveryShellKnowsEverySubcommandAndFlag) {
 }
 
 TEST(Completion, BashTakesItsScriptAndCompletesWithIt) {
-  const std::string path = std::string(TAFFRAIL_BINARY_DIR) + "/completion_test.bash";
+  const std::string path = tests::binary_dir() + "/completion_test.bash";
   std::ofstream(path) << completion_script("bash");
   const auto completes = [&](const std::string& words, int at) {
     const std::string out = path + ".out";

@@ -32,6 +32,7 @@
 
 #include "consensus/support/describe.h"
 #include "consensus/support/test_node.h"
+#include "support/tree_paths.h"
 
 namespace taffrail::testing {
 namespace {
@@ -228,7 +229,7 @@ class Story {
 };
 
 std::filesystem::path stories() {
-  return std::filesystem::path(TAFFRAIL_SOURCE_DIR) / "tests/consensus/scenarios";
+  return std::filesystem::path(tests::source_dir()) / "tests/consensus/scenarios";
 }
 
 std::vector<std::string> story_names() {
@@ -254,7 +255,7 @@ TEST_P(Scenario, GoesAsTold) {
     if (!line.empty() && line[0] != '#') actual += story.tell(line);
   }
   if (expected == actual) return;
-  const auto told = std::filesystem::path(TAFFRAIL_BINARY_DIR) / ("story-" + GetParam() + ".txt");
+  const auto told = std::filesystem::path(tests::binary_dir()) / ("story-" + GetParam() + ".txt");
   std::ofstream(told) << actual;
   EXPECT_EQ(expected, actual) << "written to " << told;
 }

@@ -12,6 +12,7 @@
 #include <sstream>
 
 #include "partition/topic_config.h"
+#include "support/tree_paths.h"
 
 namespace taffrail {
 namespace {
@@ -230,7 +231,7 @@ std::string docs_from_the_table() {
 }
 
 TEST(TopicConfigDocs, AreMadeFromTheTable) {
-  const std::string path = TAFFRAIL_SOURCE_DIR "/docs/topic-configs.md";
+  const std::string path = tests::source_dir() + "/docs/topic-configs.md";
   const std::string expected = docs_from_the_table();
   if (std::getenv("TAFFRAIL_REWRITE_DOCS") != nullptr) std::ofstream(path) << expected;
   std::stringstream found;

@@ -8,6 +8,7 @@
 #include <filesystem>
 
 #include "posix/support/world.h"
+#include "support/tree_paths.h"
 
 namespace taffrail::posix {
 namespace {
@@ -65,7 +66,7 @@ TEST(Host, InputComesByLines) {
 }
 
 TEST(Host, AnEndlessLineIsTooLarge) {
-  TemporaryDirectory directory(TAFFRAIL_BINARY_DIR "/tmp");
+  TemporaryDirectory directory(tests::binary_dir() + "/tmp");
   Fd file(open((directory.path() + "/in").c_str(), O_RDWR | O_CREAT, 0600));
   put(file, std::string(5000, 'x'));
   lseek(file.get(), 0, SEEK_SET);

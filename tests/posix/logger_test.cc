@@ -9,12 +9,13 @@
 #include <sstream>
 
 #include "support/temporary_directory.h"
+#include "support/tree_paths.h"
 
 namespace taffrail::posix {
 namespace {
 
 std::string logged(LogOptions options, std::string_view line) {
-  TemporaryDirectory directory(TAFFRAIL_BINARY_DIR "/tmp");
+  TemporaryDirectory directory(tests::binary_dir() + "/tmp");
   options.file = directory.path() + "/log";
   {
     LogSink sink(options);

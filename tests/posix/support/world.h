@@ -8,11 +8,12 @@
 
 #include "posix/node.h"
 #include "support/temporary_directory.h"
+#include "support/tree_paths.h"
 
 namespace taffrail::posix {
 
 struct TestWorld {
-  TemporaryDirectory directory{TAFFRAIL_BINARY_DIR "/tmp"};
+  TemporaryDirectory directory{tests::binary_dir() + "/tmp"};
   NodeOptions options;
 
   TestWorld() {

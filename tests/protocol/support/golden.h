@@ -11,13 +11,14 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "support/tree_paths.h"
 
 namespace taffrail {
 
 inline std::filesystem::path golden_dir() {
   const char* other = std::getenv("TAFFRAIL_GOLDEN_DIR");
   if (other != nullptr) return other;
-  return std::filesystem::path(TAFFRAIL_SOURCE_DIR) / "tests/protocol/golden";
+  return std::filesystem::path(tests::source_dir()) / "tests/protocol/golden";
 }
 
 inline std::vector<nlohmann::json> golden_rows(const std::filesystem::path& file) {

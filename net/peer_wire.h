@@ -1,4 +1,4 @@
-// The bytes between brokers: greetings, calls and answers. Pure. Tables: docs/formats-peers.md.
+// The bytes between brokers: greetings, calls and answers. Pure. Tables: docs/formats.md, "Between brokers".
 #pragma once
 
 #include <cstdint>

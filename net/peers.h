@@ -2,7 +2,7 @@
 // everything that one node has to tell another travels in batches: Raft messages of all groups, heartbeats,
 // leaderships, and calls with an answer.
 //
-// A link starts with a greeting (docs/formats-peers.md) that names format version, cluster,
+// A link starts with a greeting (docs/formats.md) that names format version, cluster,
 // node and disk; a link to another cluster, or to another node than was meant, is refused and logged.
 // Messages keep their order while a link lives. When it breaks, what was queued or in flight is lost, and
 // both sides are told: the protocols above ask again.

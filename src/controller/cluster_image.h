@@ -41,7 +41,7 @@ struct TopicRecord {
   bool operator==(const TopicRecord&) const = default;
 };
 
-/// What stands in a kCommand entry of group 0; layouts in docs/formats-metadata.md, "Metadata records".
+/// What stands in a kCommand entry of group 0; layouts in docs/formats.md, "Metadata records".
 struct RegisterBroker { BrokerRecord broker; bool operator==(const RegisterBroker&) const = default; };
 struct CreateTopic { TopicRecord topic; bool operator==(const CreateTopic&) const = default; };
 struct DeleteTopic { TopicId topic; bool operator==(const DeleteTopic&) const = default; };

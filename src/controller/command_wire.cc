@@ -10,7 +10,7 @@ namespace {
 
 constexpr uint8_t kFormat = 1;
 
-// Between brokers of different versions: never renumbered. docs/formats-metadata.md, "Controller commands".
+// Between brokers of different versions: never renumbered. docs/formats.md, "Controller commands".
 enum class Kind : uint8_t {
   kCreateTopics = 1,
   kDeleteTopics = 2,

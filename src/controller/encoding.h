@@ -1,5 +1,5 @@
 // How brokers, topics and configs look in bytes: shared by metadata records, snapshots of the image and
-// commands between brokers. Layouts in docs/formats-metadata.md, "Metadata records".
+// commands between brokers. Layouts in docs/formats.md, "Metadata records".
 //
 // Readers take bytes that cannot be trusted. What is wrong leaves the reader not ok(), as ByteReader has
 // it, so that a decoder looks once, at its end. Nothing allocates more than a small multiple of the input.

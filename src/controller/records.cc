@@ -10,7 +10,7 @@ namespace {
 constexpr uint8_t kFormat = 1;
 constexpr size_t kRecordBytes = 1 + 4;
 
-// On disk: never renumbered. docs/formats-metadata.md, "Metadata records".
+// On disk: never renumbered. docs/formats.md, "Metadata records".
 enum class Kind : uint8_t {
   kRegisterBroker = 1,
   kCreateTopic = 2,

@@ -58,7 +58,7 @@ TEST(ClusterImage, RefusesRecordsAboutWhatIsNotThere) {
 }
 
 TEST(MetadataRecords, BytesAreTheDocumentedOnes) {
-  // docs/formats-metadata.md, "Metadata records": a log written today is read for ever.
+  // docs/formats.md, "Metadata records": a log written today is read for ever.
   EXPECT_EQ(to_hex(encode_records({DeleteTopic{{1, 2}}, AllocateProducerIds{BrokerId(3), 1000}})),
             "01" "00000002"
             "03" "00000010" "0000000000000001" "0000000000000002"

@@ -138,13 +138,18 @@ Result<Slice> read_snappy(ByteView input, Sink out) {
   return out.take();
 }
 
+constexpr std::array<uint8_t, 3> kGzipMagic = {0x1f, 0x8b, 0x08};
+constexpr std::array<uint8_t, 4> kLz4Magic = {0x04, 0x22, 0x4d, 0x18};
+constexpr std::array<uint8_t, 4> kZstdMagic = {0x28, 0xb5, 0x2f, 0xfd};
+/// Behind any of sixteen first bytes, 0x50 to 0x5f: a frame to be skipped.
+constexpr std::array<uint8_t, 3> kSkippedMagic = {0x2a, 0x4d, 0x18};
+
+bool starts_with(ByteView input, ByteView magic) {
+  return input.size() >= magic.size() && equal(input.first(magic.size()), magic);
+}
+
 Result<Slice> read_lz4(ByteView input, Sink out) {
-  constexpr uint8_t kIndependentBlocks = 1 << 5;
-  if (input.size() < 7 || input[0] != 0x04 || input[1] != 0x22 || input[2] != 0x4d ||
-      input[3] != 0x18)
-    return corrupt("lz4", "not a frame");
-  if ((input[4] & kIndependentBlocks) == 0)
-    return fail(Errc::kUnsupported, "lz4: linked blocks, which Java clients cannot read");
+  TRY(check_stream_start(Codec::kLz4, input));
   LZ4F_dctx* raw = nullptr;
   CHECK(!LZ4F_isError(LZ4F_createDecompressionContext(&raw, LZ4F_VERSION)));
   const std::unique_ptr<LZ4F_dctx, Freer<LZ4F_freeDecompressionContext>> ctx(raw);
@@ -245,6 +250,30 @@ std::optional<Codec> codec_named(std::string_view name) {
   const auto it = std::find(kNames.begin(), kNames.end(), name);
   if (it == kNames.end()) return {};
   return static_cast<Codec>(it - kNames.begin());
+}
+
+Result<> check_stream_start(Codec codec, ByteView input) {
+  switch (codec) {
+    case Codec::kNone:
+    case Codec::kSnappy:
+      return {};
+    case Codec::kGzip:
+      if (!starts_with(input, kGzipMagic)) return corrupt("gzip", "not a stream");
+      return {};
+    case Codec::kLz4: {
+      constexpr size_t kHeaderMin = 7;
+      constexpr uint8_t kIndependentBlocks = 1 << 5;
+      if (input.size() < kHeaderMin || !starts_with(input, kLz4Magic)) return corrupt("lz4", "not a frame");
+      if ((input[4] & kIndependentBlocks) == 0)
+        return fail(Errc::kUnsupported, "lz4: linked blocks, which Java clients cannot read");
+      return {};
+    }
+    case Codec::kZstd:
+      if (starts_with(input, kZstdMagic)) return {};
+      if (input.size() > 4 && (input[0] & 0xf0) == 0x50 && starts_with(input.subspan(1), kSkippedMagic)) return {};
+      return corrupt("zstd", "not a frame");
+  }
+  return fail(Errc::kUnsupported, fmt::format("codec {}", static_cast<int>(codec)));
 }
 
 Result<Slice> decompress(Codec codec, ByteView input, const DecompressLimits& limits) {

@@ -32,6 +32,12 @@ struct DecompressLimits {
 /// Java clients cannot read.
 Result<Slice> decompress(Codec codec, ByteView input, const DecompressLimits& limits = {});
 
+/// Looks at how a payload begins, and decompresses nothing: what cannot be a stream of that codec, and an LZ4 frame of
+/// linked blocks. Kafka's brokers decompress what they are sent and refuse both; who keeps such bytes unread
+/// gives them to consumers that stop there for good. Snappy without frames has no beginning to tell it by.
+/// Errors: kCorrupt, kUnsupported.
+Result<> check_stream_start(Codec codec, ByteView input);
+
 /// Snappy is written in xerial blocks of 32 KiB, LZ4 as independent blocks of 64 KiB: the forms
 /// that every client reads. `level` is the codec's own scale, its default if absent; snappy has
 /// none.

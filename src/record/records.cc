@@ -109,6 +109,24 @@ Result<RecordView> RecordWalk::read_record(ByteReader& body) {
   return r;
 }
 
+Result<> check_record_lengths(const BatchView& batch) {
+  ByteReader in(batch.payload());
+  const int32_t count = batch.record_count();
+  for (int32_t i = 0; i < count; ++i) {
+    const int32_t length = read_varint32(in);
+    if (!in.ok() || length < 0 || static_cast<size_t>(length) > in.left())
+      return fail(Errc::kCorrupt, fmt::format("record {}: length {} with {} bytes left", i, length, in.left()));
+    ByteReader body(in.bytes(static_cast<size_t>(length)));
+    body.i8();
+    read_varint64(body);
+    const int32_t offset_delta = read_varint32(body);
+    if (!body.ok() || offset_delta != i)
+      return fail(Errc::kCorrupt, fmt::format("record {}: offset delta {}", i, offset_delta));
+  }
+  if (in.left() != 0) return fail(Errc::kCorrupt, fmt::format("{} bytes after record {}", in.left(), count));
+  return {};
+}
+
 Result<std::optional<TimestampedOffset>> find_by_timestamp(const BatchView& batch,
                                                            int64_t timestamp_ms, Offset from,
                                                            const DecompressLimits& limits) {

@@ -32,6 +32,8 @@ std::expected<BatchView, BatchRefusal> one_batch(ByteView records) {
     const Error& error = batch.error();
     if (error.code == Errc::kUnsupported)
       return refuse(BatchFault::kInvalidRecord, error.message + " is not accepted");
+    // Whole frames arrived, so it was sent like this, and sending it again would not help.
+    if (error.code == Errc::kOutOfRange) return refuse(BatchFault::kInvalidRecord, error.message);
     return refuse(BatchFault::kCorrupt, error.message);
   }
   if (batch->size_bytes() != records.size())
@@ -146,6 +148,9 @@ std::expected<BatchView, BatchRefusal> validate_produced(ByteView records,
   const bool bounded_below = create_time && options.before_max_ms != INT64_MAX;
   if (options.require_keys || bounded_below || options.check_records) {
     if (auto ok = check_records(batch, options); !ok) return Refused(std::move(ok).error());
+  } else {
+    const Result<> shape = *codec == Codec::kNone ? check_record_lengths(batch) : check_stream_start(*codec, batch.payload());
+    if (!shape) return refuse(BatchFault::kInvalidRecord, shape.error().message);
   }
   if (create_time && batch.max_timestamp() != -1 && is_after(batch.max_timestamp(), options))
     return refuse(BatchFault::kInvalidTimestamp,

@@ -17,7 +17,7 @@ namespace taffrail {
 enum class BatchFault : uint8_t {
   kCorrupt,           ///< Lengths or checksum are wrong: damaged on its way, may be sent again.
   kTooLarge,          ///< Past `max_size_bytes`. Java producers split the batch and try again.
-  kInvalidRecord,     ///< Well-formed, and not acceptable.
+  kInvalidRecord,     ///< Not acceptable, and will not be when it is sent again.
   kInvalidTimestamp,  ///< Too far from the broker's clock.
   kUnsupportedCompression,  ///< No such codec, or not in this version of Produce.
 };
@@ -61,7 +61,9 @@ struct ValidateOptions {
 /// append.
 ///
 /// Decompresses only if `require_keys`, a `before_max_ms` or `check_records` asks for the records;
-/// otherwise the cost is one CRC. The view points into `records`. Does not look at the producer's
+/// otherwise the cost is one CRC, and of records that are not compressed their lengths and offset
+/// deltas (check_record_lengths). Of a compressed payload only its beginning is looked at then
+/// (check_stream_start): what lies further in is between the producer and its consumers. The view points into `records`. Does not look at the producer's
 /// epoch or sequence beyond whether it has one: that takes state.
 std::expected<BatchView, BatchRefusal> validate_produced(ByteView records,
                                                          const ValidateOptions& options);

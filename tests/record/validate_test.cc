@@ -53,7 +53,7 @@ TEST(ValidateProduced, WantsExactlyOneWholeBatch) {
   const std::string two = std::string(as_text(one)) + std::string(as_text(one));
   EXPECT_EQ(fault_of({}), BatchFault::kInvalidRecord);
   EXPECT_EQ(fault_of(as_bytes(two)), BatchFault::kInvalidRecord);
-  EXPECT_EQ(fault_of(one.view().first(one.size() - 1)), BatchFault::kCorrupt);
+  EXPECT_EQ(fault_of(one.view().first(one.size() - 1)), BatchFault::kInvalidRecord);
 }
 
 TEST(ValidateProduced, DoesNotTakeOldMessageFormats) {
@@ -145,13 +145,47 @@ TEST(ValidateProduced, NamesEachRecordWithoutAKey) {
   EXPECT_EQ(refused.error().records[1].index, 3);
 }
 
-TEST(ValidateProduced, LooksIntoRecordsOnlyWhenAsked) {
-  // A payload that no codec made, under a correct CRC.
-  const Slice lying = with(batch_of({}), BatchLayout::kAttributes + 1, 4);
-  EXPECT_TRUE(validate_produced(lying, at_now()).has_value());
+TEST(ValidateProduced, LooksIntoCompressedRecordsOnlyWhenAsked) {
+  // A payload that begins like its codec's and is nothing, under a correct CRC.
+  const Slice zstd = batch_of({.codec = Codec::kZstd});
+  const Slice lying = with(zstd, zstd.size() - 1, zstd.view().back() ^ 0xff);
+  const Slice worse = with(lying, BatchLayout::kRecords + 5, 0xff);
+  EXPECT_TRUE(validate_produced(worse, at_now()).has_value());
   ValidateOptions options = at_now();
   options.check_records = true;
-  EXPECT_EQ(fault_of(lying, options), BatchFault::kInvalidRecord);
+  EXPECT_EQ(fault_of(worse, options), BatchFault::kInvalidRecord);
+}
+
+TEST(ValidateProduced, APayloadThatCannotBeItsCodecsIsRefusedUnread) {
+  for (const uint8_t codec : {1, 3, 4})
+    EXPECT_EQ(fault_of(with(batch_of({}), BatchLayout::kAttributes + 1, codec)), BatchFault::kInvalidRecord)
+        << int{codec};
+}
+
+TEST(ValidateProduced, LinkedLz4BlocksAreRefusedUnread) {
+  // Kafka refuses them too, having decompressed: its Java reader wants the flag, whatever the blocks do.
+  const Slice good = batch_of({.codec = Codec::kLz4});
+  ASSERT_TRUE(validate_produced(good, at_now()).has_value());
+  const size_t flags = BatchLayout::kRecords + 4;
+  const auto refused = validate_produced(with(good, flags, good.view()[flags] & ~0x20), at_now());
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().fault, BatchFault::kInvalidRecord);
+  EXPECT_NE(refused.error().message.find("linked blocks"), std::string::npos) << refused.error().message;
+}
+
+TEST(ValidateProduced, PlainRecordsAreCountedAndFillTheBatch) {
+  const Slice three = batch_of({});
+  const auto counted = [&](uint8_t count) {
+    return with(with(three, BatchLayout::kRecordCount + 3, count), BatchLayout::kLastOffsetDelta + 3,
+                static_cast<uint8_t>(count - 1));
+  };
+  EXPECT_TRUE(validate_produced(counted(3), at_now()).has_value());
+  EXPECT_EQ(fault_of(counted(2)), BatchFault::kInvalidRecord);
+  EXPECT_EQ(fault_of(counted(4)), BatchFault::kInvalidRecord);
+  EXPECT_EQ(fault_of(with(three, BatchLayout::kRecords, 0x7f)), BatchFault::kInvalidRecord) << "a negative length";
+  EXPECT_EQ(fault_of(with(three, BatchLayout::kRecords, 0x7e)), BatchFault::kInvalidRecord) << "a length past the end";
+  // Length, attributes, timestamp delta, and then the offset delta of the first record.
+  EXPECT_EQ(fault_of(with(three, BatchLayout::kRecords + 3, 2)), BatchFault::kInvalidRecord);
 }
 
 }  // namespace

@@ -18,6 +18,7 @@ ErrorCode error_of(const Fault& fault) {
     case PartitionFault::kOffsetNotAvailable: return ErrorCode::kOffsetNotAvailable;
     case PartitionFault::kOutOfOrderSequence: return ErrorCode::kOutOfOrderSequenceNumber;
     case PartitionFault::kInvalidProducerEpoch: return ErrorCode::kInvalidProducerEpoch;
+    case PartitionFault::kNoTransaction: return ErrorCode::kInvalidTxnState;
     case PartitionFault::kBatch: return protocol::error_code(fault.batch.fault);
     case PartitionFault::kStorage: return ErrorCode::kKafkaStorageError;
     case PartitionFault::kOverloaded: return ErrorCode::kNotEnoughReplicas;

@@ -64,13 +64,18 @@ Faulty<Appended> Partition::State::append(Slice batch, Acks acks, bool allow_zst
     return std::unexpected(Fault{PartitionFault::kBatch, std::move(message), std::move(valid.error())});
   }
 
+  // Without a coordinator nobody would ever write the marker that ends the transaction.
+  if (valid->is_transactional())
+    return std::unexpected(Fault{PartitionFault::kNoTransaction, "this broker does not serve transactions", {}});
+
   if (valid->has_producer()) {
     const ProducerVerdict verdict = producers.check(*valid);
     switch (verdict.kind) {
       case ProducerVerdict::Kind::kAppend: break;
       case ProducerVerdict::Kind::kDuplicate:
         // Not appended; the answer waits for the original like the original's own (DESIGN, section 5).
-        return Appended{verdict.original.entry, verdict.original.base_offset, log.start_offset(), -1};
+        return Appended{verdict.original.entry, verdict.original.base_offset, log.start_offset(),
+                        config.timestamp_type == TimestampType::kLogAppendTime ? verdict.original.timestamp : -1};
       case ProducerVerdict::Kind::kOutOfOrder:
         return std::unexpected(Fault{PartitionFault::kOutOfOrderSequence, verdict.message, {}});
       case ProducerVerdict::Kind::kStaleEpoch:
@@ -89,8 +94,15 @@ Faulty<Appended> Partition::State::append(Slice batch, Acks acks, bool allow_zst
   // A forced compression.type re-encodes, and LogAppendTime re-checksums: once, before the append.
   if (config.compression >= 0 && valid->codec() != static_cast<Codec>(config.compression)) {
     Result<Slice> again = recompress(*valid, static_cast<Codec>(config.compression));
+    // Its checksum is right, so it will not decompress the next time either.
     if (!again) return std::unexpected(Fault{PartitionFault::kBatch, again.error().message,
-                                             BatchRefusal{BatchFault::kCorrupt, again.error().message, {}}});
+                                             BatchRefusal{again.error().code == Errc::kTooLarge ? BatchFault::kTooLarge
+                                                                                                : BatchFault::kInvalidRecord,
+                                                          again.error().message, {}}});
+    if (again->size() > check.max_size_bytes) {
+      std::string why = fmt::format("{} bytes as they would be stored, at most {} are allowed", again->size(), check.max_size_bytes);
+      return std::unexpected(Fault{PartitionFault::kBatch, why, BatchRefusal{BatchFault::kTooLarge, why, {}}});
+    }
     batch = *std::move(again);
   }
   if (config.timestamp_type == TimestampType::kLogAppendTime) {

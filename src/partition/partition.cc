@@ -103,7 +103,8 @@ void Partition::State::wake_watches() {
   for (FetchWatch* watch : watches) watch->wake();
 }
 
-// In sync, as clients see it: a voter that holds everything committed, or did so a short while ago.
+// In sync, as clients see it: a voter that a short while ago was heard of and held everything committed. One
+// that is silent counts for no longer than one that is behind: nobody can tell the two apart.
 std::vector<BrokerId> Partition::State::compute_in_sync() const {
   std::vector<BrokerId> out;
   if (role != Role::kLeader || group == nullptr) return out;
@@ -112,7 +113,8 @@ std::vector<BrokerId> Partition::State::compute_in_sync() const {
     if (!member.voter) continue;
     const auto it = caught_up.find(member.replica);
     const bool recent = it != caught_up.end() && now - it->second <= options.replica_lag_max;
-    if (member.match >= group->commit() || recent) out.push_back(member.replica.node);
+    const bool holds_all = member.match >= group->commit() && now - member.last_contact <= options.replica_lag_max;
+    if (holds_all || recent) out.push_back(member.replica.node);
   }
   std::sort(out.begin(), out.end());
   return out;
@@ -171,9 +173,11 @@ void Partition::State::on_appended(LogIndex) {}
 void Partition::State::on_progress() {
   progress.notify_all();
   if (role != Role::kLeader || group == nullptr) return;
-  const Instant now = runtime.now();
-  for (const RaftGroup::MemberView& member : group->members())
-    if (member.voter && member.match >= group->commit()) caught_up[member.replica] = now;
+  for (const RaftGroup::MemberView& member : group->members()) {
+    if (!member.voter || member.match < group->commit()) continue;
+    Instant& since = caught_up[member.replica];
+    since = std::max(since, member.last_contact);
+  }
   std::vector<BrokerId> current = compute_in_sync();
   if (current == in_sync) return;
   in_sync = std::move(current);

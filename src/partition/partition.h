@@ -33,6 +33,7 @@ enum class PartitionFault : uint8_t {
   kOffsetNotAvailable,     ///< 78: a new leader does not know its high watermark yet.
   kOutOfOrderSequence,     ///< 45.
   kInvalidProducerEpoch,   ///< 47.
+  kNoTransaction,          ///< 48: a transactional batch, and no transaction.
   kBatch,                  ///< The batch itself: see `batch`.
   kStorage,                ///< 56: the disk failed or what is stored is damaged here.
   kOverloaded,             ///< 19 too: too much is uncommitted; the producer retries.

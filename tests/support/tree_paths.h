@@ -1,3 +1,4 @@
+// Where this source tree and its build lie, for tests that read files of either.
 #pragma once
 
 #include <string>

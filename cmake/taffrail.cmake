@@ -54,7 +54,6 @@ set(taffrail_use_compression zstd lz4 snappy z)
 set(taffrail_use_json)      # nlohmann/json, toml++ and CLI11 are headers.
 set(taffrail_use_toml)
 set(taffrail_use_cli11)
-set(taffrail_use_roaring roaring)
 set(taffrail_use_spdlog spdlog fmt::fmt)
 
 # taffrail_library(name folder NEEDS lib... USES third-party...)

@@ -167,7 +167,15 @@ Outcome<protocol::IncrementalAlterConfigsResponse> incremental_alter_configs(
     const Request& request, protocol::IncrementalAlterConfigsRequest message) {
   AlterConfigsCommand command;
   command.validate_only = message.validate_only;
+  // A number that is no operation cannot be told to another broker; its resource is refused here.
+  std::vector<bool> sent;
   for (const auto& resource : message.resources) {
+    using Op = protocol::AlterConfigOp;
+    const bool known = std::all_of(resource.configs.begin(), resource.configs.end(), [](const auto& config) {
+      return config.config_operation >= Op::kSet && config.config_operation <= Op::kSubtract;
+    });
+    sent.push_back(known);
+    if (!known) continue;
     auto& out = command.resources.emplace_back();
     out.type = static_cast<int8_t>(resource.resource_type);
     out.name = resource.resource_name;
@@ -175,19 +183,27 @@ Outcome<protocol::IncrementalAlterConfigsResponse> incremental_alter_configs(
       out.changes.push_back({config.name, static_cast<AlterConfigsCommand::Op>(config.config_operation), config.value});
   }
   return Outcome<protocol::IncrementalAlterConfigsResponse>::later(
-      [&broker = request.broker, command = std::move(command), message = std::move(message)](Task& task) {
+      [&broker = request.broker, command = std::move(command), message = std::move(message), sent = std::move(sent)](Task& task) {
         protocol::IncrementalAlterConfigsResponse response;
-        const Result<ControllerReply> reply = broker.controller().submit(task, command, broker.runtime().now() + 30_s);
+        Result<ControllerReply> reply;
+        if (!command.resources.empty()) reply = broker.controller().submit(task, command, broker.runtime().now() + 30_s);
+        size_t next = 0;
         for (size_t i = 0; i < message.resources.size(); ++i) {
           auto& out = response.responses.emplace_back();
           out.resource_type = message.resources[i].resource_type;
           out.resource_name = message.resources[i].resource_name;
+          if (!sent[i]) {
+            out.error_code = ErrorCode::kInvalidRequest;
+            out.error_message = "Unknown operation type.";
+            continue;
+          }
+          const size_t item = next++;
           if (!reply) {
             out.error_code = error_of_submit(reply.error());
             out.error_message = reply.error().message;
-          } else if (i < reply->items.size() && reply->items[i].error != ErrorCode::kNone) {
-            out.error_code = reply->items[i].error;
-            out.error_message = reply->items[i].message;
+          } else if (item < reply->items.size() && reply->items[item].error != ErrorCode::kNone) {
+            out.error_code = reply->items[item].error;
+            out.error_message = reply->items[item].message;
           }
         }
         return response;

@@ -49,6 +49,7 @@ class Fetch {
   FetchRequest message_;
   FetchWatch watch_;
   std::vector<PartitionKey> watched_;
+  bool has_records_ = false;  ///< Until then a batch comes even if it is past every limit (KIP-74).
 };
 
 Fetch::Found Fetch::find(const FetchRequest::Topic& topic, const FetchRequest::Partition& partition) {
@@ -131,8 +132,7 @@ void Fetch::answer_partition(Task& task, const FetchRequest::Topic& topic, const
   const bool committed_only = message_.isolation_level == protocol::IsolationLevel::kReadCommitted;
   if (committed_only) out.aborted_transactions.emplace();
   const ByteCount max = std::min(left, static_cast<ByteCount>(std::max(partition.partition_max_bytes, 0)));
-  const bool first = left == std::min(kAnswerMax, static_cast<ByteCount>(std::max(message_.max_bytes, 0)));
-  Faulty<std::vector<Slice>> batches = found.replica->read(task, partition.fetch_offset, view, max, first);
+  Faulty<std::vector<Slice>> batches = found.replica->read(task, partition.fetch_offset, view, max, !has_records_);
   if (!batches) {
     out.error_code = error_of(batches.error());
     if (out.error_code == ErrorCode::kOffsetOutOfRange) {
@@ -146,6 +146,7 @@ void Fetch::answer_partition(Task& task, const FetchRequest::Topic& topic, const
   out.log_start_offset = view.log_start;
   for (Slice& batch : *batches) out.records.add(std::move(batch));
   left -= std::min<ByteCount>(left, out.records.size_bytes());
+  has_records_ = has_records_ || out.records.size_bytes() > 0;
 }
 
 FetchResponse Fetch::answer(Task& task) {

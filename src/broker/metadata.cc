@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <set>
 
 #include "broker/handlers.h"
 
@@ -79,9 +80,11 @@ struct MetadataCall {
 // for their leaders for long: clients ask again while there is none.
 std::vector<std::string> MetadataCall::create_missing(Task& task) {
   CreateTopicsCommand command;
+  std::set<std::string_view> names;  // A name that is asked for twice is made once.
   if (!broker.config().auto_create_topics || !message.topics || (version >= 4 && !message.allow_auto_topic_creation)) return {};
   for (const auto& topic : *message.topics) {
     if (!topic.name || !topic.topic_id.is_zero() || bad_topic_name(*topic.name) || broker.controller().image().find_topic(std::string_view(*topic.name))) continue;
+    if (!names.insert(*topic.name).second) continue;
     NewTopic fresh;
     fresh.name = *topic.name;
     command.topics.push_back(std::move(fresh));

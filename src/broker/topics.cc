@@ -28,32 +28,48 @@ std::optional<std::string> message_of(const ItemReply& item) {
 Outcome<protocol::CreateTopicsResponse> create_topics(const Request& request, protocol::CreateTopicsRequest message) {
   CreateTopicsCommand command;
   command.validate_only = message.validate_only;
-  for (const auto& topic : message.topics) {
-    NewTopic& fresh = command.topics.emplace_back();
+  std::vector<std::optional<ItemReply>> refused(message.topics.size());  // The others, in their order, are the command's.
+  for (size_t i = 0; i < message.topics.size(); ++i) {
+    const auto& topic = message.topics[i];
+    NewTopic fresh;
     fresh.name = topic.name;
     fresh.partition_count = topic.num_partitions;
     fresh.replication_factor = topic.replication_factor;
     for (const auto& assignment : topic.assignments)
       fresh.assignments.push_back({assignment.partition_index, assignment.broker_ids});
-    for (const auto& config : topic.configs)
-      if (config.value) fresh.configs[config.name] = *config.value;
+    for (const auto& config : topic.configs) {
+      if (config.value) {
+        fresh.configs[config.name] = *config.value;
+      } else if (!refused[i]) {
+        refused[i] = ItemReply{.error = ErrorCode::kInvalidConfig,
+                               .message = "Null value not supported for topic configs: " + config.name, .name = {}, .topic = {}};
+      }
+    }
+    if (!refused[i]) command.topics.push_back(std::move(fresh));
   }
   return Outcome<protocol::CreateTopicsResponse>::later(
-      [&broker = request.broker, command = std::move(command), message = std::move(message)](Task& task) {
-        const Instant deadline = deadline_in(broker.runtime(), message.timeout_ms);
-        const auto items = items_of(broker.controller().submit(task, command, deadline), command.topics.size());
+      [&broker = request.broker, command = std::move(command), message = std::move(message),
+       refused = std::move(refused)](Task& task) {
+        std::vector<ItemReply> items;
+        if (!command.topics.empty())
+          items = items_of(broker.controller().submit(task, command, deadline_in(broker.runtime(), message.timeout_ms)),
+                           command.topics.size());
         protocol::CreateTopicsResponse response;
-        for (size_t i = 0; i < items.size(); ++i) {
+        size_t next = 0;
+        for (size_t i = 0; i < refused.size(); ++i) {
           auto& out = response.topics.emplace_back();
-          out.name = command.topics[i].name;
-          out.error_code = items[i].error;
-          out.error_message = message_of(items[i]);
-          if (items[i].error != ErrorCode::kNone) continue;
-          out.topic_id = items[i].topic;
-          out.num_partitions = items[i].partition_count;
-          out.replication_factor = items[i].replication_factor;
+          out.name = message.topics[i].name;
+          const ItemReply& item = refused[i] ? *refused[i] : items[next];
+          out.error_code = item.error;
+          out.error_message = message_of(item);
+          if (refused[i]) continue;
+          const ConfigMap& configs = command.topics[next++].configs;
+          if (item.error != ErrorCode::kNone) continue;
+          out.topic_id = item.topic;
+          out.num_partitions = item.partition_count;
+          out.replication_factor = item.replication_factor;
           out.configs.emplace();
-          for (const auto& config : topic_configs(broker, command.topics[i].configs))
+          for (const auto& config : topic_configs(broker, configs))
             out.configs->push_back({config.name, config.value, config.read_only, config.config_source, config.is_sensitive, {}});
         }
         return response;

@@ -93,7 +93,10 @@ Faulty<Appended> Partition::State::append(Slice batch, Acks acks, bool allow_zst
   Appended appended;
   // A forced compression.type re-encodes, and LogAppendTime re-checksums: once, before the append.
   if (config.compression >= 0 && valid->codec() != static_cast<Codec>(config.compression)) {
-    Result<Slice> again = recompress(*valid, static_cast<Codec>(config.compression));
+    const auto codec = static_cast<Codec>(config.compression);
+    DecompressLimits limits;
+    if (codec == Codec::kNone) limits.max_bytes = check.max_size_bytes;  // More could not be stored.
+    Result<Slice> again = recompress(*valid, codec, limits);
     // Its checksum is right, so it will not decompress the next time either.
     if (!again) return std::unexpected(Fault{PartitionFault::kBatch, again.error().message,
                                              BatchRefusal{again.error().code == Errc::kTooLarge ? BatchFault::kTooLarge

@@ -1,0 +1,126 @@
+#include "broker/support/hostile.h"
+
+namespace taffrail::test {
+
+using namespace protocol;
+
+namespace {
+
+constexpr int32_t kCorrelation = 1;
+
+template <class Request>
+std::string body_of(const Request& request, int16_t version) {
+  const auto body = encode(request, version);
+  EXPECT_TRUE(body.has_value()) << body.error().text();
+  return body ? std::string(as_text(body->flat())) : std::string();
+}
+
+}  // namespace
+
+std::string hostile_body(ApiKey key, int16_t version) {
+  switch (key) {
+    case ApiKey::kProduce: return body_of(produce_request("elsewhere", 0, batch_of({"a"}), 1, {1, 2}), version);
+    case ApiKey::kFetch: return body_of(fetch_request("good", 0, 0, {1, 2}), version);
+    case ApiKey::kListOffsets: {
+      ListOffsetsRequest r;
+      r.topics.push_back({"good", {{0, -1, -1, {}}}, {}});
+      return body_of(r, version);
+    }
+    case ApiKey::kMetadata: {
+      MetadataRequest r;
+      r.topics.emplace();
+      r.topics->push_back({{}, "good", {}});
+      return body_of(r, version);
+    }
+    case ApiKey::kFindCoordinator: {
+      FindCoordinatorRequest r;
+      if (version < 4) r.key = "group";
+      else r.coordinator_keys = {"group"};
+      return body_of(r, version);
+    }
+    case ApiKey::kApiVersions: {
+      ApiVersionsRequest r;
+      if (version >= 3) r.client_software_name = r.client_software_version = "test";
+      return body_of(r, version);
+    }
+    case ApiKey::kCreateTopics: {
+      CreateTopicsRequest r;
+      r.validate_only = true;
+      r.timeout_ms = 1000;
+      r.topics.push_back({"made", 1, 1, {}, {{"retention.ms", "1", {}}}, {}});
+      r.topics.push_back({"made2", -1, -1, {{0, {BrokerId(1)}, {}}}, {}, {}});
+      return body_of(r, version);
+    }
+    case ApiKey::kDeleteTopics: {
+      DeleteTopicsRequest r;
+      r.timeout_ms = 1000;
+      if (version < 6) r.topic_names = {"elsewhere"};
+      else r.topics.push_back({"elsewhere", {}, {}});
+      return body_of(r, version);
+    }
+    case ApiKey::kInitProducerId: return body_of(InitProducerIdRequest{}, version);
+    case ApiKey::kOffsetForLeaderEpoch: {
+      OffsetForLeaderEpochRequest r;
+      r.topics.push_back({"good", {{0, -1, 1, {}}}, {}});
+      return body_of(r, version);
+    }
+    case ApiKey::kDescribeConfigs: {
+      DescribeConfigsRequest r;
+      r.resources.push_back({ConfigResourceType::kTopic, "good", std::vector<std::string>{"retention.ms"}, {}});
+      return body_of(r, version);
+    }
+    case ApiKey::kCreatePartitions: {
+      CreatePartitionsRequest r;
+      r.timeout_ms = 1000;
+      r.validate_only = true;
+      r.topics.push_back({"good", 2, std::vector<CreatePartitionsRequest::Assignment>{{{BrokerId(1)}, {}}}, {}});
+      return body_of(r, version);
+    }
+    case ApiKey::kIncrementalAlterConfigs: {
+      IncrementalAlterConfigsRequest r;
+      r.validate_only = true;
+      r.resources.push_back({ConfigResourceType::kTopic, "good", {{"retention.ms", AlterConfigOp::kSet, "1000", {}}}, {}});
+      return body_of(r, version);
+    }
+    case ApiKey::kDescribeCluster: return body_of(DescribeClusterRequest{}, version);
+    case ApiKey::kDescribeTopicPartitions: {
+      DescribeTopicPartitionsRequest r;
+      r.topics.push_back({"good", {}});
+      r.cursor = TopicPartitionsCursor{"good", 0, {}};
+      return body_of(r, version);
+    }
+    default: ADD_FAILURE() << "no body for " << static_cast<int>(key); return {};
+  }
+}
+
+std::string hostile_frame_start(ApiKey key, int16_t version, std::string_view body) {
+  ByteWriter out;
+  out.i16(static_cast<int16_t>(key));
+  out.i16(version);
+  out.i32(kCorrelation);
+  out.i16(-1);
+  if (api_of(key).request_header_version(version) >= 2) out.u8(0);
+  out.bytes(as_bytes(body));
+  return out.take();
+}
+
+Slice hostile_frame(ApiKey key, int16_t version, std::string_view body) {
+  return Slice(hostile_frame_start(key, version, body));
+}
+
+bool still_answers(Wire& wire) {
+  constexpr int32_t kProbe = 0x12345678;
+  ByteWriter probe;
+  probe.i16(static_cast<int16_t>(ApiKey::kApiVersions));
+  probe.i16(0);
+  probe.i32(kProbe);
+  probe.i16(-1);
+  wire.send_frame(probe.view());
+  for (;;) {
+    const auto frame = wire.receive(60_s);
+    if (!frame) return false;
+    if (ByteReader(*frame).i32() == kProbe) return true;
+  }
+}
+
+}  // namespace taffrail::test

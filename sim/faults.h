@@ -1,5 +1,5 @@
 // Faults as a list: drawn from a profile before a run, then executed as written. A failing run is
-// therefore a scenario that people can read, edit, shrink and keep (DESIGN, section 6).
+// therefore a scenario that people can read, edit, shrink and keep (docs/simulation.md, "Scenario files").
 #pragma once
 
 #include <cstdint>

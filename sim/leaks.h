@@ -1,5 +1,5 @@
 // Planted leaks of determinism and a canary: known mistakes that the determinism check and a campaign
-// must notice, or they prove nothing (DESIGN, section 6: the tester is tested).
+// must notice, or they prove nothing (docs/simulation.md, "Determinism").
 #pragma once
 
 #ifdef TAFFRAIL_PLANTS

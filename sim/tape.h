@@ -1,5 +1,5 @@
 // The choice tape: every decision that a world leaves open is drawn here, from a stream of its own, so
-// that a new draw in one place shifts no other (DESIGN, section 6).
+// that a new draw in one place shifts no other (docs/simulation.md, "The tape").
 #pragma once
 
 #include <algorithm>

@@ -73,7 +73,8 @@ Faulty<Appended> Partition::State::append(Slice batch, Acks acks, bool allow_zst
     switch (verdict.kind) {
       case ProducerVerdict::Kind::kAppend: break;
       case ProducerVerdict::Kind::kDuplicate:
-        // Not appended; the answer waits for the original like the original's own (DESIGN, section 5).
+        // Not appended; the answer waits for the original like the original's own: what is not committed
+        // may be cut off, and the batch with it.
         return Appended{verdict.original.entry, verdict.original.base_offset, log.start_offset(),
                         config.timestamp_type == TimestampType::kLogAppendTime ? verdict.original.timestamp : -1};
       case ProducerVerdict::Kind::kOutOfOrder:

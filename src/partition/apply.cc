@@ -114,7 +114,8 @@ void Partition::State::apply_command(const Entry& entry) {
 }
 
 // A new leader replays its uncommitted tail into the speculative state before its first decision
-// (DESIGN, section 5): a batch that an earlier leader appended and did not commit is a duplicate too.
+// (docs/decisions/012-decide-append-apply-reply.md): a batch that an earlier leader appended and did not
+// commit is a duplicate too.
 void Partition::State::run_opener(Task& task, Term opened) {
   const auto current = [&] { return role == Role::kLeader && term == opened && !stopping && group != nullptr; };
   // Applied state first: what is committed by now. The rest of the log, to its end, is speculation.

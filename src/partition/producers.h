@@ -56,7 +56,8 @@ struct ProducerVerdict {
 
 /// All producers of one partition. The applied state is a function of the committed log alone: every
 /// replica has the same, and a replay gives it again. On top of it a leader keeps what its own
-/// uncommitted entries will make of it, and decides on that (DESIGN, section 5).
+/// uncommitted entries will make of it, and decides on that
+/// (docs/decisions/012-decide-append-apply-reply.md).
 class ProducerTable {
  public:
   /// Decides on a batch that passed validate_produced and has a producer.

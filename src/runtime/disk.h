@@ -4,7 +4,8 @@
 // that returned; of what was in flight any subset of 4 KiB sectors survives, each whole or torn at
 // 512 bytes, in any order. A created, renamed or removed name is undone unless sync_directory() of its
 // directory returned after it. After the mere death of the process (kill -9) the page cache remains:
-// a reader then sees bytes that the disk may not have; see "Recovery makes durable" in DESIGN.
+// a reader then sees bytes that the disk may not have
+// (docs/decisions/013-recovery-makes-durable-before-it-speaks.md).
 //
 // Paths are relative to the node's data directory, with '/' between parts; no "..", no leading '/'.
 // Buffers given to a call belong to it until the call returns. Calls on files are not interrupted by

@@ -88,6 +88,13 @@ TEST(Docs, DocumentsThatCodeNamesExist) {
   for (const auto& [path, file] : Tree::get().papers()) look(path, file.text);
 }
 
+TEST(Docs, NobodyRefersToADocumentThatOnlyItsAuthorHad) {
+  const std::regex named(R"(\(([A-Z]{4,}), section)");
+  for (const auto& [path, file] : Tree::get().sources())
+    for (const std::string& document : all_matches(file.text, named, "section"))
+      EXPECT_TRUE(Tree::get().exists("docs/" + document + ".md")) << path << " refers to " << document;
+}
+
 TEST(Docs, LinksLeadSomewhere) {
   const std::regex link(R"(\]\(([^)#\s:]+)(#[^)]*)?\))");
   for (const auto& [path, file] : Tree::get().papers()) {

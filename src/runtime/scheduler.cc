@@ -50,7 +50,7 @@ void Scheduler::spawn(Scope& scope, std::string name, std::function<void(Task&)>
   task.cancelled_ = scope.cancelled_;
   task.in_scope_ = scope.tasks_.insert(scope.tasks_.end(), &task);
   task.fiber_ = std::make_unique<Fiber>(stacks_, [&task, run = std::move(body)] {
-    // The one place where exceptions end: a fiber's entry (STYLE, "What can go wrong").
+    // The one place where exceptions end: a fiber's entry (docs/ARCHITECTURE.md, "What can go wrong").
     try {
       run(task);
     } catch (const FiberUnwind&) {

@@ -54,8 +54,16 @@ std::vector<RaftGroup::MemberView> RaftGroup::members() const {
   if (raft.role() != Role::kLeader) return out;
   const Configuration& configuration = raft.configuration();
   out.push_back({raft.self(), raft.durable(), state_->driver.runtime.now(), configuration.is_voter(raft.self())});
-  for (const Progress& p : raft.progress())
-    out.push_back({p.replica, p.match, p.contact, configuration.is_voter(p.replica)});
+  // Raft is told of answered heartbeats only when it would act on their absence; who asks here wants the latest.
+  DriverState& d = state_->driver;
+  for (const Progress& p : raft.progress()) {
+    Instant contact = p.contact;
+    const auto answer = d.answered.find(p.replica.node);
+    const auto refused = d.refused.find(p.replica.node);
+    if (answer != d.answered.end() && (refused == d.refused.end() || !refused->second.contains(state_->key)))
+      contact = std::max(contact, answer->second);
+    out.push_back({p.replica, p.match, contact, configuration.is_voter(p.replica)});
+  }
   return out;
 }
 
@@ -88,6 +96,7 @@ void RaftDriver::start() {
     return d.serve_snapshot(task, std::move(body));
   });
   d.runtime.spawn(d.scope, "raft/ticker", [&d](Task& task) { d.run_ticker(task); });
+  d.runtime.spawn(d.scope, "raft/notices", [&d](Task& task) { d.run_notices(task); });
   d.runtime.spawn(d.scope, "raft/heartbeats", [&d](Task& task) { d.run_heartbeats(task); });
 }
 
@@ -265,7 +274,12 @@ void DriverState::carry_out(RaftGroup::State& g, Effects& effects, const AppendR
 void DriverState::carry_out_one(RaftGroup::State& g, const Effect& e, const AppendRequest* request,
                                 std::span<const Slice> payloads) {
   if (const auto* s = std::get_if<effect::Send>(&e)) {
-    send(g, s->to, s->message, {});
+    const auto* notice = std::get_if<CommitNotice>(&s->message);
+    if (notice != nullptr && g.key != kMetadataPartition) {
+      send_by_and_by(g, s->to, *notice);
+    } else {
+      send(g, s->to, s->message, {});
+    }
   } else if (const auto* once = std::get_if<effect::SendOnceDurable>(&e)) {
     pending.push_back({g.log.last_sequence(), g.key, g.incarnation, g.raft.term(), *once});
     if (pending.front().sequence <= store.wal().durable()) durable(store.wal().durable());

@@ -34,6 +34,10 @@ struct DriverOptions {
   Duration election_timeout_max = 1000_ms;
   ByteCount append_bytes_max = 1_MiB;      ///< Of one AppendRequest's payloads; at least one entry goes.
   uint32_t append_entries_max = 1024;
+  /// How long a follower that holds everything may not know that the last of it is committed: entries that come
+  /// meanwhile tell it, and what is left then goes to a node in one message for all groups. Group 0 waits for
+  /// nothing: what brokers tell their clients hangs on it.
+  Duration commit_notice_delay = 20_ms;
 };
 
 /// What a group tells the one that built on it. Called from within the driver: must not wait, and must

@@ -77,8 +77,34 @@ bool DriverState::send_next(Task& task, const PartitionKey& key, const ReplicaId
   for (const Entry& entry : entries) metas.push_back(entry.meta);
   const auto request = g->raft.make_append(*plan, metas, runtime.now());
   update_deadline(*g);
-  if (request) send(*g, to, *request, entries);
+  if (request) {
+    notices.erase({to, key});  // It says what is committed by now.
+    send(*g, to, *request, entries);
+  }
   return g->raft.next_append(to).has_value();
+}
+
+// A record that is written alone would cost each follower a message more, to hear of a commit that it does nothing
+// about; the next entries say it too.
+void DriverState::send_by_and_by(const RaftGroup::State& g, const ReplicaId& to, const CommitNotice& notice) {
+  const bool first = notices.empty();
+  notices.insert_or_assign({to, g.key}, notice);
+  if (first) notices_wake.notify_one();
+}
+
+void DriverState::run_notices(Task& task) {
+  while (!task.cancelled()) {
+    if (notices.empty()) {
+      if (!notices_wake.wait(task)) return;
+      continue;
+    }
+    if (!runtime.sleep_for(task, options.commit_notice_delay)) return;
+    for (const auto& [where, notice] : std::exchange(notices, {})) {
+      const RaftGroup::State* g = find(where.second);
+      if (g == nullptr || !g->quarantine.empty()) continue;
+      if (g->raft.role() == Role::kLeader && g->raft.term() == notice.term) send(*g, where.first, notice, {});
+    }
+  }
 }
 
 void DriverState::offer_snapshot(const PartitionKey& key, const ReplicaId& to) {

@@ -79,6 +79,8 @@ struct DriverState {
   void offer_snapshot(const PartitionKey& key, const ReplicaId& to);
   void fetch_snapshot(const PartitionKey& key, const effect::FetchSnapshot& fetch);
   Result<Chain> serve_snapshot(Task& task, Slice body);
+  void send_by_and_by(const RaftGroup::State& g, const ReplicaId& to, const CommitNotice& notice);
+  void run_notices(Task& task);
 
   // driver_time.cc
   void run_ticker(Task& task);
@@ -98,6 +100,8 @@ struct DriverState {
   uint64_t next_incarnation = 1;
   std::deque<PendingDurable> pending;
   std::map<BrokerId, NodeSender> senders;
+  std::map<std::pair<ReplicaId, PartitionKey>, CommitNotice> notices;  ///< Held back for a moment.
+  WaitQueue notices_wake;
   std::set<std::pair<Instant, PartitionKey>> deadlines;
   WaitQueue deadline_moved;
   std::map<BrokerId, HeartbeatSender> heartbeat_to;

@@ -17,6 +17,7 @@ struct SimNet::Link {
   bool near;
   uint32_t blocks = 0;
   uint32_t factor = 1;
+  uint64_t writes = 0;
   Instant free_at{};  // When the bytes handed to it so far have left.
 };
 
@@ -171,6 +172,11 @@ SimNet::Link& SimNet::link(uint32_t from, uint32_t to) {
   auto& slot = links_[static_cast<uint64_t>(from) << 32 | to];
   if (!slot) slot = std::make_unique<Link>(engine_.tape.stream({.kind = StreamKind::kLink, .a = from, .b = to}), from == to);
   return *slot;
+}
+
+uint64_t SimNet::writes(uint32_t from, uint32_t to) const {
+  const auto it = links_.find(static_cast<uint64_t>(from) << 32 | to);
+  return it == links_.end() ? 0 : it->second->writes;
 }
 
 bool SimNet::blocked(uint32_t from, uint32_t to) const {
@@ -403,6 +409,7 @@ Result<> SimNet::SimConnection::write(Task& task, std::span<const Slice> parts, 
     conn_.last_writer = side_;
     ++net_.stats_.turns;
   }
+  ++net_.link(side.node, conn_.sides[1 - side_].node).writes;
   for (const Slice& part : parts) {
     for (size_t done = 0; done < part.size();) {
       if (life_ != machine_.life || side.state != State::kOpen || machine_.cut_off) return fail(Errc::kClosed, "closed");

@@ -69,6 +69,9 @@ class SimNet final : public EventSink {
   void heal();
 
   const NetStats& stats() const { return stats_; }
+  /// Calls of write() with which one machine sent to the other, over all their connections: what the bytes cost
+  /// in system calls. Exact, so that tests assert it.
+  uint64_t writes(uint32_t from, uint32_t to) const;
   size_t connection_count() const { return connections_.size(); }
 
   void on_event(uint64_t a, uint64_t b) override;

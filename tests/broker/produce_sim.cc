@@ -181,6 +181,19 @@ TEST(Produce, TooFewInSyncReplicasAreToldBeforeTheAppend) {
   }, leader);
 }
 
+TEST(Produce, WhoIsQuietIsInSyncAsLongAsItIsHeardOf) {
+  NodeConfig config = small_config();
+  config.replica_lag_max = 300_ms;
+  config.housekeeping_interval = 100_ms;
+  BrokerWorld w(15, 3, config);
+  w.create_topic("t", 1, 3);
+  const Partition* leader = w.replica(w.leader_of("t"), "t");
+  for (int i = 0; i < 200; ++i) {
+    w.world.run_for(100_ms);
+    ASSERT_EQ(leader->in_sync().size(), 3u) << "after " << i * 100 << " ms in which nothing was written";
+  }
+}
+
 TEST(Produce, TooFewCopiesAfterTheAppendAreToldSo) {
   NodeConfig config = small_config();
   config.replica_lag_max = 1_s;

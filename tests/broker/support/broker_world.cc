@@ -135,7 +135,7 @@ std::string Wire::config_of(const std::string& topic, const std::string& key) {
 
 BrokerWorld::BrokerWorld(uint64_t seed, uint32_t brokers, const NodeConfig& config, const sim::Knobs& knobs)
     : world(seed, knobs), cluster((world.trace().keep_time_line(true), world), {.brokers = brokers, .clients = 2, .config = config}) {
-  EXPECT_TRUE(cluster.await_serving(30_s));
+  EXPECT_TRUE(cluster.await_serving(300_s));
 }
 
 void BrokerWorld::run(const std::function<void(Wire&)>& body, uint32_t broker, Duration limit) {
@@ -171,7 +171,7 @@ TopicId BrokerWorld::create_topic(const std::string& name, int32_t partitions, i
     ASSERT_EQ(answer.topics[0].error_code, protocol::ErrorCode::kNone) << answer.topics[0].error_message.value_or("");
     id = answer.topics[0].topic_id;
   });
-  const auto unsettled = cluster.await_settled(30_s);
+  const auto unsettled = cluster.await_settled(300_s);
   EXPECT_FALSE(unsettled.has_value()) << *unsettled;
   return id;
 }

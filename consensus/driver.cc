@@ -216,6 +216,18 @@ void RaftDriver::on_link(BrokerId node, bool up) {
   }
 }
 
+void RaftDriver::on_sender_gone(BrokerId node) {
+  DriverState& d = *state_;
+  if (d.stopping) return;
+  d.heard.erase(node);
+  // What it listed would count as heard of it when a timer runs out. It lists everything anew when it is back.
+  d.heartbeat_from.erase(node);
+  for (auto& [key, group] : d.groups) {
+    group->state_->raft.sender_gone(node, d.runtime.now());
+    d.update_deadline(*group->state_);
+  }
+}
+
 std::optional<Instant> RaftDriver::last_heard(BrokerId node) const {
   const auto it = state_->heard.find(node);
   if (it == state_->heard.end()) return std::nullopt;

@@ -132,6 +132,8 @@ class RaftDriver {
   /// From Peers, for kRaft and kHeartbeat.
   void on_message(const PeerIdentity& from, PeerKind kind, Slice body);
   void on_link(BrokerId node, bool up);
+  /// From Peers: the node sends nothing until it dials again. last_heard() forgets it.
+  void on_sender_gone(BrokerId node);
   /// When this node last heard from `node`; nothing if never.
   std::optional<Instant> last_heard(BrokerId node) const;
 

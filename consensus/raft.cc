@@ -110,6 +110,16 @@ void Raft::peer_contact(BrokerId node, Instant heard) {
   }
 }
 
+void Raft::sender_gone(BrokerId node, Instant now) {
+  // What keeps a leader that lives in office is pre-vote, and check-quorum's refusals.
+  if (!options_.pre_vote || !options_.check_quorum) return;
+  if (role_ != Role::kFollower || !leader_ || leader_->node != node) return;
+  leader_heard_ = Instant{};
+  // Drawn, for all its followers learn of it in the same moment, and equal candidates split the votes.
+  const int64_t ns = random_.between(0, options_.election_timeout_min.ns / 4);
+  deadline_ = std::min(deadline_, now + Duration{ns});
+}
+
 void Raft::tick(Instant now, Effects& out) {
   if (possibly_longer_ && now >= tail_retry_) ask_for_tail(now, out);
   if (role_ == Role::kLeader) {

@@ -67,6 +67,10 @@ class Raft {
   /// The connection to `node` broke: what was under way on it is lost. Also when a new one stands:
   /// both make Raft probe again. WantAppend follows; a driver without a connection lets it be.
   void link_reset(BrokerId node, Instant now, Effects& out);
+  /// The connection by which `node` sends to this one ended, and it has no other: its process died, most
+  /// likely. A follower of it then asks for pre-votes at once, without waiting for the rest of its timeout.
+  /// A leader that lives is in no danger: it refuses, and so does everyone who still hears it.
+  void sender_gone(BrokerId node, Instant now);
   /// `node`'s heartbeat, heard at `heard`, lists this group as led by its replica `from` in `term`.
   /// `heard` may lie before now: a driver of many groups may tell just before tick().
   void leader_contact(ReplicaId from, Term term, Instant heard, Instant now, Effects& out);

@@ -36,6 +36,7 @@ struct Peers::State {
   void take_in(std::unique_ptr<Connection> socket);
   void attend(Task& task, uint64_t id, PeerInbound& connection);
   void supersede(uint64_t by, const PeerInbound& connection);
+  void tell_gone(uint64_t id, const PeerInbound& connection);
   void tell_refused(const PeerInbound& connection, const Error& error);
   void sweep();
   PeerLink* link(BrokerId node);
@@ -73,6 +74,7 @@ void Peers::State::attend(Task& task, uint64_t id, PeerInbound& connection) {
   if (const Result<> greeted = connection.greet(task); greeted) {
     supersede(id, connection);
     connection.run(task);
+    tell_gone(id, connection);
   } else if (greeted.error().code != Errc::kClosed && greeted.error().code != Errc::kCancelled) {
     tell_refused(connection, greeted.error());
   }
@@ -87,6 +89,14 @@ void Peers::State::supersede(uint64_t by, const PeerInbound& connection) {
     if (id != by && other->is_link() && other->peer().replica.node == connection.peer().replica.node)
       other->close("a newer connection of the same node took its place");
   }
+}
+
+void Peers::State::tell_gone(uint64_t id, const PeerInbound& connection) {
+  const BrokerId node = connection.peer().replica.node;
+  if (stopped || !connection.is_link() || !context.peers.on_sender_gone) return;
+  for (const auto& [other_id, other] : inbound)
+    if (other_id > id && other->is_link() && other->peer().replica.node == node) return;
+  context.peers.on_sender_gone(node);
 }
 
 // A node that is refused comes again every second: one line a minute, or when the reason is another.

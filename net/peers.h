@@ -89,6 +89,9 @@ class Peers {
   /// The outgoing link to a node came up or broke (forget() and stop() break it too): after each "up"
   /// there is one "down" before the next. On the link's fiber: must not wait.
   std::function<void(BrokerId node, bool up)> on_link;
+  /// The connection by which a node sends to this one ended, and it has no newer one: all that it sent has
+  /// been read, and nothing comes until it dials again. Not after stop(). Must not wait.
+  std::function<void(BrokerId node)> on_sender_gone;
   void serve(std::string name, PeerService service);
 
  private:

@@ -132,6 +132,9 @@ Result<> Node::State::start(Task& task) {
     if (driver_ != nullptr) driver_->on_link(node, up);
     if (up) peers_.send(node, PeerKind::kLeaders, {Leaders::encode(leaders_.all())});
   };
+  peers_.on_sender_gone = [this](BrokerId node) {
+    if (driver_ != nullptr) driver_->on_sender_gone(node);
+  };
   const auto greeting = [this] { return PeerIdentity{identity_.cluster, identity_.replica, incarnation_}; };
   TRY(peers_.start(task, config_.internal.bind, greeting()));
   const Endpoint internal = advertised(config_.internal, peers_.local());

@@ -11,6 +11,7 @@
 //   beat N                        its node sends its heartbeat
 //   deliver [K] / lose / drop     all messages, or K / none of them / not the next one
 //   cut A B / heal / reset A B    both directions / all / the connection broke
+//   gone N M                      the connection by which M sends to N ended
 //   wait MS / tick N
 //   hold N / sync N               its disk
 //   crash N / start N
@@ -91,6 +92,8 @@ class Story {
     } else if (verb == "reset") {
       node.link_reset(BrokerId(number(args, 1)), now_);
       nodes_.at(number(args, 1))->link_reset(BrokerId(n), now_);
+    } else if (verb == "gone") {
+      node.sender_gone(BrokerId(number(args, 1)), now_);
     } else if (verb == "hold") {
       held_.insert(n);
     } else if (verb == "sync") {

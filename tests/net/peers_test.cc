@@ -34,6 +34,7 @@ struct Node {
     peers.on_link = [this](BrokerId node, bool up) {
       links.push_back(std::to_string(node.value) + (up ? " up" : " down"));
     };
+    peers.on_sender_gone = [this](BrokerId node) { gone.push_back(std::to_string(node.value)); };
     peers.serve("echo", [](Task&, const PeerIdentity& from, Slice body) -> Result<Chain> {
       return Chain{Slice(std::to_string(from.replica.node.value) + ":"), body};
     });
@@ -59,6 +60,7 @@ struct Node {
   Peers peers;
   Texts got;
   Texts links;
+  Texts gone;
   Event gate;
   int hanging = 0;
 };
@@ -282,6 +284,8 @@ TEST_F(PeersTest, ABrokenLinkIsToldAndDialledAgain) {
   EXPECT_EQ(waiting.error().code, Errc::kClosed);
   EXPECT_EQ(b->hanging, 0) << "a service ends with the connection that asked";
   EXPECT_EQ(a->links, (Texts{"2 up", "2 down"}));
+  EXPECT_EQ(a->gone, Texts{}) << "it never sent anything";
+  EXPECT_EQ(b->gone, Texts{"1"});
   a->peers.send(BrokerId{2}, PeerKind::kRaft, chain("lost"));
   runtime.run_for(1_s);
   EXPECT_TRUE(a->peers.connected(BrokerId{2}));
@@ -409,8 +413,10 @@ TEST_F(PeersTest, ANewLinkOfANodeTakesThePlaceOfItsOldOne) {
     EXPECT_EQ(ends[0]->read(task, byte, runtime.now() + 1_s).value_or(1), 0u) << "closed";
     EXPECT_EQ(ends[1]->read(task, byte, runtime.now() + 1_s).error().code, Errc::kTimedOut) << "open";
   });
+  EXPECT_EQ(b->gone, Texts{}) << "it still sends, by the newer one";
   ends.clear();
   runtime.settle();
+  EXPECT_EQ(b->gone, Texts{"1"});
 }
 
 TEST_F(PeersTest, StrangersAreTurnedAway) {

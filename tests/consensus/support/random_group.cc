@@ -153,7 +153,9 @@ void RandomGroup::start(int number) {
   // Its connections are new ones to everybody.
   for (const auto& other : nodes_) {
     if (!other->up() || other->id() == node.id()) continue;
+    other->sender_gone(node.id().node, now_);
     other->link_reset(node.id().node, now_);
+    arm(other->id().node.value);
     start_disk(other->id().node.value);
   }
 }

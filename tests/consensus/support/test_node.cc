@@ -87,6 +87,8 @@ void TestNode::link_reset(BrokerId node, Instant now) {
   run(out, now, nullptr);
 }
 
+void TestNode::sender_gone(BrokerId node, Instant now) { raft_->sender_gone(node, now); }
+
 uint64_t TestNode::propose(uint64_t payload, Instant now) {
   if (!raft_->accepts_appends()) return 0;
   StoredEntry entry;

@@ -83,6 +83,7 @@ class TestNode {
   void receive(const Packet& packet, Instant now);
   void tick(Instant now);
   void link_reset(BrokerId node, Instant now);
+  void sender_gone(BrokerId node, Instant now);
   /// Appends one entry if this node leads; gives its payload, 0 if not.
   uint64_t propose(uint64_t payload, Instant now);
   Result<> transfer(ReplicaId to, Instant now);

@@ -1,4 +1,5 @@
-// taffrail sim run | replay: scenarios from seeds, in virtual time, in this process.
+// taffrail sim run | replay: scenarios from seeds, in virtual time, in this process. check-history: what real
+// clients saw, before the same judge.
 #include "cli/sim_commands.h"
 
 #include <fmt/core.h>
@@ -10,6 +11,7 @@
 #include "base/plant.h"
 #include "runtime/host.h"
 #include "sim/campaign.h"
+#include "sim/checkers/history_text.h"
 #include "sim/scenario.h"
 
 namespace taffrail::cli {
@@ -94,11 +96,16 @@ Result<ExitCode> run(Task& task, Session& session, const std::string& seeds, con
   return empty.empty() ? ExitCode::kOk : ExitCode::kGoalMissed;
 }
 
+/// As the Disk of a process without a data directory names it: from the root.
+std::string path_of(const Session& session, const std::string& file) {
+  return file.starts_with('/') ? file.substr(1) : session.host.current_directory().substr(1) + "/" + file;
+}
+
 Result<ExitCode> replay(Task& task, Session& session, const std::string& what, const std::string& plant, bool quiet, bool print) {
   TRY(choose_plant(plant));
   Result<sim::Scenario> scenario = sim::Scenario::from_token(what);
   if (!scenario) {
-    const auto text = read_file(task, session.runtime.disk(), what.starts_with('/') ? what.substr(1) : session.host.current_directory().substr(1) + "/" + what, 16_MiB);
+    const auto text = read_file(task, session.runtime.disk(), path_of(session, what), 16_MiB);
     if (!text) return std::unexpected(scenario.error());
     scenario = sim::Scenario::parse(*text);
   }
@@ -125,6 +132,25 @@ Result<ExitCode> replay(Task& task, Session& session, const std::string& what, c
       {"processes that stopped themselves", static_cast<int64_t>(report.stops.size())},
   }));
   return report.violation.empty() ? ExitCode::kOk : ExitCode::kViolated;
+}
+
+Result<ExitCode> check_history(Task& task, Session& session, const std::string& file) {
+  const std::string text = TRY(read_file(task, session.runtime.disk(), path_of(session, file), 4ull << 30));
+  const Result<ToldHistory> told = parse_history(text);
+  if (!told) return fail(told.error(), file);
+  const History& history = told->history;
+  const std::vector<std::string> violations = history.check(told->complete);
+  for (const std::string& violation : violations) TRY(session.out.say(task, violation));
+  TRY(session.out.fields(task, {
+      {"sent", static_cast<int64_t>(history.sends().size())},
+      {"acknowledged", static_cast<int64_t>(history.count(History::Outcome::kAcked))},
+      {"failed", static_cast<int64_t>(history.count(History::Outcome::kFailed))},
+      {"unknown", static_cast<int64_t>(history.count(History::Outcome::kUnknown))},
+      {"polls", static_cast<int64_t>(history.polls().size())},
+      {"read to the end", std::string(told->complete ? "yes" : "no")},
+      {"violations", static_cast<int64_t>(violations.size())},
+  }));
+  return violations.empty() ? ExitCode::kOk : ExitCode::kViolated;
 }
 
 void add_run(CLI::App& sim, Invocation& chosen) {
@@ -160,7 +186,16 @@ void add_replay(CLI::App& sim, Invocation& chosen) {
   });
 }
 
-constexpr AddSimCommand kCommands[] = {add_run, add_replay};
+void add_check_history(CLI::App& sim, Invocation& chosen) {
+  auto* command = sim.add_subcommand("check-history", "Judge what clients saw of a real cluster, as runs are judged");
+  auto file = std::make_shared<std::string>();
+  command->add_option("FILE", *file, "A history as text (docs/simulation.md)")->required();
+  command->callback([&chosen, file] {
+    chosen.body = [file](Task& task, Session& session) { return check_history(task, session, *file); };
+  });
+}
+
+constexpr AddSimCommand kCommands[] = {add_run, add_replay, add_check_history};
 
 }  // namespace
 

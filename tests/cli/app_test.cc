@@ -124,7 +124,7 @@ TEST(Completion, EveryShellKnowsEverySubcommandAndFlag) {
   for (const std::string shell : {"bash", "zsh", "fish"}) {
     const std::string script = completion_script(shell);
     for (const char* word : {"up", "serve", "produce", "consume", "create", "alter", "cluster", "inspect",
-                             "segment", "completion", "sim", "replay", "until-end", "bootstrap", "ready-file"})
+                             "segment", "completion", "sim", "replay", "check-history", "until-end", "bootstrap", "ready-file"})
       EXPECT_THAT(script, HasSubstr(word)) << shell;
   }
   EXPECT_TRUE(completion_script("tcsh").empty());

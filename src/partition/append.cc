@@ -125,17 +125,12 @@ Faulty<Appended> Partition::State::append(Slice batch, Acks acks, bool allow_zst
   entry.meta.max_timestamp = view->max_timestamp();
   entry.payload = batch;
   const Offset base = entry.meta.base_offset;
-  // Known before it is proposed: with one replica and a fast disk nothing may come between.
-  const EntryId place{log.last_index() + 1, group->term()};
-  producers.speculate(*view, place);
+  // Raft refuses while it hands its leadership on; should nobody take it, appends go on here.
   const Result<EntryId> proposed = group->propose(std::span(&entry, 1));
-  if (!proposed) {
-    // Raft refuses while it hands its leadership on. What was speculated for this batch is not true.
-    producers.drop_speculation();
-    serving = Term{};
-    return std::unexpected(not_leader());
-  }
-  CHECK(*proposed == place, "one entry, one place");
+  if (!proposed) return std::unexpected(not_leader());
+  // Nothing waits in between: what is committed already is applied by a fiber that runs later.
+  const EntryId place = *proposed;
+  producers.speculate(*view, place);
   if (view->has_producer()) producer_seen[view->producer_id()] = runtime.now();
   appended.entry = place;
   appended.base_offset = base;

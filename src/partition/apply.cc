@@ -81,16 +81,16 @@ Result<> Partition::State::apply_through(Task& task, LogIndex end) {
       if (entry.meta.index > end) break;
       // A snapshot may have been installed during the read.
       if (entry.meta.index != applied.index + 1) break;
-      // The table may be that of a later entry already: a snapshot says what it reaches to.
-      if (entry.meta.index > table_reaches.index) {
-        if (entry.meta.kind == EntryKind::kBatch) {
-          const BatchView batch = TRY(BatchView::parse(entry.payload));
-          producers.apply(batch, entry.meta.id());
-        } else if (entry.meta.kind == EntryKind::kCommand) {
-          apply_command(entry);
-        }
-        table_reaches = entry.meta.id();
+      // The table may be that of a later entry already: a snapshot says what it reaches to. It says nothing of the
+      // log's start: a crash may have come between the snapshot and the move that it was made for.
+      const bool beyond_table = entry.meta.index > table_reaches.index;
+      if (entry.meta.kind == EntryKind::kCommand) {
+        apply_command(entry, beyond_table);
+      } else if (entry.meta.kind == EntryKind::kBatch && beyond_table) {
+        const BatchView batch = TRY(BatchView::parse(entry.payload));
+        producers.apply(batch, entry.meta.id());
       }
+      if (beyond_table) table_reaches = entry.meta.id();
       applied = entry.meta.id();
     }
     applied_moved.notify_all();
@@ -98,7 +98,7 @@ Result<> Partition::State::apply_through(Task& task, LogIndex end) {
   return {};
 }
 
-void Partition::State::apply_command(const Entry& entry) {
+void Partition::State::apply_command(const Entry& entry, bool beyond_table) {
   const Result<PartitionCommand> command = PartitionCommand::decode(entry.payload);
   if (!command) {
     runtime.log().error("partition", "{}-{}: entry {} is not understood: {}", topic_name, key.partition,
@@ -106,7 +106,8 @@ void Partition::State::apply_command(const Entry& entry) {
     return;
   }
   if (command->kind == PartitionCommand::Kind::kExpireProducers) {
-    for (const auto& [id, newest] : command->producers) producers.apply_expiry(id, newest);
+    if (beyond_table)
+      for (const auto& [id, newest] : command->producers) producers.apply_expiry(id, newest);
     return;
   }
   pending_start = *command;

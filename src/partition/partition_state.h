@@ -68,7 +68,8 @@ struct Partition::State final : GroupEvents {
   // apply.cc
   void run_applier(Task& task);
   Result<> apply_through(Task& task, LogIndex end);
-  void apply_command(const Entry& entry);
+  /// `beyond_table`: the producers do not reach this entry yet.
+  void apply_command(const Entry& entry, bool beyond_table);
   void run_opener(Task& task, Term term);
   void run_housekeeping(Task& task);
   void propose_retention();

@@ -2,6 +2,7 @@
 // batch that is sent again is answered and not appended again (I-T5, I-T9).
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <map>
@@ -39,7 +40,10 @@ class ProducerState {
   void add(ProducerEpoch batch_epoch, const ProducerBatch& batch);
   /// The remembered batch with exactly these sequences.
   const ProducerBatch* find(Sequence first, Sequence last) const;
-  bool operator==(const ProducerState&) const = default;
+  /// What is remembered; not what stands behind it of batches that are forgotten.
+  bool operator==(const ProducerState& o) const {
+    return epoch == o.epoch && std::equal(batches_.begin(), batches_.begin() + count_, o.batches_.begin(), o.batches_.begin() + o.count_);
+  }
 
  private:
   std::array<ProducerBatch, kRemembered> batches_{};

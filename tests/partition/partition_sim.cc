@@ -1,0 +1,178 @@
+// Goal: what a leader decides on is what its log will hold; what was never committed decides nothing; and what
+// retention takes away it takes away everywhere alike, but not the memory of producers. Method: three replicas in a
+// simulated world, asked directly, while leaders are cut off and brokers start again.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "partition/support/partition_world.h"
+
+namespace taffrail::test {
+namespace {
+
+void expect_tables_agree(PartitionWorld& w) {
+  const ProducerTable& first = w.replica(0)->producer_table();
+  for (uint32_t i = 1; i < 3; ++i) EXPECT_EQ(w.replica(i)->producer_table().applied(), first.applied()) << "broker " << i + 1;
+}
+
+TEST(Partition, WhatALeaderSpeculatedIsForgottenWhenItStepsDown) {
+  for (uint64_t seed = 1; seed <= 5; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    PartitionWorld w(seed);
+    const uint32_t old = *w.leader();
+    ASSERT_FALSE(w.write(old, producer_batch(1, 0, 0)).has_value());
+    w.world.isolate(w.cluster.broker(old));
+    // Appended, never committed: sequences 1 and 2 of one producer, the first of another.
+    std::optional<Fault> lonely;
+    w.on(old, [&](Task& task, Runtime& runtime) {
+      Partition* p = w.replica(old);
+      ASSERT_TRUE(p->append(producer_batch(1, 0, 1), Acks::kAll, true).has_value());
+      ASSERT_TRUE(p->append(producer_batch(2, 0, 40), Acks::kAll, true).has_value());
+      const auto last = p->append(producer_batch(1, 0, 2), Acks::kAll, true);
+      ASSERT_TRUE(last.has_value());
+      // Sent again it is the same batch, and waits for the same commit.
+      const auto again = p->append(producer_batch(1, 0, 2), Acks::kAll, true);
+      ASSERT_TRUE(again.has_value());
+      EXPECT_EQ(again->entry, last->entry);
+      lonely = p->wait_acknowledged(task, *again, Acks::kAll, runtime.now() + 60_s);
+    });
+    ASSERT_TRUE(lonely.has_value()) << "acknowledged without a majority";
+    EXPECT_EQ(lonely->what, PartitionFault::kNotLeader);
+    EXPECT_EQ(w.replica(old)->view().high_watermark, Offset(1));
+
+    // For the new leader none of it was ever sent.
+    const uint32_t fresh = w.await_leader_but(old);
+    Offset at;
+    ASSERT_FALSE(w.write(fresh, producer_batch(1, 0, 1), &at).has_value());
+    EXPECT_EQ(at, Offset(1));
+    ASSERT_FALSE(w.write(fresh, producer_batch(2, 0, 7), &at).has_value()) << "40 was never its sequence";
+    w.world.heal();
+    w.settle();
+    expect_tables_agree(w);
+    EXPECT_EQ(w.replica(old)->view().log_end, Offset(3));
+    const auto& table = w.replica(old)->producer_table().applied();
+    EXPECT_EQ(table.at(ProducerId(1)).newest().last, Sequence(1));
+    EXPECT_EQ(table.at(ProducerId(2)).newest().last, Sequence(7));
+  }
+}
+
+TEST(Partition, ANewLeaderKnowsWhatTheOldOneAppendedAndDidNotCommit) {
+  for (uint64_t seed = 11; seed <= 15; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    PartitionWorld w(seed);
+    const uint32_t old = *w.leader();
+    ASSERT_FALSE(w.write(old, producer_batch(1, 0, 0)).has_value());
+    // Power goes while the batch is on its way: some of the others have it, and some do not.
+    w.on(old, [&](Task&, Runtime&) { ASSERT_TRUE(w.replica(old)->append(producer_batch(1, 0, 1), Acks::kAll, true).has_value()); });
+    w.world.run_for(Duration::from_ms(static_cast<int64_t>(seed % 5)));
+    w.world.power_cut(w.cluster.broker(old));
+    const uint32_t fresh = w.await_leader_but(old);
+    // Whatever became of it, the client sends it again, and it is there once.
+    Offset at;
+    ASSERT_FALSE(w.write(fresh, producer_batch(1, 0, 1), &at).has_value());
+    EXPECT_EQ(at, Offset(1));
+    ASSERT_FALSE(w.write(fresh, producer_batch(1, 0, 2), &at).has_value());
+    EXPECT_EQ(at, Offset(2));
+    w.world.restart(w.cluster.broker(old));
+    w.settle();
+    expect_tables_agree(w);
+    for (uint32_t i = 0; i < 3; ++i) EXPECT_EQ(w.replica(i)->view().log_end, Offset(3));
+  }
+}
+
+TEST(Partition, TheHighWatermarkFollowsTheMajorityAndNeverFalls) {
+  PartitionWorld w(21);
+  const uint32_t leader = *w.leader();
+  ASSERT_FALSE(w.write(leader, producer_batch(1, 0, 0)).has_value());
+  for (uint32_t i = 1; i < 3; ++i) w.world.pause(w.cluster.broker((leader + i) % 3));
+  w.on(leader, [&](Task& task, Runtime& runtime) {
+    Partition* p = w.replica(leader);
+    const auto appended = p->append(producer_batch(1, 0, 1), Acks::kLeader, true);
+    ASSERT_TRUE(appended.has_value());
+    EXPECT_FALSE(p->wait_acknowledged(task, *appended, Acks::kLeader, runtime.now() + 300_ms).has_value());
+    const ReadView view = p->view();
+    EXPECT_EQ(view.log_end, Offset(2));
+    EXPECT_EQ(view.high_watermark, Offset(1));
+    EXPECT_EQ(view.last_stable, Offset(1));
+    const auto read = p->read(task, Offset(1), view, 1_MiB, true);
+    ASSERT_TRUE(read.has_value());
+    EXPECT_TRUE(read->empty());
+    const auto beyond = p->read(task, Offset(3), view, 1_MiB, true);
+    ASSERT_FALSE(beyond.has_value());
+    EXPECT_EQ(beyond.error().what, PartitionFault::kOutOfRange);
+    const auto waited = p->wait_acknowledged(task, *appended, Acks::kAll, runtime.now() + 100_ms);
+    ASSERT_TRUE(waited.has_value());
+    EXPECT_EQ(waited->what, PartitionFault::kTimedOut);
+  });
+  w.world.heal();
+  w.settle();
+  for (uint32_t i = 0; i < 3; ++i) EXPECT_GE(w.replica(i)->view().high_watermark, Offset(1));
+}
+
+TEST(Partition, RetentionMovesTheStartEverywhereAndForgetsNoProducer) {
+  PartitionWorld w(31, {{"retention.bytes", "20000"}, {"segment.bytes", "1048576"}});
+  const uint32_t leader = *w.leader();
+  // The first batch is a producer's only one; those behind it push it out.
+  ASSERT_FALSE(w.write(leader, producer_batch(7, 3, 100)).has_value());
+  for (int32_t i = 0; i < 150; ++i) ASSERT_FALSE(w.write(leader, producer_batch(1, 0, i, 500)).has_value()) << i;
+  ASSERT_TRUE(w.world.run_until([&] {
+    for (uint32_t i = 0; i < 3; ++i)
+      if (w.replica(i)->view().log_start == Offset(0)) return false;
+    return true;
+  }, 120_s)) << "retention took nothing";
+  w.settle();
+  const Offset start = w.replica(leader)->view().log_start;
+  for (uint32_t i = 0; i < 3; ++i) {
+    EXPECT_EQ(w.replica(i)->view().log_start, start) << "broker " << i + 1;
+  }
+  expect_tables_agree(w);
+  // A batch that is gone is still a batch that was sent; after a start of everything, too.
+  for (int round = 0; round < 2; ++round) {
+    const uint32_t now = *w.leader();
+    Offset at;
+    EXPECT_FALSE(w.write(now, producer_batch(7, 3, 100), &at).has_value());
+    EXPECT_EQ(at, Offset(0)) << "appended a second time";
+    const auto stale = w.write(now, producer_batch(7, 2, 101));
+    ASSERT_TRUE(stale.has_value());
+    EXPECT_EQ(stale->what, PartitionFault::kInvalidProducerEpoch);
+    w.on(now, [&](Task& task, Runtime&) {
+      Partition* p = w.replica(now);
+      const auto gone = p->read(task, Offset(0), p->view(), 1_MiB, true);
+      ASSERT_FALSE(gone.has_value());
+      EXPECT_EQ(gone.error().what, PartitionFault::kOutOfRange);
+    });
+    w.world.power_cut_all();
+    for (uint32_t i = 0; i < 3; ++i) w.world.restart(w.cluster.broker(i));
+    ASSERT_TRUE(w.cluster.await_serving(60_s));
+    w.settle();
+    // The power went between a follower's snapshot and the move of its start: the move is made up for.
+    EXPECT_TRUE(w.world.run_until([&] {
+      for (uint32_t i = 0; i < 3; ++i)
+        if (w.replica(i)->view().log_start < start || w.replica(i)->size_bytes() > 60'000) return false;
+      return true;
+    }, 30_s)) << "a start fell back, or what lies before it is kept";
+  }
+}
+
+TEST(Partition, FewerInSyncThanAskedForIsSaidBeforeTheAppend) {
+  PartitionWorld w(51, {{"min.insync.replicas", "3"}});
+  const uint32_t leader = *w.leader();
+  ASSERT_FALSE(w.write(leader, producer_batch(1, 0, 0)).has_value());
+  w.world.kill(w.cluster.broker((leader + 1) % 3));
+  w.world.run_for(10_s);
+  EXPECT_EQ(w.replica(leader)->in_sync().size(), 2u);
+  const LogIndex before = w.replica(leader)->log().last_index();
+  const auto refused = w.write(leader, producer_batch(1, 0, 1));
+  ASSERT_TRUE(refused.has_value());
+  EXPECT_EQ(refused->what, PartitionFault::kNotEnoughReplicas);
+  EXPECT_EQ(w.replica(leader)->log().last_index(), before);
+  // It was not remembered either: once they are back, the same sequence is the next.
+  w.world.restart(w.cluster.broker((leader + 1) % 3));
+  w.settle();
+  ASSERT_TRUE(w.world.run_until([&] { return w.leader() && w.replica(*w.leader())->in_sync().size() == 3; }, 30_s));
+  Offset at;
+  EXPECT_FALSE(w.write(*w.leader(), producer_batch(1, 0, 1), &at).has_value());
+  EXPECT_EQ(at, Offset(1));
+}
+
+}  // namespace
+}  // namespace taffrail::test

@@ -17,8 +17,8 @@ inline constexpr uint16_t kInternalPort = 9093;
 
 /// One process: what a broker has around group 0, and nothing else.
 struct ControllerProcess {
-  ControllerProcess(Runtime& r, uint32_t n, uint32_t c, ControllerOptions o)
-      : runtime(r), number(n), count(c), options(o), peers(r, {}) {
+  ControllerProcess(Runtime& r, uint32_t n, uint32_t c, ControllerOptions o, DriverOptions d)
+      : runtime(r), number(n), count(c), options(o), driver_options(d), peers(r, {}) {
     runtime.spawn(scope, "main", [this](Task& task) {
       const Result<> started = start(task);
       if (!started && started.error().code != Errc::kCancelled) runtime.stop_node(started.error().text());
@@ -39,7 +39,7 @@ struct ControllerProcess {
     store_options.quiet_bytes = 1_KiB;
     store_options.segment_bytes = 16_KiB;
     store = TRY(Store::open(task, runtime, store_options));
-    driver = std::make_unique<RaftDriver>(runtime, *store, peers, replica_of(number), DriverOptions{});
+    driver = std::make_unique<RaftDriver>(runtime, *store, peers, replica_of(number), driver_options);
     driver->on_quarantine = [this](const PartitionKey&, const std::string& why) { quarantine = why; };
     driver->start();
     peers.on_message = [this](const PeerIdentity& from, PeerKind kind, Slice body) {
@@ -77,6 +77,7 @@ struct ControllerProcess {
   const uint32_t number;
   const uint32_t count;
   const ControllerOptions options;
+  const DriverOptions driver_options;
   bool ready = false;
   std::string quarantine;
   uint64_t applied_calls = 0;
@@ -89,11 +90,12 @@ struct ControllerProcess {
 
 class ControllerGroup {
  public:
-  ControllerGroup(sim::World& world, uint32_t count, ControllerOptions options = {}) : world_(world), processes_(count) {
+  ControllerGroup(sim::World& world, uint32_t count, ControllerOptions options = {}, DriverOptions driver = {})
+      : world_(world), processes_(count) {
     for (uint32_t n = 0; n < count; ++n) {
       world.add_node();
-      world.start(node(n), [this, n, count, options](Runtime& runtime) {
-        auto process = std::make_shared<ControllerProcess>(runtime, n, count, options);
+      world.start(node(n), [this, n, count, options, driver](Runtime& runtime) {
+        auto process = std::make_shared<ControllerProcess>(runtime, n, count, options, driver);
         processes_[n] = process;
         return process;
       });

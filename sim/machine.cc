@@ -59,7 +59,7 @@ class Machine::NodeRuntime final : public Runtime {
   WallTime wall_now() const override { return node_.clock.wall(node_.world.now()); }
   Random& random() override { return random_; }
   Disk& disk() override { return node_.disk; }
-  Net& net() override { return node_.world.net_.of(node_.number); }
+  Net& net() override { return node_.world.net_.of(node_.number, shard_); }
   Logger& log() override { return *node_.logger_; }
   ShardId shard() const override { return ShardId{shard_}; }
   uint32_t shard_count() const override { return node_.shard_count; }

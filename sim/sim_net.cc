@@ -77,13 +77,13 @@ struct SimNet::Machine {
   bool cut_off = true;
   uint64_t life = 0;
   uint16_t next_port = 40'000;
-  std::map<uint16_t, SimListener*> listeners;
-  std::unique_ptr<NodeNet> net;
+  std::map<uint16_t, std::vector<SimListener*>> listeners;  // Of each shard that listens there, in order of asking.
+  std::vector<std::unique_ptr<NodeNet>> nets;               // By shard.
 };
 
 class SimNet::NodeNet final : public Net {
  public:
-  NodeNet(SimNet& net, uint32_t node) : net_(net), node_(node) {}
+  NodeNet(SimNet& net, uint32_t node, uint32_t shard) : net_(net), node_(node), shard_(shard) {}
   Result<std::unique_ptr<Listener>> listen(Task& task, const Endpoint& at) override;
   Result<std::unique_ptr<Connection>> connect(Task& task, const Endpoint& to, Instant deadline) override;
 
@@ -94,19 +94,21 @@ class SimNet::NodeNet final : public Net {
   }
   SimNet& net_;
   uint32_t node_;
+  uint32_t shard_;
 };
 
 class SimNet::SimListener final : public Listener {
  public:
-  SimListener(SimNet& net, uint32_t node, uint16_t port)
-      : net_(net), machine_(*net.machines_[node]), life_(machine_.life), at_{machine_.name, port} {
-    machine_.listeners[port] = this;
+  SimListener(SimNet& net, uint32_t node, uint32_t shard, uint16_t port)
+      : net_(net), machine_(*net.machines_[node]), life_(machine_.life), shard_(shard), at_{machine_.name, port} {
+    machine_.listeners[port].push_back(this);
   }
   ~SimListener() override { close(); }
   Result<std::unique_ptr<Connection>> accept(Task& task) override;
   Endpoint local() const override { return at_; }
   void close() override;
   bool full() const { return backlog_.size() >= net_.knobs_.backlog; }
+  uint32_t shard() const { return shard_; }
   void offer(Conn& conn) {
     backlog_.push_back(conn.id);
     acceptors_.notify_one();
@@ -116,6 +118,7 @@ class SimNet::SimListener final : public Listener {
   SimNet& net_;
   Machine& machine_;
   uint64_t life_;
+  uint32_t shard_;
   Endpoint at_;
   bool closed_ = false;
   std::deque<uint64_t> backlog_;
@@ -161,12 +164,15 @@ uint32_t SimNet::add_node(std::string name, const MachineClock& clock) {
   machine->name = std::move(name);
   machine->clock = &clock;
   machine->draws = &engine_.tape.stream({.kind = StreamKind::kSocket, .a = node});
-  machine->net = std::make_unique<NodeNet>(*this, node);
   machines_.push_back(std::move(machine));
   return node;
 }
 
-Net& SimNet::of(uint32_t node) { return *machines_[node]->net; }
+Net& SimNet::of(uint32_t node, uint32_t shard) {
+  auto& nets = machines_[node]->nets;
+  while (nets.size() <= shard) nets.push_back(std::make_unique<NodeNet>(*this, node, static_cast<uint32_t>(nets.size())));
+  return *nets[shard];
+}
 
 SimNet::Link& SimNet::link(uint32_t from, uint32_t to) {
   auto& slot = links_[static_cast<uint64_t>(from) << 32 | to];
@@ -465,8 +471,11 @@ Result<std::unique_ptr<Listener>> SimNet::NodeNet::listen(Task&, const Endpoint&
     if (machine.next_port < 40'000) machine.next_port = 40'000;
     if (!machine.listeners.contains(candidate)) port = candidate;
   }
-  if (machine.listeners.contains(port)) return fail(Errc::kBusy, fmt::format("port {} is in use", port));
-  return std::make_unique<SimListener>(net_, node_, port);
+  const auto there = machine.listeners.find(port);
+  if (there != machine.listeners.end())
+    for (const SimListener* other : there->second)
+      if (other->shard() == shard_) return fail(Errc::kBusy, fmt::format("port {} is in use", port));
+  return std::make_unique<SimListener>(net_, node_, shard_, port);
 }
 
 Result<std::unique_ptr<Connection>> SimNet::SimListener::accept(Task& task) {
@@ -484,7 +493,11 @@ Result<std::unique_ptr<Connection>> SimNet::SimListener::accept(Task& task) {
 void SimNet::SimListener::close() {
   if (closed_) return;
   closed_ = true;
-  if (life_ == machine_.life) machine_.listeners.erase(at_.port);
+  if (life_ == machine_.life) {
+    auto& there = machine_.listeners[at_.port];
+    std::erase(there, this);
+    if (there.empty()) machine_.listeners.erase(at_.port);
+  }
   for (const uint64_t id : backlog_) {
     Conn* conn = net_.find(id);
     if (conn == nullptr) continue;
@@ -560,7 +573,12 @@ void SimNet::on_syn(uint64_t id) {
     if (blocked(pending.to, pending.from)) return drop_syn(pending, id);
     return push(carry(back, 0), What::kRefused, id, 0);
   }
-  if (listener->second->full() || blocked(pending.to, pending.from)) return drop_syn(pending, id);
+  if (blocked(pending.to, pending.from)) return drop_syn(pending, id);
+  std::vector<SimListener*> open;
+  for (SimListener* l : listener->second)
+    if (!l->full()) open.push_back(l);
+  if (open.empty()) return drop_syn(pending, id);
+  const size_t turn = open.size() == 1 ? 0 : target.draws->draw(open.size(), "which shard accepts");
 
   auto conn = std::make_unique<Conn>();
   conn->id = next_id_++;
@@ -576,7 +594,7 @@ void SimNet::on_syn(uint64_t id) {
   push(answer, What::kSynAck, id, conn->id);
   Conn& made = *conn;
   connections_.emplace(made.id, std::move(conn));
-  listener->second->offer(made);
+  open[turn]->offer(made);
 }
 
 void SimNet::on_syn_ack(uint64_t id, uint64_t conn_id) {

@@ -5,6 +5,7 @@
 // its share of the bandwidth, and segments of one direction never overtake each other, while other
 // connections' may. What meets a blocked link is not lost: it is sent again after the link heals, as TCP
 // would. What was not read by the peer counts against the window, and a full window makes writers wait.
+// Shards of one process may listen at the same port: which of them gets a connection is drawn.
 #pragma once
 
 #include <cstdint>
@@ -40,8 +41,8 @@ class SimNet final : public EventSink {
   /// The next machine, reachable as `name`; its number is what the other calls take. `clock` is the
   /// machine's and stays where it is; deadlines are read by it.
   uint32_t add_node(std::string name, const MachineClock& clock);
-  /// The network as the processes of that machine see it.
-  Net& of(uint32_t node);
+  /// The network as one shard of the processes of that machine sees it.
+  Net& of(uint32_t node, uint32_t shard);
 
   // What happens to machines. Called from outside fibers, before those of the node are unwound.
 

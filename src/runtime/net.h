@@ -33,10 +33,12 @@ class Connection {
   virtual ~Connection() = default;
 
   /// At least one byte and at most into.size(); 0 when the peer ended its side in order.
-  /// Errors: kClosed (reset, or closed by ourselves meanwhile), kTimedOut, kCancelled.
+  /// Errors: kClosed (reset, or closed by ourselves meanwhile), kTimedOut, kCancelled. After kTimedOut it
+  /// may be asked again: no byte was lost.
   virtual Result<size_t> read(Task& task, MutableBytes into, Instant deadline = Instant::never()) = 0;
   /// Returns when the last byte was handed to the transport, which says nothing about the peer. Waits
-  /// while the peer does not read. After an error the stream is useless. Errors: as read().
+  /// while the peer does not read. After an error, kTimedOut too, nobody knows how much of it left: the
+  /// stream is useless for writing. Errors: as read().
   virtual Result<> write(Task& task, std::span<const Slice> parts, Instant deadline = Instant::never()) = 0;
   Result<> write(Task& task, const Slice& bytes, Instant deadline = Instant::never()) {
     return write(task, std::span(&bytes, 1), deadline);
@@ -64,7 +66,10 @@ class Listener {
 class Net {
  public:
   virtual ~Net() = default;
-  /// Port 0: any free one. Errors: kBusy (address in use), kInvalid, kRefused (not allowed).
+  /// Port 0: any free one. Each shard of a node may listen at the same endpoint, once; every connection
+  /// that arrives there goes to one of them, and which one is not promised: not evenly, not by peer.
+  /// Errors: kBusy (address in use, by another process or by this shard), kInvalid, kRefused (not
+  /// allowed).
   virtual Result<std::unique_ptr<Listener>> listen(Task& task, const Endpoint& at) = 0;
   /// Errors: kRefused, kTimedOut, kNotFound (the name does not resolve), kCancelled.
   virtual Result<std::unique_ptr<Connection>> connect(Task& task, const Endpoint& to, Instant deadline) = 0;

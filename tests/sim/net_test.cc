@@ -258,5 +258,51 @@ TEST_F(SimNetTest, TheEndOfASleepingConnectorLeavesNothingBehind) {
   EXPECT_EQ(world->net().connection_count(), 0u);
 }
 
+// Every shard of the server accepts; connection after connection, each of them has to be met, and a shard that
+// stops listening leaves the rest to the others.
+TEST(SimNetShards, ShareAPortAndADrawDecidesWhoAccepts) {
+  World world(7);
+  const NodeId server = world.add_node({.shards = 3});
+  const NodeId client = world.add_node();
+  std::vector<int> accepted(3);
+  struct Shard {
+    Shard(Runtime& runtime, int& count) {
+      runtime.spawn(scope, "accept", [this, &runtime, &count](Task& task) {
+        listener = *runtime.net().listen(task, {"", 9000});
+        EXPECT_EQ(runtime.net().listen(task, {"", 9000}).error().code, Errc::kBusy);
+        while (auto got = listener->accept(task)) {
+          ++count;
+          kept.push_back(*std::move(got));
+        }
+      });
+    }
+    std::unique_ptr<Listener> listener;
+    std::vector<std::unique_ptr<Connection>> kept;
+    Scope scope;
+  };
+  std::vector<std::weak_ptr<Shard>> shards;
+  world.start(server, [&](Runtime& runtime) {
+    auto shard = std::make_shared<Shard>(runtime, accepted[runtime.shard().value]);
+    shards.push_back(shard);
+    return shard;
+  });
+  world.start(client);
+  world.run_for(10_ms);
+  const auto dial = [&](int times) {
+    EXPECT_TRUE(world.run_fiber(client, [&](Task& task, Runtime& runtime) {
+      for (int i = 0; i < times; ++i) EXPECT_TRUE(runtime.net().connect(task, {"n1", 9000}, Instant::never()).has_value());
+    }));
+    world.run_for(10_ms);
+  };
+  dial(60);
+  EXPECT_EQ(accepted[0] + accepted[1] + accepted[2], 60);
+  for (const int count : accepted) EXPECT_GT(count, 5);
+  shards[1].lock()->listener->close();
+  const int before = accepted[1];
+  dial(20);
+  EXPECT_EQ(accepted[1], before);
+  EXPECT_EQ(accepted[0] + accepted[1] + accepted[2], 80);
+}
+
 }  // namespace
 }  // namespace taffrail::sim

@@ -58,8 +58,9 @@ std::vector<RaftGroup::MemberView> RaftGroup::members() const {
   DriverState& d = state_->driver;
   for (const Progress& p : raft.progress()) {
     Instant contact = p.contact;
-    const auto answer = d.answered.find(p.replica.node);
-    const auto refused = d.refused.find(p.replica.node);
+    const PeerShard place = d.place_of(state_->key, p.replica.node);
+    const auto answer = d.answered.find(place);
+    const auto refused = d.refused.find(place);
     if (answer != d.answered.end() && (refused == d.refused.end() || !refused->second.contains(state_->key)))
       contact = std::max(contact, answer->second);
     out.push_back({p.replica, p.match, contact, configuration.is_voter(p.replica)});
@@ -82,7 +83,7 @@ void RaftGroup::transfer_leadership(const ReplicaId& to) {
     g.driver.carry_out(g, effects, nullptr, {});
 }
 
-RaftDriver::RaftDriver(Runtime& runtime, Store& store, Peers& peers, ReplicaId self, DriverOptions options)
+RaftDriver::RaftDriver(Runtime& runtime, Store& store, PeerChannel& peers, ReplicaId self, DriverOptions options)
     : state_(std::make_unique<DriverState>(runtime, store, peers, self, options)) {
   state_->owner = this;
 }
@@ -92,9 +93,6 @@ RaftDriver::~RaftDriver() = default;
 void RaftDriver::start() {
   DriverState& d = *state_;
   d.store.on_durable([&d](WalSequence sequence) { d.durable(sequence); });
-  d.peers.serve("snapshot", [&d](Task& task, const PeerIdentity&, Slice body) {
-    return d.serve_snapshot(task, std::move(body));
-  });
   d.runtime.spawn(d.scope, "raft/ticker", [&d](Task& task) { d.run_ticker(task); });
   d.runtime.spawn(d.scope, "raft/notices", [&d](Task& task) { d.run_notices(task); });
   d.runtime.spawn(d.scope, "raft/heartbeats", [&d](Task& task) { d.run_heartbeats(task); });
@@ -191,8 +189,37 @@ void RaftDriver::dropped_prefix(const PartitionKey& key, LogIndex index) {
   if (RaftGroup::State* g = state_->find(key)) g->raft.on_prefix_dropped(index);
 }
 
+Result<ShardId> RaftDriver::shard_for(PeerKind kind, ByteView body, uint32_t shards) {
+  ByteReader in(body);
+  if (kind == PeerKind::kHeartbeat) {
+    in.u8();
+    in.u16();
+    const ShardId to(in.u16());
+    if (!in.ok() || to.value >= shards) return fail(Errc::kCorrupt, "a heartbeat to a shard that is not there");
+    return to;
+  }
+  in.u32();
+  in.u16();
+  PartitionKey group;
+  group.topic.high = in.u64();
+  group.topic.low = in.u64();
+  group.partition = in.i32();
+  if (!in.ok()) return fail(Errc::kCorrupt, "raft message: cut short");
+  return shard_of(group, shards);
+}
+
+Result<ShardId> RaftDriver::shard_for_snapshot(ByteView body, uint32_t shards) {
+  return shard_of(TRY(read_snapshot_question(body)), shards);
+}
+
+Result<Chain> RaftDriver::serve_snapshot(Task& task, Slice body) {
+  if (state_->stopping) return fail(Errc::kUnavailable, "this broker is stopping");
+  return state_->serve_snapshot(task, std::move(body));
+}
+
 void RaftDriver::on_message(const PeerIdentity& from, PeerKind kind, Slice body) {
   if (state_->stopping) return;
+  state_->learn_shards(from.replica.node, from.shards);
   state_->heard[from.replica.node] = state_->runtime.now();
   if (kind == PeerKind::kRaft) state_->raft_message(from, body);
   if (kind == PeerKind::kHeartbeat) state_->heartbeat(from, body);
@@ -202,8 +229,12 @@ void RaftDriver::on_link(BrokerId node, bool up) {
   DriverState& d = *state_;
   if (d.stopping) return;
   if (up) {
+    d.learn_shards(node, d.peers.shards_of(node));
+    // Between the first shards, also when they share no group: a node that says nothing is not alive.
+    if (d.runtime.shard() == ShardId(0)) d.heartbeat_to.try_emplace({node, ShardId(0)});
     // The other side may have forgotten what it was told: it gets the whole list first.
-    d.heartbeat_to[node].on_link_reset();
+    for (auto it = d.heartbeat_to.lower_bound({node, ShardId(0)}); it != d.heartbeat_to.end() && it->first.node == node; ++it)
+      it->second.on_link_reset();
     d.heartbeat_due = true;
     d.heartbeat_wake.notify_all();
   }
@@ -221,7 +252,7 @@ void RaftDriver::on_sender_gone(BrokerId node) {
   if (d.stopping) return;
   d.heard.erase(node);
   // What it listed would count as heard of it when a timer runs out. It lists everything anew when it is back.
-  d.heartbeat_from.erase(node);
+  std::erase_if(d.heartbeat_from, [&](const auto& item) { return item.first.node == node; });
   for (auto& [key, group] : d.groups) {
     group->state_->raft.sender_gone(node, d.runtime.now());
     d.update_deadline(*group->state_);

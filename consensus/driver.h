@@ -5,7 +5,9 @@
 //   WAL     --> on_durable --/    one per group    \--> GroupEvents (commit, role, truncation)
 //
 // One driver carries every group of its shard: one sync makes all of them durable, one link per node
-// carries all their messages, one heartbeat per node keeps all their leaders alive.
+// carries all their messages, one heartbeat per node keeps all their leaders alive. Between nodes of
+// several shards that is one for each pair of shards that share groups; with as many shards on both,
+// a shard shares groups with one shard only.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +21,7 @@
 #include "base/entry.h"
 #include "base/units.h"
 #include "consensus/raft.h"
-#include "net/peers.h"
+#include "net/peer_channel.h"
 #include "runtime/runtime.h"
 #include "storage/log.h"
 
@@ -111,7 +113,7 @@ struct DriverState;
 
 class RaftDriver {
  public:
-  RaftDriver(Runtime& runtime, Store& store, Peers& peers, ReplicaId self, DriverOptions options);
+  RaftDriver(Runtime& runtime, Store& store, PeerChannel& peers, ReplicaId self, DriverOptions options);
   ~RaftDriver();
 
   void start();
@@ -129,12 +131,17 @@ class RaftDriver {
   /// The front of the group's log, up to `index`, is gone.
   void dropped_prefix(const PartitionKey& key, LogIndex index);
 
-  /// From Peers, for kRaft and kHeartbeat.
+  /// Which of a node's `shards` a kRaft or kHeartbeat message is for. Errors: kCorrupt.
+  static Result<ShardId> shard_for(PeerKind kind, ByteView body, uint32_t shards);
+  /// From Peers, for the kRaft and kHeartbeat messages of this shard.
   void on_message(const PeerIdentity& from, PeerKind kind, Slice body);
   void on_link(BrokerId node, bool up);
   /// From Peers: the node sends nothing until it dials again. last_heard() forgets it.
   void on_sender_gone(BrokerId node);
-  /// When this node last heard from `node`; nothing if never.
+  /// Answers the calls "snapshot" of other drivers, each on the shard of its group.
+  static Result<ShardId> shard_for_snapshot(ByteView body, uint32_t shards);
+  Result<Chain> serve_snapshot(Task& task, Slice body);
+  /// When this shard last heard from `node`; nothing if never.
   std::optional<Instant> last_heard(BrokerId node) const;
 
   /// Told after every step of a group, in the middle of everything: for checkers, which only look.

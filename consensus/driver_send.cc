@@ -176,13 +176,18 @@ void DriverState::fetch_snapshot(const PartitionKey& key, const effect::FetchSna
   });
 }
 
-Result<Chain> DriverState::serve_snapshot(Task& task, Slice body) {
+Result<PartitionKey> read_snapshot_question(ByteView body) {
   ByteReader in(body);
   PartitionKey key;
   key.topic.high = in.u64();
   key.topic.low = in.u64();
   key.partition = in.i32();
   if (!in.done()) return fail(Errc::kCorrupt, "a question for a snapshot");
+  return key;
+}
+
+Result<Chain> DriverState::serve_snapshot(Task& task, Slice body) {
+  const PartitionKey key = TRY(read_snapshot_question(body));
   RaftGroup::State* g = find(key);
   if (g == nullptr || g->raft.role() != Role::kLeader) return fail(Errc::kNotLeader);
   auto [last, state] = TRY(g->events.make_snapshot(task));

@@ -52,8 +52,18 @@ struct NodeSender {
   WaitQueue wake;
 };
 
+/// One shard of another node.
+struct PeerShard {
+  BrokerId node;
+  ShardId shard;
+  auto operator<=>(const PeerShard&) const = default;
+};
+
+/// What a call "snapshot" asks about. Errors: kCorrupt.
+Result<PartitionKey> read_snapshot_question(ByteView body);
+
 struct DriverState {
-  DriverState(Runtime& r, Store& s, Peers& p, ReplicaId me, DriverOptions o)
+  DriverState(Runtime& r, Store& s, PeerChannel& p, ReplicaId me, DriverOptions o)
       : runtime(r), store(s), peers(p), self(me), options(o) {}
 
   // driver.cc
@@ -87,11 +97,14 @@ struct DriverState {
   void tell_contacts(RaftGroup::State& g, Instant now);
   void run_heartbeats(Task& task);
   void send_heartbeats();
+  void send_heartbeat_body(uint8_t type, const PeerShard& to, std::string_view body);
+  void learn_shards(BrokerId node, uint32_t count);
+  PeerShard place_of(const PartitionKey& key, BrokerId node) const;
   void heartbeat(const PeerIdentity& from, const Slice& body);
 
   Runtime& runtime;
   Store& store;
-  Peers& peers;
+  PeerChannel& peers;
   ReplicaId self;
   DriverOptions options;
   RaftDriver* owner = nullptr;
@@ -104,12 +117,13 @@ struct DriverState {
   WaitQueue notices_wake;
   std::set<std::pair<Instant, PartitionKey>> deadlines;
   WaitQueue deadline_moved;
-  std::map<BrokerId, HeartbeatSender> heartbeat_to;
-  std::map<BrokerId, HeartbeatReceiver> heartbeat_from;
+  std::map<BrokerId, uint32_t> shard_counts;  ///< As the nodes last said.
+  std::map<PeerShard, HeartbeatSender> heartbeat_to;
+  std::map<PeerShard, HeartbeatReceiver> heartbeat_from;
   std::map<BrokerId, Instant> heard;
-  std::map<BrokerId, Instant> answered;  ///< When the heartbeat was sent that the node answered last.
-  std::map<BrokerId, std::set<PartitionKey>> refused;
-  std::map<BrokerId, uint64_t> incarnations;
+  std::map<PeerShard, Instant> answered;  ///< When the heartbeat was sent that was answered last.
+  std::map<PeerShard, std::set<PartitionKey>> refused;
+  std::map<PeerShard, uint64_t> incarnations;
   std::set<PartitionKey> relist;  ///< Groups whose leadership or members changed since the last heartbeat.
   bool heartbeat_due = false;  ///< What this node leads has changed: tell before the interval is over.
   WaitQueue heartbeat_wake;

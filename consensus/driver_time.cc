@@ -4,6 +4,10 @@
 #include "consensus/driver_state.h"
 
 namespace taffrail {
+namespace {
+constexpr uint8_t kHeartbeatType = 0;
+constexpr uint8_t kAnswerType = 1;
+}  // namespace
 
 void DriverState::run_ticker(Task& task) {
   while (!task.cancelled()) {
@@ -31,15 +35,16 @@ void DriverState::run_ticker(Task& task) {
 void DriverState::tell_contacts(RaftGroup::State& g, Instant now) {
   if (g.raft.role() == Role::kLeader) {
     for (const Progress& p : g.raft.progress()) {
-      const auto it = answered.find(p.replica.node);
-      if (it != answered.end() && !refused[p.replica.node].contains(g.key))
+      const PeerShard place = place_of(g.key, p.replica.node);
+      const auto it = answered.find(place);
+      if (it != answered.end() && !refused[place].contains(g.key))
         g.raft.peer_contact(p.replica.node, it->second);
     }
     return;
   }
   const auto leader = g.raft.leader();
   if (!leader) return;
-  const auto it = heartbeat_from.find(leader->node);
+  const auto it = heartbeat_from.find(place_of(g.key, leader->node));
   if (it == heartbeat_from.end()) return;
   const auto at = it->second.heard(g.key, g.raft.term());
   if (!at) return;
@@ -62,20 +67,43 @@ void DriverState::run_heartbeats(Task& task) {
 
 void DriverState::send_heartbeats() {
   for (const PartitionKey& key : relist) {
-    for (auto& [node, sender] : heartbeat_to) sender.drop(key);
+    for (auto& [place, sender] : heartbeat_to) sender.drop(key);
     RaftGroup::State* g = find(key);
     if (g == nullptr || !g->quarantine.empty() || g->raft.role() != Role::kLeader) continue;
     for (const ReplicaId& member : g->raft.configuration().members())
-      if (member != self) heartbeat_to[member.node].lead({key, g->raft.term(), self});
+      if (member != self) heartbeat_to[place_of(key, member.node)].lead({key, g->raft.term(), self});
   }
   relist.clear();
   const Instant now = runtime.now();
-  for (auto& [node, sender] : heartbeat_to) {
-    if (!peers.connected(node)) continue;
-    std::string body(1, '\0');
-    body += encode_heartbeat(sender.next(now));
-    peers.send(node, PeerKind::kHeartbeat, {Slice(body)});
-  }
+  for (auto& [place, sender] : heartbeat_to)
+    if (peers.connected(place.node)) send_heartbeat_body(kHeartbeatType, place, encode_heartbeat(sender.next(now)));
+}
+
+// docs/formats-peers.md, "Heartbeat": which of the two, from shard to shard, and the rest.
+void DriverState::send_heartbeat_body(uint8_t type, const PeerShard& to, std::string_view body) {
+  ByteWriter out;
+  out.u8(type);
+  out.u16(static_cast<uint16_t>(runtime.shard().value));
+  out.u16(static_cast<uint16_t>(to.shard.value));
+  out.bytes(as_bytes(body));
+  peers.send(to.node, PeerKind::kHeartbeat, {Slice(out.view())});
+}
+
+// A node has another number of shards than was thought: what this one leads is listed to others of them.
+void DriverState::learn_shards(BrokerId node, uint32_t count) {
+  uint32_t& known = shard_counts.try_emplace(node, 1u).first->second;
+  if (known == count) return;
+  known = count;
+  std::erase_if(heartbeat_to, [&](const auto& item) { return item.first.node == node; });
+  if (runtime.shard() == ShardId(0)) heartbeat_to.try_emplace({node, ShardId(0)});
+  for (const auto& [key, group] : groups) relist.insert(key);
+  heartbeat_due = true;
+  heartbeat_wake.notify_all();
+}
+
+PeerShard DriverState::place_of(const PartitionKey& key, BrokerId node) const {
+  const auto it = shard_counts.find(node);
+  return {node, shard_of(key, it == shard_counts.end() ? 1 : it->second)};
 }
 
 void DriverState::heartbeat(const PeerIdentity& from, const Slice& body) {
@@ -83,28 +111,32 @@ void DriverState::heartbeat(const PeerIdentity& from, const Slice& body) {
   const auto dropped = [&](const Error& error) {
     runtime.log().warn("raft", "a heartbeat from broker {} was dropped: {}", node.value, error.text());
   };
-  if (body.empty()) return dropped({Errc::kCorrupt, "it is empty"});
-  const ByteView rest = body.view().subspan(1);
-  if (body.data()[0] != 0) {
+  ByteReader in(body);
+  const uint8_t type = in.u8();
+  const PeerShard place{node, ShardId(in.u16())};
+  in.u16();  // Ours: it came here by it.
+  if (!in.ok() || place.shard.value >= from.shards) return dropped({Errc::kCorrupt, "it does not say where from"});
+  const ByteView rest = body.view().subspan(body.size() - in.left());
+  if (type != kHeartbeatType) {
     const Result<HeartbeatAnswer> answer = decode_heartbeat_answer(rest);
     if (!answer) return dropped(answer.error());
-    const auto it = heartbeat_to.find(node);
+    const auto it = heartbeat_to.find(place);
     if (it == heartbeat_to.end()) return;
     const auto sent = it->second.on_answer(*answer);
     if (!sent) return;
-    answered[node] = *sent;
-    refused[node] = {answer->refused.begin(), answer->refused.end()};
+    answered[place] = *sent;
+    refused[place] = {answer->refused.begin(), answer->refused.end()};
     return;
   }
 
   const Result<Heartbeat> heartbeat = decode_heartbeat(rest);
   if (!heartbeat) return dropped(heartbeat.error());
   // A peer that started again counts its heartbeats from one.
-  if (auto& known = incarnations[node]; known != from.incarnation) {
+  if (auto& known = incarnations[place]; known != from.incarnation) {
     known = from.incarnation;
-    heartbeat_from.erase(node);
+    heartbeat_from.erase(place);
   }
-  HeartbeatReceiver& receiver = heartbeat_from[node];
+  HeartbeatReceiver& receiver = heartbeat_from[place];
   const Instant now = runtime.now();
   HeartbeatReceiver::Heard heard_now = receiver.on_heartbeat(*heartbeat, now);
   for (const Listing& listing : heard_now.fresh) {
@@ -118,9 +150,7 @@ void DriverState::heartbeat(const PeerIdentity& from, const Slice& body) {
     carry_out(*g, effects, nullptr, {});
   }
   if (heartbeat->digest.count == 0 && !heard_now.answer.need_list) return;
-  std::string answer(1, '\1');
-  answer += encode_heartbeat_answer(heard_now.answer);
-  peers.send(node, PeerKind::kHeartbeat, {Slice(answer)});
+  send_heartbeat_body(kAnswerType, place, encode_heartbeat_answer(heard_now.answer));
 }
 
 }  // namespace taffrail

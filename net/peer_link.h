@@ -47,6 +47,8 @@ class PeerLink {
 
   const Endpoint& at() const { return at_; }
   bool up() const;
+  /// Of the node at its end, as it last greeted.
+  uint32_t peer_shards() const { return peer_shards_; }
   ByteCount queued() const;
   /// Queues; loses the message unless the link is up.
   void send(PeerKind kind, Chain parts);
@@ -93,6 +95,7 @@ class PeerLink {
   std::string name_;  // "peers/3".
   std::unique_ptr<PeerLink> before_;
   std::unique_ptr<Session> session_;
+  uint32_t peer_shards_ = 1;
   std::string last_failure_;
   Scope scope_;
 };

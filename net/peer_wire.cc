@@ -50,6 +50,7 @@ Slice encode_greeting(const Greeting& greeting) {
   out.u64(greeting.from.replica.disk.high);
   out.u64(greeting.from.replica.disk.low);
   out.u64(greeting.from.incarnation);
+  out.u16(static_cast<uint16_t>(greeting.from.shards));
   out.i32(greeting.meant.value);
   out.sized(std::string_view(greeting.reason).substr(0, kReasonSizeMax));
   out.patch_u32(0, static_cast<uint32_t>(out.size() - 4));
@@ -73,9 +74,10 @@ Result<Greeting> decode_greeting(ByteView frame) {
   greeting.from.replica.disk.high = in.u64();
   greeting.from.replica.disk.low = in.u64();
   greeting.from.incarnation = in.u64();
+  greeting.from.shards = in.u16();
   greeting.meant = BrokerId(in.i32());
   greeting.reason = in.sized_text();
-  if (!in.done() || kind < 1 || kind > 3) return fail(Errc::kCorrupt, "a greeting that makes no sense");
+  if (!in.done() || kind < 1 || kind > 3 || greeting.from.shards == 0) return fail(Errc::kCorrupt, "a greeting that makes no sense");
   return greeting;
 }
 

@@ -201,6 +201,11 @@ bool Peers::connected(BrokerId node) const {
   return link != nullptr && link->up();
 }
 
+uint32_t Peers::shards_of(BrokerId node) const {
+  const PeerLink* link = state_->link(node);
+  return link == nullptr ? 1 : link->peer_shards();
+}
+
 ByteCount Peers::queued(BrokerId node) const {
   const PeerLink* link = state_->link(node);
   return link == nullptr ? 0 : link->queued();

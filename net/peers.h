@@ -15,30 +15,9 @@
 #include <string>
 #include <vector>
 
-#include "base/entry.h"
-#include "net/server.h"
-#include "runtime/runtime.h"
+#include "net/peer_channel.h"
 
 namespace taffrail {
-
-/// What a message between brokers is about; the first byte of its frame.
-enum class PeerKind : uint8_t {
-  kRaft = 1,        ///< One message of one group (consensus/wire.h).
-  kHeartbeat = 2,   ///< consensus/heartbeat.h.
-  kLeaders = 3,     ///< Leaderships of partitions, for Metadata (broker/leaders.h).
-  kCall = 4,        ///< A question: id, name of the service, body.
-  kAnswer = 5,      ///< Its answer, on the connection that the question came on.
-};
-
-/// Who a node says it is when it greets another.
-struct PeerIdentity {
-  ClusterId cluster;  ///< Zero: not yet in one.
-  ReplicaId replica;
-  uint64_t incarnation = 0;  ///< Drawn at every start of the process.
-};
-
-/// Services that answer calls. One per name; the names are fixed: "discover", "found", "forward", ...
-using PeerService = std::function<Result<Chain>(Task&, const PeerIdentity& from, Slice body)>;
 
 struct PeerOptions {
   ByteCount queue_max = 64_MiB;      ///< Per link; past it, messages are dropped and the link is reset.
@@ -51,10 +30,10 @@ struct PeerOptions {
   Duration stall_max = 5_s;
 };
 
-class Peers {
+class Peers final : public PeerChannel {
  public:
   Peers(Runtime& runtime, PeerOptions options);
-  ~Peers();
+  ~Peers() override;
 
   /// Listens for other brokers. Errors: as Net::listen.
   Result<> start(Task& task, const Endpoint& at, const PeerIdentity& self);
@@ -69,18 +48,14 @@ class Peers {
   void set_address(BrokerId node, const Endpoint& at);
   void forget(BrokerId node);
 
-  /// Queues a message; lost without a word when the link is down or breaks. `parts` are not copied, but
-  /// for small ones.
-  void send(BrokerId to, PeerKind kind, Chain parts);
-  bool connected(BrokerId node) const;
+  void send(BrokerId to, PeerKind kind, Chain parts) override;
+  bool connected(BrokerId node) const override;
+  uint32_t shards_of(BrokerId node) const override;
   /// Bytes queued towards `node` and not yet handed to the transport.
   ByteCount queued(BrokerId node) const;
 
-  /// Asks and waits for the answer. What is asked may be done even if no answer comes. Errors: kClosed
-  /// (link down or broken), kTimedOut, kCancelled, kBusy (1024 calls are under way), kTooLarge, kNotFound
-  /// (no such service there), and what the service itself answered.
-  Result<Slice> call(Task& task, BrokerId to, std::string_view service, Chain body, Instant deadline);
-  /// The same towards an address whose node is not known yet: a connection of its own.
+  Result<Slice> call(Task& task, BrokerId to, std::string_view service, Chain body, Instant deadline) override;
+  /// A call towards an address whose node is not known yet: a connection of its own.
   Result<Slice> call_address(Task& task, const Endpoint& to, std::string_view service, Chain body,
                              Instant deadline);
 

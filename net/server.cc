@@ -47,6 +47,7 @@ class ServerConnection {
   void write_answers(Task& task);
   Chain take_ready(size_t& size);
   void fail_writing(const Error& error);
+  void break_off(std::string why);
 
   Runtime& runtime_;
   RequestHandler& handler_;
@@ -138,7 +139,9 @@ Result<> ServerConnection::begin(Task& task, Slice frame, std::string& close_bec
   runtime_.spawn(scope_, name_ + "/finish", [this, &slot](Task& inner) {
     Chain answer = slot.finish(inner);
     slot.finish = nullptr;
-    if (!inner.cancelled()) complete(slot, std::move(answer));
+    if (inner.cancelled()) return;
+    complete(slot, std::move(answer));
+    if (!info_.close_because.empty()) break_off(info_.close_because);
   });
   return {};
 }
@@ -228,9 +231,14 @@ Chain ServerConnection::take_ready(size_t& size) {
 }
 
 void ServerConnection::fail_writing(const Error& error) {
+  break_off(error.code == Errc::kTimedOut ? fmt::format("took no answer for {} ms", options_.idle_max.ms())
+                                          : std::string{});
+}
+
+void ServerConnection::break_off(std::string why) {
+  if (broken_) return;
   broken_ = true;
-  if (error.code == Errc::kTimedOut)
-    broken_because_ = fmt::format("took no answer for {} ms", options_.idle_max.ms());
+  broken_because_ = std::move(why);
   socket_->close();  // The reader's wait ends, and the reader ends the rest.
   sent_.notify_all();
 }

@@ -31,6 +31,8 @@ struct ConnectionInfo {
   std::string client_id;      ///< As the last request gave it; escape before logging.
   std::string software_name;  ///< From ApiVersions 3+, else empty.
   std::string software_version;
+  /// Set by a `finish`: once that has returned, the connection is closed. What is due before it may get lost.
+  std::string close_because;
 };
 
 /// What became of a request when the handler's ordered part returned.

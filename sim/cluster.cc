@@ -5,12 +5,14 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "broker/node_part.h"
 #include "consensus/driver.h"
 
 namespace taffrail::sim {
 
 struct SimCluster::Process {
-  Process(Runtime& runtime, NodeConfig config) : node(runtime, std::move(config)) {}
+  Process(Runtime& runtime, NodeConfig config) : node(runtime, std::move(config), shards) {}
+  std::shared_ptr<NodeShards> shards = std::make_shared<NodeShards>();
   taffrail::Node node;
   bool serving = false;
   Scope scope;
@@ -18,7 +20,7 @@ struct SimCluster::Process {
 
 SimCluster::SimCluster(World& world, ClusterOptions options) : world_(world), options_(std::move(options)) {
   processes_.resize(options_.brokers);
-  for (uint32_t i = 0; i < options_.brokers; ++i) brokers_.push_back(world_.add_node());
+  for (uint32_t i = 0; i < options_.brokers; ++i) brokers_.push_back(world_.add_node({.shards = shards_of(i)}));
   for (uint32_t i = 0; i < options_.clients; ++i) clients_.push_back(world_.add_node());
   std::vector<Endpoint> seeds;
   for (const NodeId id : brokers_) seeds.push_back({world_.name(id), kInternalPort});
@@ -29,7 +31,9 @@ SimCluster::SimCluster(World& world, ClusterOptions options) : world_(world), op
     config.listeners["PLAINTEXT"] = {{name, kKafkaPort}, {name, kKafkaPort}};
     config.internal = {{name, kInternalPort}, {name, kInternalPort}};
     config.seeds = seeds;
+    config.shards = shards_of(i);
     world_.start(brokers_[i], [this, i, config](Runtime& runtime) -> std::shared_ptr<void> {
+      if (runtime.shard() != ShardId(0)) return std::make_shared<NodePart>(runtime, config, processes_[i].lock()->shards);
       auto process = std::make_shared<Process>(runtime, config);
       processes_[i] = process;
       Process* p = process.get();
@@ -49,6 +53,10 @@ SimCluster::SimCluster(World& world, ClusterOptions options) : world_(world), op
     });
   }
   for (const NodeId id : clients_) world_.start(id);
+}
+
+uint32_t SimCluster::shards_of(uint32_t i) const {
+  return options_.shards.empty() ? std::max(1u, options_.config.shards) : options_.shards[i % options_.shards.size()];
 }
 
 std::vector<NodeId> SimCluster::machines() const {
@@ -91,7 +99,7 @@ std::string SimCluster::unsettled(const std::vector<bool>& counts) const {
       std::string commits;
       for (uint32_t b = 0; b < options_.brokers; ++b)
         if (counts[b] && serving(b))
-          commits += fmt::format(" broker {} has committed {};", b + 1, node(b)->driver()->find(kMetadataPartition)->commit().value);
+          commits += fmt::format(" broker {} has committed {};", b + 1, node(b)->find_group(kMetadataPartition)->commit().value);
       return "the brokers' images of group 0 differ:" + commits;
     }
     image = &mine;
@@ -102,7 +110,7 @@ std::string SimCluster::unsettled(const std::vector<bool>& counts) const {
       Partition* leader = nullptr;
       for (uint32_t i = 0; i < options_.brokers; ++i) {
         if (!serving(i)) continue;  // A leader may be anybody; one that is cut off has an older epoch.
-        Partition* replica = node(i)->context().find_partition(key);
+        Partition* replica = node(i)->find_partition(key);
         if (replica != nullptr && replica->is_leader() && (leader == nullptr || replica->epoch() > leader->epoch()))
           leader = replica;
       }
@@ -110,7 +118,7 @@ std::string SimCluster::unsettled(const std::vector<bool>& counts) const {
       for (const ReplicaId& replica : topic.partitions[p].replicas) {
         const auto i = static_cast<uint32_t>(replica.node.value) - 1;
         if (i < options_.brokers && !counts[i]) continue;
-        Partition* other = i < options_.brokers ? node(i)->context().find_partition(key) : nullptr;
+        Partition* other = i < options_.brokers ? node(i)->find_partition(key) : nullptr;
         if (other == nullptr) return fmt::format("broker {} has no replica of {}-{}", i + 1, topic.name, p);
         if (other->epoch() != leader->epoch() || other->view().high_watermark != leader->view().log_end)
           return fmt::format("broker {} is behind on {}-{}: {} of {}", i + 1, topic.name, p,

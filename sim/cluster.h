@@ -19,7 +19,8 @@ namespace taffrail::sim {
 struct ClusterOptions {
   uint32_t brokers = 3;
   uint32_t clients = 1;       ///< Machines without a broker, for workloads.
-  NodeConfig config;          ///< Of every broker; ids, addresses and seeds are filled in.
+  NodeConfig config;          ///< Of every broker; ids, addresses, shards and seeds are filled in.
+  std::vector<uint32_t> shards = {};  ///< Of each broker, repeated as needed; empty: as `config` has it.
 };
 
 class SimCluster {
@@ -34,6 +35,7 @@ class SimCluster {
 
   World& world() { return world_; }
   uint32_t broker_count() const { return options_.brokers; }
+  uint32_t shards_of(uint32_t i) const;
   NodeId broker(uint32_t i) const { return brokers_[i]; }
   NodeId client(uint32_t i) const { return clients_[i]; }
   std::vector<NodeId> machines() const;

@@ -127,6 +127,13 @@ RunReport run_scenario(const Scenario& scenario, const RunOptions& options) {
     shape.clients = scenario.clients;
     Stream& draws = world->stream(StreamKind::kKnobs, 1);
     shape.config = drawn_config(draws);
+    if (scenario.drawn_world) {
+      // Half of the worlds have a shard for each broker; in the others every broker draws its own number.
+      Stream& shards = world->stream(StreamKind::kKnobs, 2);
+      const bool several = shards.hits(1, 2, "several shards");
+      for (uint32_t i = 0; several && i < scenario.brokers; ++i)
+        shape.shards.push_back(1 + static_cast<uint32_t>(shards.draw(2, "two shards")));
+    }
     SimCluster cluster(*world, shape);
     Nemesis nemesis(*world, cluster.machines(), scenario.faults, {.brokers = scenario.brokers});
     WhiteBox inside(cluster);

@@ -30,7 +30,7 @@ void WhiteBox::look(const PartitionKey& key) {
   views_.clear();
   for (uint32_t i = 0; i < cluster_.broker_count(); ++i) {
     taffrail::Node* node = cluster_.node(i);
-    RaftGroup* group = node == nullptr || node->driver() == nullptr ? nullptr : node->driver()->find(key);
+    RaftGroup* group = node == nullptr ? nullptr : node->find_group(key);
     if (group == nullptr) continue;
     views_.push_back({group->raft().self(), cluster_.world().incarnation(cluster_.broker(i)), &group->raft(), nullptr, nullptr});
   }
@@ -54,11 +54,9 @@ std::optional<std::string> WhiteBox::check_now() {
   if (seen_) return seen_;
   for (uint32_t i = 0; i < cluster_.broker_count(); ++i) {
     taffrail::Node* node = cluster_.node(i);
-    if (node == nullptr || node->driver() == nullptr) continue;
-    if (!node->quarantines().empty()) {
-      const auto& [key, invariant] = node->quarantines().front();
+    if (node == nullptr) continue;
+    for (const auto& [key, invariant] : node->quarantines())
       return fmt::format("{}: broker {} put {} in quarantine", invariant, i + 1, key.text());
-    }
     for (Partition* partition : node->partitions())
       if (partition->group() != nullptr)
         if (auto violation = check_partition(i, *partition)) return violation;

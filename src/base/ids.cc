@@ -2,6 +2,8 @@
 
 #include <string_view>
 
+#include "base/random.h"
+
 namespace taffrail {
 namespace {
 constexpr std::string_view kAlphabet =
@@ -32,6 +34,12 @@ Uuid Uuid::parse(std::string_view text) {
     }
   }
   return {static_cast<uint64_t>(all >> 64), static_cast<uint64_t>(all)};
+}
+
+ShardId shard_of(const PartitionKey& key, uint32_t count) {
+  if (count <= 1 || key == kMetadataPartition) return ShardId(0);
+  const uint64_t first = mix64(key.topic.high, key.topic.low);
+  return ShardId(static_cast<uint32_t>((first + static_cast<uint32_t>(key.partition)) % count));
 }
 
 std::string PartitionKey::text() const { return topic.text() + "-" + std::to_string(partition); }

@@ -78,4 +78,8 @@ struct PartitionKey {
 /// Group 0, the cluster's metadata: Kafka's own id for `__cluster_metadata`.
 inline constexpr PartitionKey kMetadataPartition{Uuid{0, 1}, 0};
 
+/// Which of the `count` shards of a node a partition lives on there: the partitions of one topic go round. Group 0
+/// lives on shard 0. Fixed for a data directory, whose shards each have a write-ahead log.
+ShardId shard_of(const PartitionKey& key, uint32_t count);
+
 }  // namespace taffrail

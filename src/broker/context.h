@@ -7,11 +7,15 @@
 
 #include "broker/leaders.h"
 #include "broker/node_config.h"
-#include "controller/controller.h"
+#include "controller/cluster_view.h"
 #include "partition/partition.h"
+#include "runtime/remote.h"
 #include "runtime/runtime.h"
 
 namespace taffrail {
+
+class BrokerShard;
+class Guests;
 
 class BrokerContext {
  public:
@@ -21,14 +25,21 @@ class BrokerContext {
   virtual const NodeConfig& config() const = 0;
   virtual BrokerId id() const = 0;
   virtual const ClusterId& cluster() const = 0;
-  virtual Controller& controller() = 0;
+  virtual ClusterView& controller() = 0;
   virtual const Leaders& leaders() const = 0;
-  /// The replica on this broker; null if it has none. Look it up again after every wait.
+  /// The replica on this shard; null if it has none. Look it up again after every wait.
   virtual Partition* find_partition(const PartitionKey& key) = 0;
   /// Registered brokers that this one hears from, itself included; sorted.
   virtual std::vector<BrokerId> alive_brokers() = 0;
   /// A producer id that nobody else was ever given (I-T8). Errors: as Controller::submit.
   virtual Result<ProducerId> new_producer_id(Task& task, Instant deadline) = 0;
+
+  /// This node's other shards, and its own; where a partition lives is shard_of(key, runtime().shard_count()).
+  virtual const Remote<BrokerShard>& shard(ShardId shard) = 0;
+  /// What other shards have sent here.
+  virtual Guests& guests() = 0;
+  /// A number that this shard did not give before: for what it sends to others.
+  virtual uint64_t next_guest() = 0;
 };
 
 }  // namespace taffrail

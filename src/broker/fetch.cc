@@ -12,14 +12,18 @@ using protocol::FetchResponse;
 
 namespace {
 
-constexpr ByteCount kAnswerMax = 57'671'680;  // fetch.max.bytes.
-
 /// One fetch and where it has got to.
 class Fetch {
  public:
-  Fetch(BrokerContext& broker, std::string listener, int16_t version, FetchRequest message)
-      : broker_(broker), listener_(std::move(listener)), version_(version), message_(std::move(message)) {}
-  ~Fetch() { unwatch(); }
+  Fetch(const Request& request, FetchRequest message)
+      : broker_(request.broker), listener_(request.connection.listener), version_(request.version), hurry_(request.hurry),
+        message_(std::move(message)) {
+    if (hurry_ != nullptr) hurry_->waiting = &watch_;
+  }
+  ~Fetch() {
+    if (hurry_ != nullptr) hurry_->waiting = nullptr;
+    unwatch();
+  }
   Fetch(const Fetch&) = delete;
   Fetch& operator=(const Fetch&) = delete;
 
@@ -46,6 +50,7 @@ class Fetch {
   BrokerContext& broker_;
   std::string listener_;
   int16_t version_;
+  Hurry* hurry_;
   FetchRequest message_;
   FetchWatch watch_;
   std::vector<PartitionKey> watched_;
@@ -89,6 +94,7 @@ void Fetch::unwatch() {
 }
 
 bool Fetch::is_enough() {
+  if (hurry_ != nullptr && hurry_->due) return true;
   ByteCount bytes = 0;
   for (const auto& topic : message_.topics)
     for (const auto& partition : topic.partitions) {
@@ -151,7 +157,7 @@ void Fetch::answer_partition(Task& task, const FetchRequest::Topic& topic, const
 
 FetchResponse Fetch::answer(Task& task) {
   FetchResponse response;
-  ByteCount left = std::min(kAnswerMax, static_cast<ByteCount>(std::max(message_.max_bytes, 0)));
+  ByteCount left = std::min(kFetchAnswerMax, static_cast<ByteCount>(std::max(message_.max_bytes, 0)));
   for (const auto& topic : message_.topics) {
     FetchResponse::Topic& topic_out = response.responses.emplace_back();
     topic_out.topic = topic.topic;
@@ -173,7 +179,7 @@ Outcome<FetchResponse> fetch(const Request& request, FetchRequest message) {
   }
   BrokerContext& broker = request.broker;
   const Instant deadline = deadline_in(broker.runtime(), message.max_wait_ms);
-  auto fetch = std::make_unique<Fetch>(broker, request.connection.listener, request.version, std::move(message));
+  auto fetch = std::make_unique<Fetch>(request, std::move(message));
   return Outcome<FetchResponse>::later([&broker, deadline, fetch = std::move(fetch)](Task& task) mutable {
     while (!fetch->is_enough() && broker.runtime().now() < deadline) {
       // Registered anew each time: replicas come and go while this waits.

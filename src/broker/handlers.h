@@ -8,6 +8,7 @@
 #include <variant>
 
 #include "broker/context.h"
+#include "broker/hurry.h"
 #include "net/server.h"
 #include "partition/partition.h"
 #include "protocol/errors.h"
@@ -20,16 +21,19 @@ struct Request {
   BrokerContext& broker;
   ConnectionInfo& connection;
   int16_t version = 0;
+  Hurry* hurry = nullptr;  ///< Of a long poll that is a part of another; outlives its answer.
 };
 
-/// An answer, now or after waiting; or none (acks=0); or a reason to close the connection.
+/// An answer, now or after waiting; or none (acks=0); or a reason to close the connection, which what comes later
+/// leaves in ConnectionInfo.
 template <class Response>
 struct Outcome {
-  std::variant<Response, std::move_only_function<Response(Task&)>, std::monostate> value;
+  using Later = std::move_only_function<std::optional<Response>(Task&)>;
+  std::variant<Response, Later, std::monostate> value;
   std::string close_because;
 
   Outcome(Response response) : value(std::move(response)) {}  // NOLINT: an answer is an outcome.
-  static Outcome later(std::move_only_function<Response(Task&)> finish) {
+  static Outcome later(Later finish) {
     Outcome o{std::monostate{}};
     o.value = std::move(finish);
     return o;
@@ -65,6 +69,13 @@ Outcome<protocol::IncrementalAlterConfigsResponse> incremental_alter_configs(con
 Outcome<protocol::DescribeClusterResponse> describe_cluster(const Request&, const protocol::DescribeClusterRequest&);
 Outcome<protocol::DescribeTopicPartitionsResponse> describe_topic_partitions(const Request&, const protocol::DescribeTopicPartitionsRequest&);
 
+// The same for partitions that live on several shards, in split.cc: each shard answers for its own, and the answers
+// are joined in the order of the question.
+Outcome<protocol::ProduceResponse> produce_on_shards(const Request&, protocol::ProduceRequest);
+Outcome<protocol::FetchResponse> fetch_on_shards(const Request&, protocol::FetchRequest);
+Outcome<protocol::ListOffsetsResponse> list_offsets_on_shards(const Request&, protocol::ListOffsetsRequest);
+Outcome<protocol::OffsetForLeaderEpochResponse> offset_for_leader_epoch_on_shards(const Request&, protocol::OffsetForLeaderEpochRequest);
+
 // What several of them need, in common.cc.
 
 /// Kafka's code for what a partition answered.
@@ -78,6 +89,9 @@ std::optional<Endpoint> address_of(BrokerContext& broker, BrokerId id, const std
 std::pair<BrokerId, int32_t> leader_of(BrokerContext& broker, const PartitionKey& key);
 /// A deadline from a client's timeout in ms: negative is now, and none lies past a day.
 Instant deadline_in(Runtime& runtime, int64_t timeout_ms);
+
+/// fetch.max.bytes.
+inline constexpr ByteCount kFetchAnswerMax = 57'671'680;
 
 /// The error of a controller call that did not get through.
 protocol::ErrorCode error_of_submit(const Error& error);

@@ -34,6 +34,7 @@ Error damaged(std::string_view what) {
 std::string NodeIdentity::encode() const {
   std::string out = fmt::format("{}\nnode {}\ndisk {}\ncluster {}\n", kFirstLine, replica.node.value,
                                 replica.disk.text(), cluster.text());
+  if (shards != 1) out += fmt::format("shards {}\n", shards);
   for (const FoundingVoter& v : voters)
     out += fmt::format("voter {} {} {}\n", v.replica.node.value, v.replica.disk.text(), v.internal.text());
   out += fmt::format("checksum {:08x}\n", crc32c(as_bytes(out)));
@@ -65,6 +66,10 @@ Result<NodeIdentity> NodeIdentity::decode(std::string_view text) {
     } else if (word == "cluster") {
       identity.cluster = Uuid::parse(rest);
       good = rest.size() == 22;
+    } else if (word == "shards") {
+      int32_t count = 0;
+      good = number(rest, count) && count > 0;
+      identity.shards = static_cast<uint32_t>(count);
     } else if (word == "voter") {
       const size_t second = rest.find(' ');
       const size_t third = second == std::string_view::npos ? second : rest.find(' ', second + 1);
@@ -100,6 +105,11 @@ Result<NodeIdentity> load_identity(Task& task, Runtime& runtime, BrokerId id) {
     if (identity.replica.node != id)
       return fail(Errc::kInvalid, fmt::format("this data directory belongs to node {}, and node {} was started on it. "
                                               "Give the node its own directory, or its own id", identity.replica.node.value, id.value));
+    // A partition's log lies in the write-ahead log of its shard, and with other shards it would be another one.
+    if (identity.shards != runtime.shard_count())
+      return fail(Errc::kInvalid, fmt::format("this data directory was written by {0} shard(s), and the node was started with {1}. "
+                                              "Start it with {0} (node.shards); or, if the other brokers hold its data, empty the "
+                                              "directory and let it join as new", identity.shards, runtime.shard_count()));
     return identity;
   }
   if (text.error().code != Errc::kNotFound) return std::unexpected(text.error());
@@ -108,6 +118,7 @@ Result<NodeIdentity> load_identity(Task& task, Runtime& runtime, BrokerId id) {
       return std::unexpected(damaged(fmt::format("it is missing, although {} is there", name)));
   NodeIdentity identity;
   identity.replica.node = id;
+  identity.shards = runtime.shard_count();
   identity.replica.disk.high = runtime.random().next();
   identity.replica.disk.low = runtime.random().next();
   TRY(save_identity(task, runtime, identity));

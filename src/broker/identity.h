@@ -24,6 +24,7 @@ struct NodeIdentity {
   ReplicaId replica;                  ///< The disk id is drawn when the directory is first used.
   ClusterId cluster;                  ///< Zero until founded or joined.
   std::vector<FoundingVoter> voters;  ///< Of group 0 when it was founded; sorted. Empty until then.
+  uint32_t shards = 1;                ///< Whose write-ahead logs the directory holds.
   bool operator==(const NodeIdentity&) const = default;
 
   std::string encode() const;
@@ -34,7 +35,8 @@ struct NodeIdentity {
 inline constexpr std::string_view kIdentityFile = "node.identity";
 
 /// Reads the identity, or draws and writes a new one for an empty directory. Errors: kInvalid if the
-/// directory is another node's; kCorrupt if the file is missing from a directory that is not empty.
+/// directory is another node's, or was written by another number of shards than the node has; kCorrupt if
+/// the file is missing from a directory that is not empty.
 Result<NodeIdentity> load_identity(Task& task, Runtime& runtime, BrokerId id);
 Result<> save_identity(Task& task, Runtime& runtime, const NodeIdentity& identity);
 

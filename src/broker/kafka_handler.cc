@@ -60,9 +60,10 @@ Begun KafkaHandler::run(ConnectionInfo& connection, const protocol::RequestFrame
   handlers::Outcome<Response> outcome = handler(handlers::Request{broker_, connection, version}, *std::move(message));
   if (!outcome.close_because.empty()) return Begun::close(std::move(outcome.close_because));
   if (auto* now = std::get_if<Response>(&outcome.value)) return Begun::now(answer(correlation_id, *now, version));
-  if (auto* later = std::get_if<std::move_only_function<Response(Task&)>>(&outcome.value))
+  if (auto* later = std::get_if<typename handlers::Outcome<Response>::Later>(&outcome.value))
     return Begun::later([this, correlation_id, version, finish = std::move(*later)](Task& task) mutable {
-      return answer(correlation_id, finish(task), version);
+      const std::optional<Response> response = finish(task);
+      return response ? answer(correlation_id, *response, version) : Chain{};
     });
   return Begun::nothing();
 }
@@ -94,9 +95,9 @@ Begun KafkaHandler::begin(Task& task, ConnectionInfo& connection, Slice frame) {
   namespace h = handlers;
   namespace p = protocol;
   switch (request.api->key) {
-    case ApiKey::kProduce: return run<p::ProduceRequest>(connection, request, h::produce);
-    case ApiKey::kFetch: return run<p::FetchRequest>(connection, request, h::fetch);
-    case ApiKey::kListOffsets: return run<p::ListOffsetsRequest>(connection, request, h::list_offsets);
+    case ApiKey::kProduce: return run<p::ProduceRequest>(connection, request, h::produce_on_shards);
+    case ApiKey::kFetch: return run<p::FetchRequest>(connection, request, h::fetch_on_shards);
+    case ApiKey::kListOffsets: return run<p::ListOffsetsRequest>(connection, request, h::list_offsets_on_shards);
     case ApiKey::kMetadata: return run<p::MetadataRequest>(connection, request, h::metadata);
     case ApiKey::kFindCoordinator: return run<p::FindCoordinatorRequest>(connection, request, h::find_coordinator);
     case ApiKey::kApiVersions: return run<p::ApiVersionsRequest>(connection, request, h::api_versions);
@@ -104,7 +105,7 @@ Begun KafkaHandler::begin(Task& task, ConnectionInfo& connection, Slice frame) {
     case ApiKey::kDeleteTopics: return run<p::DeleteTopicsRequest>(connection, request, h::delete_topics);
     case ApiKey::kInitProducerId: return run<p::InitProducerIdRequest>(connection, request, h::init_producer_id);
     case ApiKey::kOffsetForLeaderEpoch:
-      return run<p::OffsetForLeaderEpochRequest>(connection, request, h::offset_for_leader_epoch);
+      return run<p::OffsetForLeaderEpochRequest>(connection, request, h::offset_for_leader_epoch_on_shards);
     case ApiKey::kDescribeConfigs: return run<p::DescribeConfigsRequest>(connection, request, h::describe_configs);
     case ApiKey::kCreatePartitions: return run<p::CreatePartitionsRequest>(connection, request, h::create_partitions);
     case ApiKey::kIncrementalAlterConfigs:

@@ -4,20 +4,25 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "broker/context.h"
 #include "broker/node_config.h"
-#include "net/peers.h"
 #include "runtime/runtime.h"
 
 namespace taffrail {
 
+class BrokerShard;
+class RaftGroup;
 class Store;
-class RaftDriver;
+struct NodeShards;
 
 class Node {
  public:
-  Node(Runtime& runtime, NodeConfig config);
+  /// `runtime` is that of shard 0. `shards`: where it meets the parts that the other shards run
+  /// (broker/node_part.h); none are needed where there are no others.
+  Node(Runtime& runtime, NodeConfig config, std::shared_ptr<NodeShards> shards = nullptr);
   ~Node();
   Node(const Node&) = delete;
   Node& operator=(const Node&) = delete;
@@ -32,15 +37,22 @@ class Node {
   /// The address of a listener, with the port really bound.
   Endpoint listener(std::string_view name) const;
   Endpoint internal() const;
+  /// Of shard 0.
   BrokerContext& context();
 
-  /// Before start(): `look` is called after every step of every Raft group here. For checkers.
+  /// Before start(): `look` is called after every step of every Raft group here, on the group's shard. For checkers.
   void observe(std::function<void(const PartitionKey&)> look);
+
+  // For checkers of simulated worlds, where all shards run in one thread: what is on all shards of the node.
+
+  std::vector<BrokerShard*> shards();
+  /// Of shard 0, where group 0 is.
   Store* store();
-  RaftDriver* driver();
   std::vector<Partition*> partitions();
+  Partition* find_partition(const PartitionKey& key);
+  RaftGroup* find_group(const PartitionKey& key);
   /// Replicas that stopped taking part, with the invariant that was broken.
-  const std::vector<std::pair<PartitionKey, std::string>>& quarantines() const;
+  std::vector<std::pair<PartitionKey, std::string>> quarantines();
 
  private:
   struct State;

@@ -5,12 +5,17 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "cli/command.h"
 #include "client/metadata.h"
+
+namespace taffrail {
+struct NodeShards;
+}
 
 namespace taffrail::cli {
 
@@ -80,8 +85,9 @@ struct Serve {
 };
 /// What the file and the flags say together. Errors: kInvalid with file, line and column.
 Result<NodeConfig> serve_config(Task& task, Session& session, const Serve& options);
-/// Serves until it is told to stop. `node` is the only thing that runs in this process.
-Result<> serve_node(Task& task, Session& session, const NodeConfig& config, bool stop_with_input);
+/// Serves until it is told to stop, on shard 0; the other shards run its parts, which meet it in `shards`.
+Result<> serve_node(Task& task, Session& session, const NodeConfig& config, std::shared_ptr<NodeShards> shards,
+                    bool stop_with_input);
 
 struct Up {
   std::optional<int32_t> nodes;      ///< Absent: as many as the directory has, or 3.

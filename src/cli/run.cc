@@ -4,6 +4,7 @@
 
 #include <cstdio>
 
+#include "broker/node_part.h"
 #include "cli/app.h"
 #include "cli/commands.h"
 #include "posix/node.h"
@@ -72,11 +73,16 @@ int run_serve(const std::vector<std::string>& arguments, const Invocation& invoc
   options.shards = config->shards;
   options.log.level = LogLevel::kInfo;
   options.log.node = std::to_string(config->id.value);
+  const auto shards = std::make_shared<NodeShards>();
   const Result<> served = posix::run_node(options, [&](Task& task, posix::Shard& shard) {
-    if (shard.runtime.shard() != ShardId(0)) return;
+    if (shard.runtime.shard() != ShardId(0)) {
+      NodePart part(shard.runtime, *config, shards);
+      part.wait_released(task);
+      return;
+    }
     Out out(shard.host, invocation.global.format);
     Session session{shard.runtime, shard.host, shard.stop, out, invocation.global};
-    const Result<> done = serve_node(task, session, *config, invocation.stop_with_input);
+    const Result<> done = serve_node(task, session, *config, shards, invocation.stop_with_input);
     code = done ? ExitCode::kOk : report(task, shard, done.error());
   });
   return outcome(served, code);

@@ -1,5 +1,6 @@
 // taffrail serve --config FILE: one node of a cluster, until it is told to stop.
 #include "broker/node.h"
+#include "broker/node_part.h"
 #include "cli/commands.h"
 #include "cli/node_file.h"
 
@@ -18,9 +19,10 @@ Result<NodeConfig> serve_config(Task& task, Session& session, const Serve& optio
   return config;
 }
 
-Result<> serve_node(Task& task, Session& session, const NodeConfig& config, bool stop_with_input) {
+Result<> serve_node(Task& task, Session& session, const NodeConfig& config, std::shared_ptr<NodeShards> shards,
+                    bool stop_with_input) {
   Runtime& runtime = session.runtime;
-  Node node(runtime, config);
+  Node node(runtime, config, std::move(shards));
   Scope watchers;
   bool stopping = false;
   WaitQueue changed;

@@ -7,8 +7,7 @@
 #include <set>
 
 #include "consensus/driver.h"
-#include "controller/cluster_image.h"
-#include "controller/commands.h"
+#include "controller/cluster_view.h"
 #include "net/peers.h"
 #include "runtime/runtime.h"
 #include "storage/log.h"
@@ -22,10 +21,10 @@ struct ControllerOptions {
   TopicConfigLimits limits = {};
 };
 
-class Controller {
+class Controller final : public ClusterView {
  public:
   Controller(Runtime& runtime, RaftDriver& driver, Log& log, Peers& peers, ControllerOptions options);
-  ~Controller();
+  ~Controller() override;
 
   /// Loads the snapshot, replays, joins group 0, and answers the brokers that ask. `voters` found the
   /// group when its log is empty. Call once.
@@ -34,20 +33,14 @@ class Controller {
   /// Every submit() that still waits returns kUnavailable. Call before the driver's and Peers' stop().
   void stop(Task& task);
 
-  /// Committed and applied here. Changes only between waits.
-  const ClusterImage& image() const;
+  const ClusterImage& image() const override;
   bool is_leader() const;
-  BrokerId leader() const;
+  BrokerId leader() const override;
+  Result<ControllerReply> submit(Task& task, const ControllerCommand& command, Instant deadline) override;
 
-  /// Decides here or on the leader, and returns when the result is committed and, if it succeeded,
-  /// applied to this broker's own image. Errors: kTimedOut, kUnavailable (no leader known), kCancelled.
-  /// After kTimedOut the command may or may not have taken effect. A leader that goes away before it has
-  /// answered is followed by its successor, as Kafka's brokers do it: an item may then be refused because
-  /// this very call had done it before (TOPIC_ALREADY_EXISTS).
-  Result<ControllerReply> submit(Task& task, const ControllerCommand& command, Instant deadline);
-
-  /// Called after each applied entry, outside any wait: reconcile replicas, wake waiters.
-  std::function<void()> on_applied;
+  /// Called after each applied entry, outside any wait: reconcile replicas, wake waiters, tell other shards.
+  /// Null: the image came as a whole, by a snapshot.
+  std::function<void(const Entry*)> on_applied;
   /// Brokers that the leader may place replicas on; asked at each decision.
   std::function<std::vector<BrokerId>()> alive;
 

@@ -91,7 +91,7 @@ Result<> Controller::State::apply_committed(Task& task) {
       if (entry.meta.index > committed || entry.meta.index != applied.index + 1) break;
       if (!apply(entry)) return {};
       changed.notify_all();
-      if (self.on_applied) self.on_applied();
+      if (self.on_applied) self.on_applied(&entry);
     }
     const LogIndex saved = log.snapshot_id() ? log.snapshot_id()->index : LogIndex(0);
     if (static_cast<uint64_t>(applied.index - saved) < options.snapshot_every) continue;
@@ -196,7 +196,7 @@ Result<> Controller::State::on_snapshot(Task& task, EntryId last, Slice state) {
   note_applied(last);
   committed = std::max(committed, last.index);
   changed.notify_all();
-  if (self.on_applied) self.on_applied();
+  if (self.on_applied) self.on_applied(nullptr);
   return {};
 }
 

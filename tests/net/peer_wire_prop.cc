@@ -16,6 +16,7 @@ Greeting any_greeting() {
   greeting.from.replica.node = BrokerId(*rc::gen::arbitrary<int32_t>());
   greeting.from.replica.disk = {*rc::gen::arbitrary<uint64_t>(), *rc::gen::arbitrary<uint64_t>()};
   greeting.from.incarnation = *rc::gen::arbitrary<uint64_t>();
+  greeting.from.shards = *rc::gen::inRange<uint32_t>(1, 65536);
   greeting.meant = BrokerId(*rc::gen::arbitrary<int32_t>());
   greeting.reason = *rc::gen::arbitrary<std::string>();
   return greeting;
@@ -31,6 +32,7 @@ RC_GTEST_PROP(PeerWire, AGreetingIsReadAsItWasWritten, ()) {
   RC_ASSERT(read->from.cluster == sent.from.cluster);
   RC_ASSERT(read->from.replica == sent.from.replica);
   RC_ASSERT(read->from.incarnation == sent.from.incarnation);
+  RC_ASSERT(read->from.shards == sent.from.shards);
   RC_ASSERT(read->meant == sent.meant);
   RC_ASSERT(read->reason == sent.reason);
 }
@@ -68,10 +70,10 @@ RC_GTEST_PROP(PeerWire, DamagedFramesAreAnErrorOrAnotherMeaningNeverACrash, ()) 
 }
 
 TEST(PeerWire, TheFormatIsWhatItWas) {
-  const Greeting hello{GreetingKind::kHello, {{1, 2}, {BrokerId{3}, {4, 5}}, 6}, BrokerId{7}, "no"};
+  const Greeting hello{GreetingKind::kHello, {{1, 2}, {BrokerId{3}, {4, 5}}, 6, 8}, BrokerId{7}, "no"};
   EXPECT_EQ(to_hex(encode_greeting(hello)),
-            "0000003d" "5446504c" "0001" "01" "0000000000000001" "0000000000000002" "00000003"
-            "0000000000000004" "0000000000000005" "0000000000000006" "00000007" "00000002" "6e6f");
+            "0000003f" "5446504c" "0001" "01" "0000000000000001" "0000000000000002" "00000003"
+            "0000000000000004" "0000000000000005" "0000000000000006" "0008" "00000007" "00000002" "6e6f");
   EXPECT_EQ(to_hex(encode_call_head(258, "ab")), "0000000000000102" "00000002" "6162");
   EXPECT_EQ(to_hex(encode_answer_head(1, nullptr)), "0000000000000001" "00");
   int code = 0;

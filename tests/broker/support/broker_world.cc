@@ -178,9 +178,9 @@ TopicId BrokerWorld::create_topic(const std::string& name, int32_t partitions, i
 
 Partition* BrokerWorld::replica(uint32_t broker, const std::string& topic, int32_t partition) {
   if (!cluster.serving(broker)) return nullptr;
-  BrokerContext& context = cluster.node(broker)->context();
-  const TopicRecord* record = context.controller().image().find_topic(std::string_view(topic));
-  return record == nullptr ? nullptr : context.find_partition({record->id, partition});
+  taffrail::Node& node = *cluster.node(broker);
+  const TopicRecord* record = node.context().controller().image().find_topic(std::string_view(topic));
+  return record == nullptr ? nullptr : node.find_partition({record->id, partition});
 }
 
 uint32_t BrokerWorld::leader_of(const std::string& topic, int32_t partition) {

@@ -46,6 +46,9 @@ struct ControllerProcess {
       driver->on_message(from, kind, std::move(body));
     };
     peers.on_link = [this](BrokerId node, bool up) { driver->on_link(node, up); };
+    peers.serve("snapshot", [this](Task& t, const PeerIdentity&, Slice body) {
+      return driver->serve_snapshot(t, std::move(body));
+    });
     PeerIdentity self{{1, 1}, replica_of(number), runtime.random().next()};
     TRY(peers.start(task, {host_of(number), kInternalPort}, self));
     Configuration voters;
@@ -56,7 +59,7 @@ struct ControllerProcess {
     Log* log = store->find_log(kMetadataPartition);
     if (log == nullptr) log = TRY(store->create_log(kMetadataPartition));
     controller = std::make_unique<Controller>(runtime, *driver, *log, peers, options);
-    controller->on_applied = [this] { ++applied_calls; };
+    controller->on_applied = [this](const Entry*) { ++applied_calls; };
     TRY(controller->start(task, voters));
     ready = true;
     return {};

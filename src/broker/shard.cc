@@ -1,0 +1,290 @@
+#include "broker/shard.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+
+#include "broker/kafka_handler.h"
+
+namespace taffrail {
+
+Result<> BrokerShard::open(Task& task, const NodeIdentity& identity, Look look) {
+  identity_ = identity;
+  StoreOptions options;
+  options.directory = fmt::format("shard-{}", runtime_.shard().value);
+  options.disk = identity_.replica.disk;
+  options.wal_segment_bytes = config_.storage.wal_segment_bytes;
+  options.wal_first_segment_bytes = std::min<ByteCount>(options.wal_first_segment_bytes, options.wal_segment_bytes);
+  options.arena_bytes = config_.storage.memory;
+  options.chunk_bytes = config_.storage.flush_bytes;
+  options.segment_bytes = config_.storage.segment_bytes;
+  store_ = TRY(Store::open(task, runtime_, options));
+  for (const Damage& damage : store_->recovery().damage)
+    runtime_.log().error("storage", "damage found at start: {}. It is kept, not served, and repaired from the "
+                         "other replicas where they have it", damage.text());
+
+  DriverOptions raft;
+  raft.heartbeat_interval = config_.raft.heartbeat;
+  raft.election_timeout_min = config_.raft.election_min;
+  raft.election_timeout_max = config_.raft.election_max;
+  driver_ = std::make_unique<RaftDriver>(runtime_, *store_, peers_, identity_.replica, raft);
+  driver_->on_quarantine = [this](const PartitionKey& key, const std::string& invariant) {
+    quarantines_.push_back({key, invariant});
+  };
+  driver_->on_step = std::move(look);
+  driver_->start();
+  return {};
+}
+
+void BrokerShard::join(const ClusterId& id, ClusterView& cluster, std::function<std::vector<BrokerId>()> alive,
+                       std::vector<Remote<BrokerShard>> shards) {
+  identity_.cluster = id;
+  cluster_ = &cluster;
+  alive_ = std::move(alive);
+  shards_ = std::move(shards);
+  handler_ = make_kafka_handler(*this);
+  runtime_.spawn(scope_, "node/reconciler", [this](Task& t) { run_reconciler(t); });
+  runtime_.spawn(scope_, "node/announcer", [this](Task& t) { run_announcer(t); });
+}
+
+Result<BrokerShard::Endpoints> BrokerShard::bind(Task& task, const Endpoints& bound) {
+  Endpoints got;
+  const uint32_t shards = runtime_.shard_count();
+  ServerOptions options;
+  options.frame_size_max = static_cast<uint32_t>(config_.server.request_bytes_max);
+  options.connections_max = (config_.server.connections_max + shards - 1) / shards;
+  options.idle_max = config_.server.idle_max;
+  for (const auto& [name, listener] : config_.listeners) {
+    auto server = std::make_unique<Server>(runtime_, name, *handler_, options);
+    Endpoint at = listener.bind;
+    if (const auto known = bound.find(name); known != bound.end()) at.port = known->second.port;
+    TRY(server->bind(task, at));
+    got[name] = server->local();
+    servers_[name] = std::move(server);
+  }
+  return got;
+}
+
+void BrokerShard::set_registered() {
+  registered_ = true;
+  on_applied();
+}
+
+void BrokerShard::accept_clients() {
+  for (auto& [name, server] : servers_) server->accept_clients();
+}
+
+void BrokerShard::stop_serving(Task& task) {
+  for (auto& [name, server] : servers_) server->stop(task);
+  servers_.clear();
+}
+
+void BrokerShard::stop_partitions(Task& task) {
+  guests_.stop(task);
+  scope_.cancel();
+  scope_.join(task);
+  for (auto& [key, partition] : partitions_) partition->stop(task);
+  partitions_.clear();
+}
+
+void BrokerShard::stop_raft(Task& task) {
+  if (driver_) driver_->stop(task);
+}
+
+void BrokerShard::close(Task& task) {
+  driver_.reset();
+  handler_.reset();
+  if (store_) store_->close(task);
+  store_.reset();
+}
+
+void BrokerShard::on_applied() {
+  reconcile_wanted_ = true;
+  reconcile_wake_.notify_all();
+}
+
+void BrokerShard::on_link(BrokerId node, bool up) {
+  if (driver_) driver_->on_link(node, up);
+}
+
+void BrokerShard::on_sender_gone(BrokerId node) {
+  if (driver_) driver_->on_sender_gone(node);
+}
+
+void BrokerShard::on_message(const PeerIdentity& from, PeerKind kind, Slice body) {
+  if (driver_) driver_->on_message(from, kind, std::move(body));
+}
+
+void BrokerShard::learn_leaders(std::span<const Leaders::Update> updates) {
+  for (const auto& [key, leadership] : updates) leaders_.update(key, leadership);
+}
+
+Endpoint BrokerShard::listener(const std::string& name) const {
+  const auto it = servers_.find(name);
+  return it == servers_.end() ? Endpoint{} : it->second->local();
+}
+
+size_t BrokerShard::connection_count() const {
+  size_t count = 0;
+  for (const auto& [name, server] : servers_) count += server->connection_count();
+  return count;
+}
+
+std::vector<Partition*> BrokerShard::partitions() const {
+  std::vector<Partition*> out;
+  for (const auto& [key, partition] : partitions_) out.push_back(partition.get());
+  return out;
+}
+
+Partition* BrokerShard::find_partition(const PartitionKey& key) {
+  const auto it = partitions_.find(key);
+  return it == partitions_.end() ? nullptr : it->second.get();
+}
+
+Result<ProducerId> BrokerShard::new_producer_id(Task& task, Instant deadline) {
+  const Mutex::Lock held = TRY(producer_ids_.lock(task, deadline));
+  if (producer_ids_left_ == 0) {
+    const ControllerReply reply = TRY(cluster_->submit(task, AllocateProducerIdsCommand{config_.id}, deadline));
+    if (reply.producer_id_count <= 0) return fail(Errc::kUnavailable, "no producer ids were given");
+    next_producer_id_ = reply.first_producer_id;
+    producer_ids_left_ = reply.producer_id_count;
+  }
+  --producer_ids_left_;
+  return ProducerId(next_producer_id_++);
+}
+
+bool BrokerShard::is_mine(const PartitionKey& key) const {
+  return shard_of(key, runtime_.shard_count()) == runtime_.shard();
+}
+
+TopicConfig BrokerShard::effective_config(const TopicRecord& topic) const {
+  return TopicConfig::from(with_cluster_defaults(topic.configs, cluster_->image().cluster_configs()));
+}
+
+void BrokerShard::run_reconciler(Task& task) {
+  while (!task.cancelled()) {
+    if (!reconcile_wanted_) {
+      if (!reconcile_wake_.wait(task)) return;
+      continue;
+    }
+    reconcile_wanted_ = false;
+    const Result<> done = reconcile(task);
+    if (done || task.cancelled()) continue;
+    runtime_.log().error("node", "what group 0 asks for could not be done here: {}; it is tried again", done.error().text());
+    reconcile_wanted_ = true;
+    if (!runtime_.sleep_for(task, 500_ms)) return;
+  }
+}
+
+// The image may change during every wait, so what is to be done is collected first and looked up again.
+Result<> BrokerShard::reconcile(Task& task) {
+  std::set<PartitionKey> wanted;
+  std::vector<std::pair<TopicId, int32_t>> to_open;
+  for (const auto& [id, topic] : cluster_->image().topics()) {
+    for (size_t p = 0; p < topic.partitions.size(); ++p) {
+      const PartitionKey key{id, static_cast<int32_t>(p)};
+      if (!is_mine(key)) continue;
+      const auto& replicas = topic.partitions[p].replicas;
+      if (std::find(replicas.begin(), replicas.end(), identity_.replica) == replicas.end()) continue;
+      wanted.insert(key);
+      const auto open = partitions_.find(key);
+      if (open == partitions_.end()) {
+        to_open.push_back({id, key.partition});
+      } else {
+        open->second->set_config(effective_config(topic));
+      }
+    }
+  }
+  for (const auto& [id, partition] : to_open) {
+    const TopicRecord* topic = cluster_->image().find_topic(id);
+    if (topic == nullptr) continue;
+    TRY(open_partition(task, *topic, partition));
+  }
+  std::vector<PartitionKey> to_close;
+  for (const auto& [key, partition] : partitions_)
+    if (!wanted.contains(key)) to_close.push_back(key);
+  for (const PartitionKey& key : to_close) {
+    close_partition(task, key);
+    leaders_.forget_topic(key.topic);
+  }
+  // A log is made by a record of group 0 and goes by one: its absence from an image that may be older than
+  // the log proves nothing. Once this start's registration is applied, the image is younger than every log.
+  if (!registered_) return {};
+  std::vector<PartitionKey> gone;
+  for (Log* log : store_->logs())
+    if (log->key() != kMetadataPartition && !partitions_.contains(log->key())) {
+      const TopicRecord* topic = cluster_->image().find_topic(log->key().topic);
+      if (topic == nullptr) gone.push_back(log->key());
+    }
+  for (const PartitionKey& key : gone) {
+    runtime_.log().info("node", "{}: its topic was deleted; the data goes", key.text());
+    TRY(store_->remove_log(task, key));
+  }
+  return {};
+}
+
+Result<> BrokerShard::open_partition(Task& task, const TopicRecord& topic, int32_t partition) {
+  const PartitionKey key{topic.id, partition};
+  Log* log = store_->find_log(key);
+  const bool fresh = log == nullptr;
+  if (fresh) log = TRY(store_->create_log(key));
+  Configuration bootstrap;
+  const std::vector<ReplicaId> replicas = topic.partitions[static_cast<size_t>(partition)].replicas;
+  bootstrap.voters = sorted_replicas(replicas);
+  PartitionOptions options;
+  options.replica_lag_max = config_.replica_lag_max;
+  options.housekeeping_interval = config_.housekeeping_interval;
+  auto made = std::make_unique<Partition>(runtime_, *driver_, *log, key, topic.name,
+                                          effective_config(topic), options);
+  made->on_leadership = [this](Partition& p) { on_leadership(p); };
+  Partition& opened = *made;
+  partitions_[key] = std::move(made);
+  if (const Result<> started = opened.start(task, bootstrap); !started) {
+    runtime_.log().error("node", "{}-{} cannot be served here: {}", opened.topic_name(), partition, started.error().text());
+    opened.stop(task);
+    partitions_.erase(key);
+    return started;
+  }
+  // The first of the list is preferred: it need not wait for a timeout to lead a group that is new.
+  if (fresh && replicas.front() == identity_.replica) opened.group()->campaign_soon();
+  return {};
+}
+
+void BrokerShard::close_partition(Task& task, const PartitionKey& key) {
+  const auto it = partitions_.find(key);
+  if (it == partitions_.end()) return;
+  it->second->stop(task);
+  announce_.erase(key);
+  partitions_.erase(key);
+}
+
+void BrokerShard::on_leadership(Partition& partition) {
+  if (!partition.is_leader()) return;
+  const PartitionKey key = partition.key();
+  leaders_.update(key, {partition.epoch(), config_.id, ++leader_versions_[key], partition.in_sync()});
+  announce_.insert(key);
+  announce_wake_.notify_all();
+}
+
+void BrokerShard::run_announcer(Task& task) {
+  while (!task.cancelled()) {
+    if (announce_.empty()) {
+      if (!announce_wake_.wait(task)) return;
+      continue;
+    }
+    std::vector<Leaders::Update> updates;
+    for (const PartitionKey& key : announce_)
+      if (const Leadership* known = leaders_.find(key)) updates.push_back({key, *known});
+    announce_.clear();
+    // Shard 0 knows before it sends: a link that comes up meanwhile starts with all that shard 0 knows.
+    for (const Remote<BrokerShard>& other : shards_)
+      if (other.shard() != runtime_.shard()) other.post(runtime_, [updates](BrokerShard& s) { s.learn_leaders(updates); });
+    const Slice body = Leaders::encode(updates);
+    for (const auto& [id, broker] : cluster_->image().brokers())
+      if (id != config_.id) peers_.send(id, PeerKind::kLeaders, {body});
+    // What changes during the next moment shares one message: ten thousand failovers are not ten thousand.
+    if (!runtime_.sleep_for(task, 5_ms)) return;
+  }
+}
+
+}  // namespace taffrail

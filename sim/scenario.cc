@@ -34,6 +34,7 @@ NodeConfig drawn_config(Stream& draws) {
   config.raft.election_max = config.raft.election_min * 2;
   config.replica_lag_max = Duration::from_ms(draws.draw_between(1'000, 10'000, "replica lag"));
   config.housekeeping_interval = Duration::from_ms(draws.draw_between(200, 2'000, "housekeeping"));
+  config.snapshot_entries = draws.draw_between(2, 60, "snapshot entries");
   return config;
 }
 

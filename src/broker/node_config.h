@@ -65,6 +65,7 @@ struct NodeConfig {
 
   Duration replica_lag_max = 30_s;        ///< replica.lag.time.max.ms.
   Duration housekeeping_interval = 30_s;  ///< How often leaders look at retention and expiry.
+  uint64_t snapshot_entries = 10'000;     ///< A partition's entries between two snapshots of its producers.
 
   RaftConfig raft;
   StorageConfig storage;

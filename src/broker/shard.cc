@@ -234,6 +234,7 @@ Result<> BrokerShard::open_partition(Task& task, const TopicRecord& topic, int32
   PartitionOptions options;
   options.replica_lag_max = config_.replica_lag_max;
   options.housekeeping_interval = config_.housekeeping_interval;
+  options.snapshot_entries = config_.snapshot_entries;
   auto made = std::make_unique<Partition>(runtime_, *driver_, *log, key, topic.name,
                                           effective_config(topic), options);
   made->on_leadership = [this](Partition& p) { on_leadership(p); };

@@ -7,6 +7,7 @@
 namespace taffrail {
 namespace {
 constexpr uint16_t kFormat = 1;
+constexpr uint16_t kSnapshotFormat = 2;
 }
 
 Slice PartitionCommand::encode() const {
@@ -81,8 +82,8 @@ Result<> Partition::State::apply_through(Task& task, LogIndex end) {
       if (entry.meta.index > end) break;
       // A snapshot may have been installed during the read.
       if (entry.meta.index != applied.index + 1) break;
-      // The table may be that of a later entry already: a snapshot says what it reaches to. It says nothing of the
-      // log's start: a crash may have come between the snapshot and the move that it was made for.
+      // The table may be that of a later entry already: a snapshot says what it reaches to. Moving
+      // the start twice does no harm.
       const bool beyond_table = entry.meta.index > table_reaches.index;
       if (entry.meta.kind == EntryKind::kCommand) {
         apply_command(entry, beyond_table);
@@ -90,10 +91,15 @@ Result<> Partition::State::apply_through(Task& task, LogIndex end) {
         const BatchView batch = TRY(BatchView::parse(entry.payload));
         producers.apply(batch, entry.meta.id());
       }
-      if (beyond_table) table_reaches = entry.meta.id();
+      if (beyond_table) {
+        table_reaches = entry.meta.id();
+        ++entries_unsaved;
+        bytes_unsaved += entry.payload.size();
+      }
       applied = entry.meta.id();
     }
     applied_moved.notify_all();
+    if (wants_snapshot() || pending_start) start_wake.notify_all();
   }
   return {};
 }
@@ -110,7 +116,7 @@ void Partition::State::apply_command(const Entry& entry, bool beyond_table) {
       for (const auto& [id, newest] : command->producers) producers.apply_expiry(id, newest);
     return;
   }
-  pending_start = *command;
+  pending_start = asked_start = *command;
   start_wake.notify_all();
 }
 
@@ -150,10 +156,19 @@ void Partition::State::run_opener(Task& task, Term opened) {
 void Partition::State::run_housekeeping(Task& task) {
   Instant next_look = runtime.now() + options.housekeeping_interval;
   while (!task.cancelled()) {
-    if (pending_start) {
+    // After a restart a snapshot may know of a start that this log does not know to be committed yet.
+    if (pending_start && pending_start->first <= log.committed() + 1) {
       const Result<> moved = move_start(task);
       if (!moved && moved.error().code == Errc::kCancelled) return;
       continue;
+    }
+    if (wants_snapshot()) {
+      const Result<> saved = save_table(task);
+      if (saved) continue;
+      if (saved.error().code == Errc::kCancelled) return;
+      // The table of before still serves: a restart replays more, and nothing else.
+      runtime.log().warn("partition", "{}-{}: its producers were not saved: {}", topic_name, key.partition, saved.error().text());
+      if (!runtime.sleep_for(task, 1_s)) return;
     }
     const Result<> woken = start_wake.wait(task, next_look);
     if (!woken && woken.error().code == Errc::kCancelled) return;
@@ -167,11 +182,16 @@ void Partition::State::run_housekeeping(Task& task) {
   }
 }
 
+Result<> Partition::State::save_table(Task& task) {
+  entries_unsaved = 0;
+  bytes_unsaved = 0;
+  return log.save_snapshot(task, {table_reaches, log.start_offset(), encode_snapshot()});
+}
+
 // The producers of what goes must outlive it: the table is made durable before the log start moves.
 Result<> Partition::State::move_start(Task& task) {
   const PartitionCommand command = *pending_start;
-  const Snapshot snapshot{table_reaches, log.start_offset(), encode_snapshot()};
-  const Result<> saved = log.save_snapshot(task, snapshot);
+  const Result<> saved = save_table(task);
   if (pending_start && pending_start->start == command.start) pending_start.reset();
   if (!saved) {
     runtime.log().error("partition", "{}-{}: the log start stays at {}: {}", topic_name, key.partition,
@@ -191,27 +211,40 @@ Result<> Partition::State::move_start(Task& task) {
 
 Slice Partition::State::encode_snapshot() const {
   ByteWriter out;
-  out.u16(kFormat);
+  out.u16(kSnapshotFormat);
   out.i64(table_reaches.index.value);
   out.i64(table_reaches.term.value);
   out.i64(log.start_offset().value);
   out.sized(producers.encode().view());
+  const PartitionCommand asked = asked_start.value_or(PartitionCommand{});
+  out.i64(asked.start.value);
+  out.i64(asked.first.value);
   return Slice(out.view());
 }
 
 Result<> Partition::State::load_snapshot(ByteView bytes) {
   ByteReader in(bytes);
-  if (const uint16_t format = in.u16(); format != kFormat)
-    return fail(Errc::kUnsupported, fmt::format("a partition's snapshot in format {}, this version reads {}", format, kFormat));
+  const uint16_t format = in.u16();
+  if (format < 1 || format > kSnapshotFormat)
+    return fail(Errc::kUnsupported, fmt::format("a partition's snapshot in format {}, this version reads up to {}", format, kSnapshotFormat));
   EntryId reaches;
   reaches.index = LogIndex(in.i64());
   reaches.term = Term(in.i64());
   (void)in.i64();
   const ByteView table = in.sized();
+  PartitionCommand asked;
+  if (format >= 2) {
+    asked.start = Offset(in.i64());
+    asked.first = LogIndex(in.i64());
+  }
   if (!in.done()) return fail(Errc::kCorrupt, "a partition's snapshot is cut short or too long");
   if (reaches.index < table_reaches.index) return {};
   TRY(producers.decode(table));
   table_reaches = reaches;
+  // A crash may have come between the snapshot and the move that it was made for, and nobody reads the command
+  // again.
+  asked_start = asked;
+  if (asked.start > log.start_offset()) pending_start = asked;
   return {};
 }
 

@@ -27,6 +27,10 @@ Result<> Partition::start(Task& task, const Configuration& bootstrap) {
   if (s.log.snapshot_id()) {
     const Snapshot snapshot = TRY(s.log.read_snapshot(task));
     TRY(s.load_snapshot(snapshot.state));
+    // What the table has in it is not read again.
+    const LogIndex known = std::min(s.table_reaches.index, s.log.committed());
+    const auto term = s.log.term_at(known);
+    if (known > s.applied.index && term) s.applied = {known, *term};
   }
   // What this disk proves to be committed is applied before anybody is served; the rest follows as the
   // group says so.
@@ -65,7 +69,9 @@ ByteCount Partition::size_bytes() const { return state_->log.size_bytes(); }
 RaftGroup* Partition::group() const { return state_->group; }
 Log& Partition::log() const { return state_->log; }
 const ProducerTable& Partition::producer_table() const { return state_->producers; }
-EntryId Partition::applied() const { return state_->applied; }
+EntryId Partition::applied() const {
+  return std::max(state_->applied, state_->table_reaches, [](EntryId a, EntryId b) { return a.index < b.index; });
+}
 
 ReadView Partition::view() const {
   const State& s = *state_;

@@ -84,6 +84,10 @@ struct PartitionOptions {
   ByteCount uncommitted_max = 32_MiB;       ///< Past it appends are refused (kOverloaded).
   Duration producer_expiration = 86'400_s;  ///< producer.id.expiration.ms.
   Duration housekeeping_interval = 30_s;    ///< How often the leader looks at retention.
+  /// The table of producers is saved after so many entries, or bytes of them: a restart replays no more,
+  /// however long the log is.
+  uint64_t snapshot_entries = 10'000;
+  ByteCount snapshot_bytes = 64_MiB;
 };
 
 class Partition {

@@ -77,6 +77,10 @@ struct Partition::State final : GroupEvents {
   void propose(const PartitionCommand& command);
   Result<> load_snapshot(ByteView bytes);
   Slice encode_snapshot() const;
+  bool wants_snapshot() const {
+    return entries_unsaved >= options.snapshot_entries || bytes_unsaved >= options.snapshot_bytes;
+  }
+  Result<> save_table(Task& task);
   Result<> move_start(Task& task);
 
   // partition.cc
@@ -97,7 +101,10 @@ struct Partition::State final : GroupEvents {
   ProducerTable producers;
   EntryId applied;             ///< Entries up to here were looked at.
   EntryId table_reaches;       ///< The producers are those of the log up to here; ahead of `applied` after a snapshot.
+  uint64_t entries_unsaved = 0;  ///< Applied since the table was last saved.
+  ByteCount bytes_unsaved = 0;
   std::optional<PartitionCommand> pending_start;  ///< Committed; the housekeeper carries it out.
+  std::optional<PartitionCommand> asked_start;    ///< The newest one applied, carried out or not.
   WaitQueue start_wake;
   WaitQueue apply_wake;
   WaitQueue applied_moved;

@@ -108,8 +108,8 @@ TEST(Partition, TheHighWatermarkFollowsTheMajorityAndNeverFalls) {
   for (uint32_t i = 0; i < 3; ++i) EXPECT_GE(w.replica(i)->view().high_watermark, Offset(1));
 }
 
-TEST(Partition, RetentionMovesTheStartEverywhereAndForgetsNoProducer) {
-  PartitionWorld w(31, {{"retention.bytes", "20000"}, {"segment.bytes", "1048576"}});
+void retention_moves_the_start(uint64_t seed, uint64_t snapshot_entries) {
+  PartitionWorld w(seed, {{"retention.bytes", "20000"}, {"segment.bytes", "1048576"}}, snapshot_entries);
   const uint32_t leader = *w.leader();
   // The first batch is a producer's only one; those behind it push it out.
   ASSERT_FALSE(w.write(leader, producer_batch(7, 3, 100)).has_value());
@@ -150,6 +150,42 @@ TEST(Partition, RetentionMovesTheStartEverywhereAndForgetsNoProducer) {
         if (w.replica(i)->view().log_start < start || w.replica(i)->size_bytes() > 60'000) return false;
       return true;
     }, 30_s)) << "a start fell back, or what lies before it is kept";
+  }
+}
+
+TEST(Partition, RetentionMovesTheStartEverywhereAndForgetsNoProducer) { retention_moves_the_start(31, 10'000); }
+
+TEST(Partition, RetentionDoesSoWhereTablesAreSavedAllTheTime) {
+  for (uint64_t seed = 61; seed <= 64; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    retention_moves_the_start(seed, 2);
+  }
+}
+
+TEST(Partition, ARestartStartsFromTheLastSavedTable) {
+  for (uint64_t seed = 41; seed <= 43; ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    PartitionWorld w(seed, {}, 20);
+    const uint32_t leader = *w.leader();
+    ASSERT_FALSE(w.write(leader, producer_batch(9, 0, 7)).has_value());
+    for (int32_t i = 0; i < 110; ++i) ASSERT_FALSE(w.write(leader, producer_batch(1, 0, i)).has_value()) << i;
+    w.settle();
+    w.world.run_for(1_s);
+    for (uint32_t i = 0; i < 3; ++i) {
+      const auto saved = w.replica(i)->log().snapshot_id();
+      ASSERT_TRUE(saved.has_value());
+      EXPECT_GE(saved->index, LogIndex(90)) << "a restart would replay more than it need";
+    }
+    w.world.power_cut_all();
+    for (uint32_t i = 0; i < 3; ++i) w.world.restart(w.cluster.broker(i));
+    ASSERT_TRUE(w.cluster.await_serving(60_s));
+    w.settle();
+    expect_tables_agree(w);
+    Offset at;
+    EXPECT_FALSE(w.write(*w.leader(), producer_batch(9, 0, 7), &at).has_value());
+    EXPECT_EQ(at, Offset(0)) << "its only batch lies before the saved table's end";
+    EXPECT_FALSE(w.write(*w.leader(), producer_batch(1, 0, 110), &at).has_value());
+    EXPECT_EQ(at, Offset(111));
   }
 }
 

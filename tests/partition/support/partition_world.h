@@ -14,8 +14,8 @@ namespace taffrail::test {
 
 class PartitionWorld {
  public:
-  explicit PartitionWorld(uint64_t seed, const ConfigMap& configs = {})
-      : world(seed), cluster((world.trace().keep_time_line(true), world), {.brokers = 3, .clients = 0, .config = config()}) {
+  explicit PartitionWorld(uint64_t seed, const ConfigMap& configs = {}, uint64_t snapshot_entries = 10'000)
+      : world(seed), cluster((world.trace().keep_time_line(true), world), {.brokers = 3, .clients = 0, .config = config(snapshot_entries)}) {
     EXPECT_TRUE(cluster.await_serving(30_s));
     on(0, [&](Task& task, Runtime& runtime) {
       CreateTopicsCommand command;
@@ -32,7 +32,7 @@ class PartitionWorld {
     settle();
   }
 
-  static NodeConfig config() {
+  static NodeConfig config(uint64_t snapshot_entries) {
     NodeConfig c;
     c.storage.wal_segment_bytes = 64_KiB;
     c.storage.flush_bytes = 2_KiB;
@@ -40,6 +40,7 @@ class PartitionWorld {
     c.storage.memory = 1_MiB;
     c.housekeeping_interval = 500_ms;
     c.replica_lag_max = 2_s;
+    c.snapshot_entries = snapshot_entries;
     return c;
   }
   /// In a fiber of that broker's process.

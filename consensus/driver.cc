@@ -18,6 +18,7 @@ Offset RaftGroup::commit_offset() const { return state_->commit_offset; }
 const Configuration& RaftGroup::configuration() const { return state_->raft.configuration(); }
 const std::string& RaftGroup::quarantine() const { return state_->quarantine; }
 const Raft& RaftGroup::raft() const { return state_->raft; }
+const Log& RaftGroup::log() const { return state_->log; }
 
 BrokerId RaftGroup::leader() const {
   const auto leader = state_->raft.leader();
@@ -93,6 +94,11 @@ RaftDriver::~RaftDriver() = default;
 void RaftDriver::start() {
   DriverState& d = *state_;
   d.store.on_durable([&d](WalSequence sequence) { d.durable(sequence); });
+  d.store.on_hole([&d](const PartitionKey& key) {
+    d.holed.insert(key);
+    d.repair_wake.notify_all();
+  });
+  d.runtime.spawn(d.scope, "raft/repairs", [&d](Task& task) { d.run_repairs(task); });
   d.runtime.spawn(d.scope, "raft/ticker", [&d](Task& task) { d.run_ticker(task); });
   d.runtime.spawn(d.scope, "raft/notices", [&d](Task& task) { d.run_notices(task); });
   d.runtime.spawn(d.scope, "raft/heartbeats", [&d](Task& task) { d.run_heartbeats(task); });
@@ -101,6 +107,7 @@ void RaftDriver::start() {
 void RaftDriver::stop(Task& task) {
   state_->stopping = true;
   state_->store.on_durable([](WalSequence) {});
+  state_->store.on_hole([](const PartitionKey&) {});
   state_->scope.cancel();
   state_->scope.join(task);
 }
@@ -125,7 +132,9 @@ Result<RaftGroup*> RaftDriver::add(Task& task, const PartitionKey& key, Log& log
   const auto& runs = log.term_runs();
   for (size_t i = 0; i < runs.size(); ++i) {
     const LogIndex end = i + 1 < runs.size() ? runs[i + 1].first : log.last_index() + 1;
-    const LogIndex from = std::max(runs[i].first, log.first_index());
+    // Where a hole hides the beginning, its entries count to the first term that is known: they are committed,
+    // and nothing is compared with them before they are repaired.
+    const LogIndex from = i == 0 ? log.first_index() : std::max(runs[i].first, log.first_index());
     for (LogIndex index = from; index < end; ++index) {
       const auto it = later.find(index);
       if (it == later.end()) {
@@ -136,9 +145,7 @@ Result<RaftGroup*> RaftDriver::add(Task& task, const PartitionKey& key, Log& log
     }
   }
 
-  Offset commit_offset = log.start_offset();
-  if (log.committed() >= log.first_index())
-    commit_offset = TRY(log.read_meta(task, log.committed())).next_offset();
+  Offset commit_offset = std::max(log.committed_offset(), log.start_offset());
   std::deque<EntryMeta> uncommitted;
   for (LogIndex next = std::max(log.committed() + 1, log.first_index()); next <= log.last_index();) {
     for (const Entry& entry : TRY(log.read_entries(task, next, 1_MiB, 4096))) uncommitted.push_back(entry.meta);
@@ -162,8 +169,13 @@ Result<RaftGroup*> RaftDriver::add(Task& task, const PartitionKey& key, Log& log
   RaftGroup* group = d.groups.emplace(key, std::unique_ptr<RaftGroup>(new RaftGroup(std::move(state)))).first->second.get();
   if (log.possibly_longer() || log.hard_state_doubtful()) {
     Effects effects;
-    g.raft.set_possibly_longer(true, now, effects);
+    if (log.possibly_longer()) g.raft.set_possibly_longer(true, now, effects);
+    if (log.hard_state_doubtful()) g.raft.set_vote_doubtful(now, effects);
     d.carry_out(g, effects, nullptr, {});
+  }
+  if (!log.holes().empty()) {
+    d.holed.insert(key);
+    d.repair_wake.notify_all();
   }
   d.update_deadline(g);
   return group;
@@ -208,13 +220,16 @@ Result<ShardId> RaftDriver::shard_for(PeerKind kind, ByteView body, uint32_t sha
   return shard_of(group, shards);
 }
 
-Result<ShardId> RaftDriver::shard_for_snapshot(ByteView body, uint32_t shards) {
-  return shard_of(TRY(read_snapshot_question(body)), shards);
+Result<ShardId> RaftDriver::shard_for_call(ByteView body, uint32_t shards) {
+  ByteReader in(body);
+  const PartitionKey key = read_key(in);
+  if (!in.ok()) return fail(Errc::kCorrupt, "a question about no log");
+  return shard_of(key, shards);
 }
 
-Result<Chain> RaftDriver::serve_snapshot(Task& task, Slice body) {
+Result<Chain> RaftDriver::serve(Task& task, std::string_view service, Slice body) {
   if (state_->stopping) return fail(Errc::kUnavailable, "this broker is stopping");
-  return state_->serve_snapshot(task, std::move(body));
+  return service == "entries" ? state_->serve_entries(task, std::move(body)) : state_->serve_snapshot(task, std::move(body));
 }
 
 void RaftDriver::on_message(const PeerIdentity& from, PeerKind kind, Slice body) {
@@ -259,6 +274,8 @@ void RaftDriver::on_sender_gone(BrokerId node) {
   }
 }
 
+uint64_t RaftDriver::repaired() const { return state_->repaired; }
+
 std::optional<Instant> RaftDriver::last_heard(BrokerId node) const {
   const auto it = state_->heard.find(node);
   if (it == state_->heard.end()) return std::nullopt;
@@ -283,9 +300,22 @@ void DriverState::raft_message(const PeerIdentity& from, const Slice& body) {
   if (!envelope) return dropped(envelope.error());
   if (envelope->from != from.replica)
     return dropped({Errc::kInvalid, fmt::format("it is in the name of broker {}", envelope->from.node.value)});
+  // Meant for the disk that was here before: it is gone, and whoever is in doubt need not wait for it.
+  if (envelope->to.node == self.node && envelope->to.disk != self.disk) {
+    if (const auto* query = std::get_if<TailQuery>(&envelope->message))
+      send(envelope->group, envelope->from, TailAnswer{.term = {}, .asked = query->last, .last = {}}, {});
+    return;
+  }
   RaftGroup::State* g = find(envelope->group);
   // Not here (yet, or any more), or meant for what this disk's place held before (I-R14).
   if (g == nullptr || !g->quarantine.empty() || envelope->to != self) return;
+  if (std::holds_alternative<TailAnswer>(envelope->message) && !g->raft.configuration().is_voter(envelope->from)) {
+    Effects lost;
+    const std::vector<ReplicaId> members = g->raft.configuration().members();
+    for (const ReplicaId& member : members)
+      if (member.node == envelope->from.node) g->raft.voter_lost(member, runtime.now(), lost);
+    return carry_out(*g, lost, nullptr, {});
+  }
   std::vector<Slice> payloads;
   auto* request = std::get_if<AppendRequest>(&envelope->message);
   if (request != nullptr) {
@@ -310,7 +340,7 @@ void DriverState::carry_out(RaftGroup::State& g, Effects& effects, const AppendR
   }
   mark_persist(g);
   update_deadline(g);
-  if (owner->on_step) owner->on_step(g.key);
+  if (owner->on_step) owner->on_step(g.key, nullptr);
   if (g.raft.role() == Role::kLeader && g.quarantine.empty()) g.events.on_progress();
 }
 
@@ -321,7 +351,7 @@ void DriverState::carry_out_one(RaftGroup::State& g, const Effect& e, const Appe
     if (notice != nullptr && g.key != kMetadataPartition) {
       send_by_and_by(g, s->to, *notice);
     } else {
-      send(g, s->to, s->message, {});
+      send(g.key, s->to, s->message, {});
     }
   } else if (const auto* once = std::get_if<effect::SendOnceDurable>(&e)) {
     pending.push_back({g.log.last_sequence(), g.key, g.incarnation, g.raft.term(), *once});
@@ -433,7 +463,7 @@ void DriverState::durable(WalSequence sequence) {
       g->raft.step(self, promise.message, runtime.now(), effects);
       carry_out(*g, effects, nullptr, {});
     } else {
-      send(*g, promise.to, promise.message, {});
+      send(g->key, promise.to, promise.message, {});
     }
   }
 }

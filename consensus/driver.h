@@ -10,12 +10,14 @@
 // a shard shares groups with one shard only.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/entry.h"
@@ -28,6 +30,16 @@
 namespace taffrail {
 
 class Store;
+/// A message that leaves a replica.
+struct RaftSent {
+  ReplicaId from;
+  ReplicaId to;
+  const Message& message;
+};
+/// For checkers: after every step of a group, and, with what is sent, before a message leaves. Looks, and
+/// changes nothing.
+using RaftLook = std::function<void(const PartitionKey&, const RaftSent*)>;
+
 class RaftDriver;
 
 struct DriverOptions {
@@ -100,6 +112,7 @@ class RaftGroup {
   void transfer_leadership(const ReplicaId& to);
   /// For checkers and `cluster health`: what Raft itself knows.
   const Raft& raft() const;
+  const Log& log() const;
 
  private:
   friend class RaftDriver;
@@ -138,14 +151,17 @@ class RaftDriver {
   void on_link(BrokerId node, bool up);
   /// From Peers: the node sends nothing until it dials again. last_heard() forgets it.
   void on_sender_gone(BrokerId node);
-  /// Answers the calls "snapshot" of other drivers, each on the shard of its group.
-  static Result<ShardId> shard_for_snapshot(ByteView body, uint32_t shards);
-  Result<Chain> serve_snapshot(Task& task, Slice body);
+  /// Answers the calls of other drivers, each on the shard of its group: kServices.
+  static constexpr std::array<std::string_view, 2> kServices{"snapshot", "entries"};
+  static Result<ShardId> shard_for_call(ByteView body, uint32_t shards);
+  Result<Chain> serve(Task& task, std::string_view service, Slice body);
+  /// Pieces of holes that were filled from other replicas since the start.
+  uint64_t repaired() const;
   /// When this shard last heard from `node`; nothing if never.
   std::optional<Instant> last_heard(BrokerId node) const;
 
   /// Told after every step of a group, in the middle of everything: for checkers, which only look.
-  std::function<void(const PartitionKey&)> on_step;
+  RaftLook on_step;
   /// Told of every quarantine: key and invariant.
   std::function<void(const PartitionKey&, const std::string&)> on_quarantine;
 

@@ -7,9 +7,13 @@
 namespace taffrail {
 
 // On the link: u32 size of the envelope, the envelope, the payloads. docs/formats.md, "Raft messages".
-void DriverState::send(const RaftGroup::State& g, const ReplicaId& to, const Message& message,
+void DriverState::send(const PartitionKey& group, const ReplicaId& to, const Message& message,
                        std::span<const Entry> entries) {
-  RaftEnvelope envelope{g.key, self, to, message, {}};
+  if (owner->on_step) {
+    const RaftSent sent{self, to, message};
+    owner->on_step(group, &sent);
+  }
+  RaftEnvelope envelope{group, self, to, message, {}};
   for (const Entry& entry : entries) envelope.payload_sizes.push_back(static_cast<uint32_t>(entry.payload.size()));
   const std::string encoded = encode_envelope(envelope);
   ByteWriter head;
@@ -79,7 +83,7 @@ bool DriverState::send_next(Task& task, const PartitionKey& key, const ReplicaId
   update_deadline(*g);
   if (request) {
     notices.erase({to, key});  // It says what is committed by now.
-    send(*g, to, *request, entries);
+    send(key, to, *request, entries);
   }
   return g->raft.next_append(to).has_value();
 }
@@ -102,7 +106,7 @@ void DriverState::run_notices(Task& task) {
     for (const auto& [where, notice] : std::exchange(notices, {})) {
       const RaftGroup::State* g = find(where.second);
       if (g == nullptr || !g->quarantine.empty()) continue;
-      if (g->raft.role() == Role::kLeader && g->raft.term() == notice.term) send(*g, where.first, notice, {});
+      if (g->raft.role() == Role::kLeader && g->raft.term() == notice.term) send(g->key, where.first, notice, {});
     }
   }
 }
@@ -122,7 +126,7 @@ void DriverState::offer_snapshot(const PartitionKey& key, const ReplicaId& to) {
       const LogIndex covered = std::max(made->first.index, group->raft.log().prefix().index);
       const auto offer = group->raft.snapshot_offer(to, made->first, group->raft.log().configuration_at(covered));
       if (offer) {
-        send(*group, to, *offer, {});
+        send(key, to, *offer, {});
         return;
       }
     } else {
@@ -176,18 +180,18 @@ void DriverState::fetch_snapshot(const PartitionKey& key, const effect::FetchSna
   });
 }
 
-Result<PartitionKey> read_snapshot_question(ByteView body) {
-  ByteReader in(body);
+PartitionKey read_key(ByteReader& in) {
   PartitionKey key;
   key.topic.high = in.u64();
   key.topic.low = in.u64();
   key.partition = in.i32();
-  if (!in.done()) return fail(Errc::kCorrupt, "a question for a snapshot");
   return key;
 }
 
 Result<Chain> DriverState::serve_snapshot(Task& task, Slice body) {
-  const PartitionKey key = TRY(read_snapshot_question(body));
+  ByteReader in(body);
+  const PartitionKey key = read_key(in);
+  if (!in.done()) return fail(Errc::kCorrupt, "a question for a snapshot");
   RaftGroup::State* g = find(key);
   if (g == nullptr || g->raft.role() != Role::kLeader) return fail(Errc::kNotLeader);
   auto [last, state] = TRY(g->events.make_snapshot(task));

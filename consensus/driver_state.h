@@ -59,8 +59,8 @@ struct PeerShard {
   auto operator<=>(const PeerShard&) const = default;
 };
 
-/// What a call "snapshot" asks about. Errors: kCorrupt.
-Result<PartitionKey> read_snapshot_question(ByteView body);
+/// uuid topic, i32 partition: what every question about a log begins with.
+PartitionKey read_key(ByteReader& in);
 
 struct DriverState {
   DriverState(Runtime& r, Store& s, PeerChannel& p, ReplicaId me, DriverOptions o)
@@ -81,7 +81,7 @@ struct DriverState {
   void update_deadline(RaftGroup::State& g);
 
   // driver_send.cc
-  void send(const RaftGroup::State& g, const ReplicaId& to, const Message& message,
+  void send(const PartitionKey& group, const ReplicaId& to, const Message& message,
             std::span<const Entry> entries);
   void want_append(const PartitionKey& key, const ReplicaId& to);
   void run_sender(Task& task, BrokerId node, NodeSender& sender);
@@ -91,6 +91,11 @@ struct DriverState {
   Result<Chain> serve_snapshot(Task& task, Slice body);
   void send_by_and_by(const RaftGroup::State& g, const ReplicaId& to, const CommitNotice& notice);
   void run_notices(Task& task);
+
+  // driver_repair.cc
+  void run_repairs(Task& task);
+  bool repair(Task& task, const PartitionKey& key);
+  Result<Chain> serve_entries(Task& task, Slice body);
 
   // driver_time.cc
   void run_ticker(Task& task);
@@ -127,6 +132,9 @@ struct DriverState {
   std::set<PartitionKey> relist;  ///< Groups whose leadership or members changed since the last heartbeat.
   bool heartbeat_due = false;  ///< What this node leads has changed: tell before the interval is over.
   WaitQueue heartbeat_wake;
+  std::set<PartitionKey> holed;  ///< Groups whose logs have holes, as far as is known.
+  WaitQueue repair_wake;
+  uint64_t repaired = 0;         ///< Pieces of holes that were filled.
   bool stopping = false;
   Scope scope;
 };

@@ -44,7 +44,7 @@ void Raft::campaign(Instant now, Effects& out) {
 // uncommitted (thesis, 4.2.2): it may be the only one whose log is long enough to win. Without its
 // own vote it then commits the membership, and steps down.
 bool Raft::may_campaign() const {
-  return !possibly_longer_ && log_.is_voter_since(commit_, options_.self);
+  return !possibly_longer_ && !vote_doubtful_ && log_.is_voter_since(commit_, options_.self);
 }
 
 void Raft::start_pre_vote(Instant now, Effects& out) {
@@ -108,7 +108,7 @@ void Raft::on_vote_request(ReplicaId from, const VoteRequest& request, Instant n
         from, VoteReply{.term = granted ? request.term : term_, .pre = true, .granted = granted});
   }
   // `leader_`: this term has its leader already, and an election that came late is of no use.
-  const bool granted = role_ == Role::kFollower && !leader_ && (!vote_ || *vote_ == from) &&
+  const bool granted = role_ == Role::kFollower && !leader_ && (!vote_ || *vote_ == from) && !vote_doubtful_ &&
                        may_vote_for(request.last);
   const bool planted = PLANT("R04") && vote_ && *vote_ == from && may_vote_for(request.last);
   if (!granted && !planted) return out.send(from, VoteReply{.term = term_});
@@ -196,13 +196,41 @@ void Raft::set_possibly_longer(bool possibly, Instant now, Effects& out) {
   ask_for_tail(now, out);
 }
 
+void Raft::set_vote_doubtful(Instant now, Effects& out) {
+  vote_doubtful_ = true;
+  vote_seen_ = {};
+  vote_answered_.clear();
+  ask_for_tail(now, out);
+  settle_vote_if_answered(now, out);
+}
+
+void Raft::settle_vote_if_answered(Instant now, Effects& out) {
+  if (!vote_doubtful_ || configuration().empty()) return;
+  const auto answered = [this](const ReplicaId& voter) {
+    return voter == options_.self || holds(vote_answered_, voter);
+  };
+  const auto& [voters, old_voters, learners] = configuration();
+  if (!std::all_of(voters.begin(), voters.end(), answered) ||
+      !std::all_of(old_voters.begin(), old_voters.end(), answered)) {
+    return;
+  }
+  if (vote_seen_ > term_) become_follower(vote_seen_, std::nullopt, now, out);
+  if (!vote_) {
+    vote_ = options_.self;
+    out.persist({term_, vote_});
+  }
+  vote_doubtful_ = false;
+  vote_answered_.clear();
+  if (!possibly_longer_) out.tail_settled();
+}
+
 void Raft::ask_for_tail(Instant now, Effects& out) {
   tail_retry_ = now + options_.election_timeout_min;
   for (const ReplicaId& member : configuration().members()) {
     if (member == options_.self || !configuration().is_voter(member)) continue;
     out.send(member, TailQuery{.term = term_, .last = log_.last()});
   }
-  settle_tail_if_answered(out);
+  if (possibly_longer_) settle_tail_if_answered(out);
 }
 
 void Raft::on_tail_query(ReplicaId from, const TailQuery& query, Effects& out) {
@@ -212,12 +240,28 @@ void Raft::on_tail_query(ReplicaId from, const TailQuery& query, Effects& out) {
           .term = term_, .asked = query.last, .last = log_.last(), .doubtful = possibly_longer_});
 }
 
-void Raft::on_tail_answer(ReplicaId from, const TailAnswer& answer, Effects& out) {
+void Raft::on_tail_answer(ReplicaId from, const TailAnswer& answer, Instant now, Effects& out) {
+  if (vote_doubtful_) {
+    insert(vote_answered_, from);
+    vote_seen_ = std::max(vote_seen_, answer.term);
+    settle_vote_if_answered(now, out);
+  }
   // About an end that has moved since: the next query asks about the new one.
   if (!possibly_longer_ || answer.asked != log_.last()) return;
   insert(tail_answered_, from);
   if (reaches(answer.last, vote_floor_)) vote_floor_ = answer.last;
   if (!answer.doubtful && reaches(log_.last(), answer.last)) insert(tail_not_beyond_, from);
+  settle_tail_if_answered(out);
+}
+
+void Raft::voter_lost(ReplicaId voter, Instant now, Effects& out) {
+  if (!configuration().is_voter(voter) || voter == options_.self) return;
+  if (vote_doubtful_) {
+    insert(vote_answered_, voter);
+    settle_vote_if_answered(now, out);
+  }
+  if (!possibly_longer_) return;
+  insert(tail_answered_, voter);
   settle_tail_if_answered(out);
 }
 
@@ -245,7 +289,7 @@ void Raft::settle_tail(Effects& out) {
   vote_floor_ = {};
   tail_answered_.clear();
   tail_not_beyond_.clear();
-  out.tail_settled();
+  if (!vote_doubtful_) out.tail_settled();
 }
 
 }  // namespace taffrail

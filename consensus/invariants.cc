@@ -252,6 +252,14 @@ std::optional<std::string> GroupChecker::on_sent(ReplicaId from, ReplicaId to,
           at_node(from), reply->term.value);
     }
   }
+  if (const auto* request = std::get_if<VoteRequest>(&message); request && !request->pre) {
+    // Whoever asks has voted for itself.
+    const auto [at, fresh] = votes_.emplace(std::pair(from, request->term), from);
+    if (at->second != from) {
+      return fmt::format("I-R1 election safety: {} voted for another and stands in term {}",
+                         at_node(from), request->term.value);
+    }
+  }
   if (const auto* reply = std::get_if<AppendReply>(&message); reply && reply->ok) {
     return on_acknowledged(*sender, *reply, replicas);
   }

@@ -48,7 +48,7 @@ void Raft::step(ReplicaId from, const Message& message, Instant now, Effects& ou
     return;
   }
   if (const auto* query = as<TailQuery>(message)) return on_tail_query(from, *query, out);
-  if (const auto* answer = as<TailAnswer>(message)) return on_tail_answer(from, *answer, out);
+  if (const auto* answer = as<TailAnswer>(message)) return on_tail_answer(from, *answer, now, out);
 
   const Term term = term_of(message);
   if (const auto* request = as<VoteRequest>(message)) {
@@ -121,7 +121,7 @@ void Raft::sender_gone(BrokerId node, Instant now) {
 }
 
 void Raft::tick(Instant now, Effects& out) {
-  if (possibly_longer_ && now >= tail_retry_) ask_for_tail(now, out);
+  if ((possibly_longer_ || vote_doubtful_) && now >= tail_retry_) ask_for_tail(now, out);
   if (role_ == Role::kLeader) {
     check_quorum(now, out);
     if (role_ != Role::kLeader) return;
@@ -133,7 +133,7 @@ void Raft::tick(Instant now, Effects& out) {
 }
 
 Instant Raft::next_deadline() const {
-  Instant next = possibly_longer_ ? tail_retry_ : Instant::never();
+  Instant next = possibly_longer_ || vote_doubtful_ ? tail_retry_ : Instant::never();
   if (role_ != Role::kLeader) return std::min(next, deadline_);
   if (options_.check_quorum) {
     next = std::min(next, quorum_contact() + options_.election_timeout_max);

@@ -124,6 +124,14 @@ class Raft {
   /// (TailQuery) until their answers rule out that a committed entry is missing, and says
   /// TailSettled then.
   void set_possibly_longer(bool possibly, Instant now, Effects& out);
+  /// The term or the vote that the disk remembers may be older than what this replica last promised.
+  /// It neither votes nor campaigns until every voter has told its term: whoever it may have voted
+  /// for had made that term durable before it asked. It then spends its vote of the highest of them
+  /// on itself, so that nobody gets a second one. TailSettled says that both doubts are over.
+  void set_vote_doubtful(Instant now, Effects& out);
+  /// The node of a voter came up with another disk: what the voter held and promised is gone with the
+  /// old one. It counts as having answered, with nothing.
+  void voter_lost(ReplicaId voter, Instant now, Effects& out);
 
   // Inputs: the operator.
 
@@ -178,6 +186,7 @@ class Raft {
   const LogView& log() const { return log_; }
   const Configuration& configuration() const { return log_.configuration(); }
   bool possibly_longer() const { return possibly_longer_; }
+  bool vote_doubtful() const { return vote_doubtful_; }
   std::optional<ReplicaId> transferring_to() const { return transfer_to_; }
   /// On a leader, every other member, sorted; otherwise empty.
   std::span<const Progress> progress() const { return progress_; }
@@ -204,7 +213,8 @@ class Raft {
   void on_vote_reply(ReplicaId from, const VoteReply& reply, Instant now, Effects& out);
   void on_timeout_now(ReplicaId from, const TimeoutNow& message, Instant now, Effects& out);
   void on_tail_query(ReplicaId from, const TailQuery& query, Effects& out);
-  void on_tail_answer(ReplicaId from, const TailAnswer& answer, Effects& out);
+  void on_tail_answer(ReplicaId from, const TailAnswer& answer, Instant now, Effects& out);
+  void settle_vote_if_answered(Instant now, Effects& out);
   void ask_for_tail(Instant now, Effects& out);
   void settle_tail_if_answered(Effects& out);
   void settle_tail(Effects& out);
@@ -262,6 +272,10 @@ class Raft {
   std::vector<ReplicaId> tail_answered_;
   std::vector<ReplicaId> tail_not_beyond_;  ///< Those whose logs reach no further than this one.
   Instant tail_retry_;
+
+  bool vote_doubtful_ = false;
+  Term vote_seen_;  ///< The highest term told while the vote is in doubt.
+  std::vector<ReplicaId> vote_answered_;
 };
 
 }  // namespace taffrail

@@ -10,7 +10,7 @@ CampaignReport run_campaign(uint64_t first, uint64_t end,
                             const std::function<bool(uint64_t seed, const RunReport&)>& progress) {
   CampaignReport total;
   std::map<std::string, uint64_t> runs_with;
-  for (const char* always : {"elections", "truncations", "recoveries"}) runs_with[always] = 0;
+  for (const char* always : {"elections", "truncations", "recoveries", "repairs"}) runs_with[always] = 0;
   std::vector<uint64_t> acked;
   for (uint64_t seed = first; seed < end; ++seed) {
     const RunReport run = run_scenario(Scenario::from_seed(seed));
@@ -20,6 +20,7 @@ CampaignReport run_campaign(uint64_t first, uint64_t end,
     runs_with["elections"] += run.elections > 0;
     runs_with["truncations"] += run.truncations > 0;
     runs_with["recoveries"] += run.recoveries > 0;
+    runs_with["repairs"] += run.repairs > 0;
     for (const auto& [kind, count] : run.faults) ++runs_with[kind];
     if (run.sent > 0) acked.push_back(run.acked * 1000 / run.sent);
     if (!run.violation.empty()) {

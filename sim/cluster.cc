@@ -37,8 +37,8 @@ SimCluster::SimCluster(World& world, ClusterOptions options) : world_(world), op
       auto process = std::make_shared<Process>(runtime, config);
       processes_[i] = process;
       Process* p = process.get();
-      p->node.observe([this](const PartitionKey& key) {
-        if (on_step) on_step(key);
+      p->node.observe([this](const PartitionKey& key, const RaftSent* sent) {
+        if (on_step) on_step(key, sent);
       });
       runtime.spawn(p->scope, "main", [p, &runtime](Task& task) {
         const Result<> started = p->node.start(task);

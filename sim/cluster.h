@@ -53,8 +53,8 @@ class SimCluster {
   /// empty: of all. The reason if that does not happen within `limit`.
   std::optional<std::string> await_settled(Duration limit, const std::vector<NodeId>& who = {});
 
-  /// Called after every step of every Raft group, with its name; looks, and changes nothing.
-  std::function<void(const PartitionKey&)> on_step;
+  /// Called after every step of every Raft group, and before each of its messages leaves.
+  RaftLook on_step;
 
   struct Process;  ///< One run of a broker.
 

@@ -284,6 +284,20 @@ SyncSet DiskImage::begin_sync(const InodeRef& inode) {
   return set;
 }
 
+std::string Inode::read_durable(uint64_t position, size_t size) const {
+  const uint64_t end = std::min(position + size, durable_size_);
+  std::string out;
+  for (uint64_t at = position; at < end;) {
+    const uint64_t within = at % kPageBytes;
+    const uint64_t piece = std::min(end - at, kPageBytes - within);
+    const Entry* entry = find(at / kPageBytes);
+    if (entry == nullptr || entry->durable.is_zero()) out.append(piece, '\0');
+    else out.append(reinterpret_cast<const char*>(entry->durable.bytes()) + within, piece);
+    at += piece;
+  }
+  return out;
+}
+
 void DiskImage::settle(const SyncSet& set, uint64_t page, const PageRef& content, Landing landing) {
   Inode& file = *set.inode;
   if (landing == Landing::kRight) {
@@ -413,16 +427,17 @@ std::vector<std::pair<std::string, InodeRef>> DiskImage::files() const {
   return out;
 }
 
-bool DiskImage::rot(Inode& file, uint32_t bits, Stream& draws) {
+std::vector<uint64_t> DiskImage::pages_at_rest(const Inode& file) {
   std::vector<uint64_t> cold;
   for (uint64_t page = 0; page * kPageBytes < file.size_; ++page) {
     const Inode::Entry* entry = file.find(page);
-    if (entry != nullptr && !entry->dirty && entry->cache.same_as(entry->durable) &&
-        !entry->durable.is_zero())
+    if (entry != nullptr && !entry->dirty && entry->cache.same_as(entry->durable) && !entry->durable.is_zero())
       cold.push_back(page);
   }
-  if (cold.empty()) return false;
-  const uint64_t page = cold[draws.draw(cold.size(), "which page rots")];
+  return cold;
+}
+
+void DiskImage::rot(Inode& file, uint64_t page, uint32_t bits, Stream& draws) {
   Inode::Entry& entry = file.at(page);
   const uint64_t length = std::min<uint64_t>(kPageBytes, file.size_ - page * kPageBytes);
   PageRef rotten = entry.durable;
@@ -433,15 +448,9 @@ bool DiskImage::rot(Inode& file, uint32_t bits, Stream& draws) {
   }
   entry.durable = rotten;
   entry.cache = rotten;
-  return true;
 }
 
-bool DiskImage::spoil(Inode& file, Stream& draws) {
-  const uint64_t pages = (file.size_ + kPageBytes - 1) / kPageBytes;
-  if (pages == 0) return false;
-  file.at(draws.draw(pages, "which page goes bad")).bad = true;
-  return true;
-}
+void DiskImage::spoil(Inode& file, uint64_t page) { file.at(page).bad = true; }
 
 uint64_t DiskImage::digest_tree(bool durable) const {
   uint64_t sum = 0;

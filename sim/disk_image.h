@@ -61,6 +61,8 @@ class Inode {
   uint64_t size() const { return size_; }
   /// Reads from the cache; fewer than into.size() bytes only at the end. kIo on a bad page.
   Result<size_t> read(uint64_t position, MutableBytes into) const;
+  /// What the medium holds, whatever the cache says: what a power cut at this moment would leave.
+  std::string read_durable(uint64_t position, size_t size) const;
   /// Into the cache. `reach_disk` draws whether the page that is overwritten went out before.
   void write(uint64_t position, ByteView bytes, Stream& draws, uint32_t writeback_per_mille);
   void truncate(uint64_t size);
@@ -144,10 +146,12 @@ class DiskImage {
   bool has_unsynced() const;
   /// Every file that has bytes, in order of its path. For faults that pick a victim.
   std::vector<std::pair<std::string, InodeRef>> files() const;
-  /// Flips `bits` drawn bits within a drawn clean page, durably; false if there is none.
-  bool rot(Inode& file, uint32_t bits, Stream& draws);
-  /// A drawn page gives kIo until it is written again; false if the file has none.
-  bool spoil(Inode& file, Stream& draws);
+  /// Pages that are on the medium as they are in the cache, and were ever written, ascending.
+  static std::vector<uint64_t> pages_at_rest(const Inode& file);
+  /// Flips `bits` drawn bits within a page, durably.
+  static void rot(Inode& file, uint64_t page, uint32_t bits, Stream& draws);
+  /// The page gives kIo until it is written again.
+  static void spoil(Inode& file, uint64_t page);
   /// Digest of all durable names and bytes; zero pages and absent ones are the same.
   uint64_t durable_digest() const;
   uint64_t cache_digest() const;

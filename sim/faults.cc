@@ -127,7 +127,7 @@ class Expansion {
   // The disks that may be damaged, drawn once for the whole run.
   void choose_victims() {
     std::vector<uint32_t> brokers = shuffled(plan_, profile_.brokers);
-    const uint32_t minority = (profile_.brokers - 1) / 2;
+    const uint32_t minority = (std::min(profile_.brokers, profile_.replicas) - 1) / 2;
     const uint64_t most = profile_.run == RunKind::kAny ? profile_.brokers : minority;
     brokers.resize(plan_.draw(most + 1, "how many disks may be damaged"));
     victims_ = std::move(brokers);

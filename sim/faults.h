@@ -67,7 +67,7 @@ std::string print_faults(const std::vector<Fault>& faults);
 Result<std::vector<Fault>> parse_faults(std::string_view text);
 
 enum class RunKind : uint8_t {
-  kSurvivable,  ///< At most a minority of the brokers' disks is ever damaged or wiped.
+  kSurvivable,  ///< Of no log are more than a minority of the replicas ever damaged or wiped.
   kAny,         ///< As many faults as it gives, anywhere; only safety can be asked for.
   kLiveness,    ///< Survivable, and at `heal_at` a random majority heals and must make progress.
 };
@@ -76,6 +76,7 @@ std::string_view run_kind_name(RunKind kind);
 struct Profile {
   RunKind run = RunKind::kSurvivable;
   uint32_t brokers = 3;
+  uint32_t replicas = 3;              ///< Of whatever has the fewest: survivable damage leaves a majority of them.
   uint32_t clients = 0;
   Instant from{};                     ///< No fault before.
   Instant heal_at = Instant{} + 10_s; ///< None begins after.

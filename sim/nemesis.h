@@ -33,7 +33,8 @@ class Nemesis {
   /// "kill 3, isolate 1, ..."; kinds that never took effect are left out.
   std::string summary() const;
   bool healed() const { return healed_; }
-  /// After kHealCore: who must make progress. Everybody after kHeal.
+  /// After kHealCore: who must make progress. After kHeal everybody, but those whose disk was wiped: what
+  /// comes back there is a new replica, which nobody has taken into the cluster.
   const std::vector<NodeId>& core() const { return core_; }
 
  private:
@@ -60,6 +61,7 @@ class Nemesis {
   bool healed_ = false;
   std::vector<NodeId> core_;
   std::vector<bool> gone_;         // Down for good.
+  std::vector<bool> wiped_;
 };
 
 }  // namespace taffrail::sim

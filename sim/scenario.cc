@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "broker/identity.h"
 #include "sim/checkers/white_box.h"
 #include "sim/nemesis.h"
 #include "storage/store.h"
@@ -25,7 +26,8 @@ std::optional<uint64_t> number(std::string_view text) {
 NodeConfig drawn_config(Stream& draws) {
   NodeConfig config;
   // Small things: many segments, many chunks, an arena that forgets.
-  config.storage.wal_segment_bytes = 1ULL << draws.draw_between(15, 22, "wal segment");
+  config.storage.wal_segment_bytes = 1ULL << draws.draw_between(14, 19, "wal segment");
+  config.storage.wal_segments_kept = static_cast<uint32_t>(draws.draw_between(1, 4, "wal segments kept"));
   config.storage.flush_bytes = 1ULL << draws.draw_between(9, 16, "flush");
   config.storage.segment_bytes = 1ULL << draws.draw_between(12, 20, "segment");
   config.storage.memory = 1ULL << draws.draw_between(12, 26, "memory");
@@ -36,6 +38,11 @@ NodeConfig drawn_config(Stream& draws) {
   config.housekeeping_interval = Duration::from_ms(draws.draw_between(200, 2'000, "housekeeping"));
   config.snapshot_entries = draws.draw_between(2, 60, "snapshot entries");
   return config;
+}
+
+bool refuses(const World& world, NodeId node) {
+  const auto last = std::find_if(world.stops().rbegin(), world.stops().rend(), [&](const Stop& s) { return s.node == node; });
+  return last != world.stops().rend() && last->why.find(kIdentityFile) != std::string::npos;
 }
 
 }  // namespace
@@ -52,10 +59,11 @@ Scenario Scenario::from_seed(uint64_t seed) {
   profile.run = s.run;
   profile.brokers = s.brokers;
   profile.clients = s.clients;
+  profile.replicas = s.run == RunKind::kLiveness ? s.brokers : 3;
   profile.from = Instant{} + 2_s;  // The topic is there by then: it takes all its replicas to make one.
   profile.heal_at = Instant{} + s.length;
   profile.faults_max = 12;
-  profile.damage = false;
+  profile.damage = true;
   s.faults = expand(profile, tape);
   return s;
 }
@@ -135,9 +143,23 @@ RunReport run_scenario(const Scenario& scenario, const RunOptions& options) {
       for (uint32_t i = 0; several && i < scenario.brokers; ++i)
         shape.shards.push_back(1 + static_cast<uint32_t>(shards.draw(2, "two shards")));
     }
+    // As an operator would: an election has to fit a few syncs and round trips of this world.
+    const Knobs& nature = world->knobs();
+    const Duration round = nature.disk.sync.base + nature.disk.sync.jitter + (nature.net.latency.base + nature.net.latency.jitter) * 2;
+    shape.config.raft.election_min = std::max(shape.config.raft.election_min, round * 3);
+    shape.config.raft.election_max = shape.config.raft.election_min * 2;
     SimCluster cluster(*world, shape);
     Nemesis nemesis(*world, cluster.machines(), scenario.faults, {.brokers = scenario.brokers});
-    WhiteBox inside(cluster);
+    std::vector<bool> damaged(scenario.brokers);
+    std::vector<bool> rotten(scenario.brokers);
+    for (const Fault& fault : scenario.faults) {
+      if (!Profile::damages(fault.kind) || fault.nodes.front() >= scenario.brokers) continue;
+      damaged[fault.nodes.front()] = true;
+      // A disk that refuses to do something has at least not changed what it did.
+      if (fault.kind != FaultKind::kSyncFail && fault.kind != FaultKind::kReadError && fault.kind != FaultKind::kWriteError)
+        rotten[fault.nodes.front()] = true;
+    }
+    WhiteBox inside(cluster, rotten);
     WorkloadOptions load;
     load.operations = scenario.operations;
     load.partitions = scenario.partitions;
@@ -163,19 +185,31 @@ RunReport run_scenario(const Scenario& scenario, const RunOptions& options) {
     // Healed: from here on everything has to come right.
     const Instant limit = world->now() + 60_s;
     while (look() && !workload.writers_done() && world->now() < limit) world->run_for(100_ms);
-    if (report.violation.empty() && !workload.writers_done()) report.violation = "liveness: writers did not come to an end";
+    // A topic that was not made before a broker went for good cannot be made any more: nothing was asked then.
+    const bool idle = !workload.topic_created() && nemesis.core().size() < static_cast<size_t>(load.replication_factor);
+    if (report.violation.empty() && !workload.writers_done() && !idle) report.violation = "liveness: writers did not come to an end";
     if (report.violation.empty()) {
-      if (const auto why = cluster.await_settled(30_s, nemesis.core())) report.violation = "liveness: " + *why;
+      std::vector<NodeId> core = nemesis.core();
+      auto why = cluster.await_settled(30_s, core);
+      // A broker whose identity is gone, with its copy, refuses to start, and says so: it is replaced, not
+      // repaired. The others have to settle without it.
+      for (uint32_t i = 0; why && i < cluster.broker_count(); ++i) {
+        if (!damaged[i] || cluster.serving(i) || !refuses(*world, cluster.broker(i))) continue;
+        std::erase(core, cluster.broker(i));
+        ++report.refused;
+        why = cluster.await_settled(30_s, core);
+      }
+      if (why) report.violation = "liveness: " + *why;
     }
     workload.stop_readers();
     for (int i = 0; i < 100 && look() && !workload.readers_done(); ++i) world->run_for(100_ms);
     std::optional<std::string> unread;
-    if (report.violation.empty()) {
+    if (report.violation.empty() && !idle) {
       unread = workload.read_finally(120_s);
       if (unread) report.violation = "liveness: " + *unread;
     }
     if (report.violation.empty()) {
-      report.all_violations = inside.check_settled();
+      report.all_violations = inside.check_settled(damaged, [&](uint32_t i) { return refuses(*world, cluster.broker(i)); });
       for (std::string& v : workload.history().check(/*complete=*/true)) report.all_violations.push_back(std::move(v));
       if (!report.all_violations.empty()) report.violation = report.all_violations.front();
       look();
@@ -184,6 +218,7 @@ RunReport run_scenario(const Scenario& scenario, const RunOptions& options) {
     report.acked = workload.history().count(History::Outcome::kAcked);
     report.elections = inside.elections();
     report.truncations = inside.truncations();
+    report.repairs = inside.repairs();
     for (uint32_t i = 0; i < cluster.broker_count(); ++i)
       report.recoveries += world->incarnation(cluster.broker(i)) - 1;
     for (size_t k = 0; k < kFaultKinds; ++k) {

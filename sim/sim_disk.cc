@@ -76,7 +76,8 @@ void SimDisk::on_event(uint64_t id, uint64_t) {
 Duration SimDisk::stretched(Duration d) {
   if (engine_.now() >= slow_until_) return d;
   ++fault_stats_.slow;
-  return d * slow_factor_;
+  // Slower than that is stuck, and has a fault of its own.
+  return std::min(d * slow_factor_, std::max(d, 5_s));
 }
 
 Duration SimDisk::draw_delay(const Delay& delay, const char* label) {
@@ -424,23 +425,28 @@ void SimDisk::slow_down(uint32_t factor, Instant until) {
   slow_until_ = until;
 }
 
+// A disk does not know files: of all that was written, every page is as likely to go as the next.
+template <class Hit>
+bool SimDisk::hit_a_page(Stream& draws, Hit&& hit) {
+  std::vector<std::pair<Inode*, uint64_t>> pages;
+  const auto files = image_.files();
+  for (const auto& [path, file] : files)
+    for (const uint64_t page : DiskImage::pages_at_rest(*file)) pages.emplace_back(file.get(), page);
+  if (pages.empty()) return false;
+  const auto& [file, page] = pages[draws.draw(pages.size(), "which page is hit")];
+  hit(*file, page);
+  return true;
+}
+
 bool SimDisk::rot(uint32_t bits, Stream& draws) {
-  auto files = image_.files();
-  while (!files.empty()) {
-    const size_t chosen = draws.draw(files.size(), "which file rots");
-    if (image_.rot(*files[chosen].second, bits, draws)) {
-      ++fault_stats_.rotten_pages;
-      return true;
-    }
-    files.erase(files.begin() + static_cast<std::ptrdiff_t>(chosen));
-  }
-  return false;
+  return hit_a_page(draws, [&](Inode& file, uint64_t page) {
+    DiskImage::rot(file, page, bits, draws);
+    ++fault_stats_.rotten_pages;
+  });
 }
 
 bool SimDisk::spoil(Stream& draws) {
-  const auto files = image_.files();
-  if (files.empty()) return false;
-  return image_.spoil(*files[draws.draw(files.size(), "which file goes bad")].second, draws);
+  return hit_a_page(draws, [](Inode& file, uint64_t page) { DiskImage::spoil(file, page); });
 }
 
 void SimDisk::heal() {

@@ -96,6 +96,8 @@ class SimDisk final : public Disk, public EventSink {
   void on_event(uint64_t id, uint64_t unused) override;
 
  private:
+  template <class Hit>
+  bool hit_a_page(Stream& draws, Hit&& hit);
   class SimFile;
   class SimLock;
   struct Op;

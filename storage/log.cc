@@ -101,7 +101,19 @@ WalSequence Log::save_hard_state(const LogHardState& state) {
   last_sequence_ = store_.wal().append(WalFrame{.kind = FrameKind::kHardState, .key = key_, .meta = {},
                                                 .payload = payload, .payload_crc = crc32c(payload.view()),
                                                 .original = {}, .slot = slot_, .sequence = {}});
+  hard_sequence_ = last_sequence_;
+  hard_at_ = {};
   return last_sequence_;
+}
+
+std::optional<Log::Place> Log::place_of(LogIndex index) const {
+  const Tail* t = tail_at(index);
+  if (t == nullptr || index <= flushed_.last.index) return std::nullopt;
+  return place(t->at);
+}
+
+Log::Place Log::place(WalPosition at) const {
+  return {fmt::format("{}/wal/{:016x}.wal", store_.options().directory, at.segment), at.segment, at.offset};
 }
 
 WalSequence Log::settle() {
@@ -162,6 +174,11 @@ Offset Log::offset_after(LogIndex index) const {
   if (index == last_.index) return next_offset_;
   if (const Tail* next = tail_at(index + 1)) return next->meta.base_offset;
   return kNoOffset;
+}
+
+Offset Log::committed_offset() const {
+  if (committed_ == prefix_.index) return prefix_offset_;
+  return committed_ == flushed_.last.index ? flushed_.next_offset : offset_after(committed_);
 }
 
 Result<WalSequence> Log::set_log_start(Offset start, LogIndex first) {
@@ -231,6 +248,7 @@ void Log::seal_older_than(int64_t timestamp_ms) {
 // --- What is known without waiting. ---
 
 bool Log::in_hole(LogIndex index) const {
+  if (patch_of(index)) return false;
   const auto within = [index](const auto& hole) { return hole.first <= index && index < hole.second; };
   if (std::any_of(lost_.begin(), lost_.end(), within)) return true;
   const std::shared_ptr<Segment> segment = tail_at(index) ? nullptr : segment_of(index);
@@ -280,10 +298,16 @@ std::vector<SegmentInfo> Log::segments() const {
 std::vector<std::pair<LogIndex, LogIndex>> Log::holes() const {
   std::vector<std::pair<LogIndex, LogIndex>> all = lost_;
   for (const auto& segment : segments_) all.insert(all.end(), segment->holes().begin(), segment->holes().end());
-  std::erase_if(all, [&](const auto& hole) { return hole.second <= first_index(); });
-  for (auto& hole : all) hole.first = std::max(hole.first, first_index());
   std::sort(all.begin(), all.end());
-  return all;
+  // Less what lies below the start, and what was filled: patches cover holes from their beginning on.
+  std::vector<std::pair<LogIndex, LogIndex>> open;
+  for (auto& [first, end] : all) {
+    LogIndex from = std::max(first, first_index());
+    for (const auto& patch : patches_)
+      if (patch->first() <= from && from < patch->next()) from = patch->next();
+    if (from < end) open.emplace_back(from, end);
+  }
+  return open;
 }
 
 }  // namespace taffrail

@@ -84,6 +84,8 @@ class Log {
   void set_committed(LogIndex index);
   /// What was last given, or at start what this disk proves: what lies in segments or under a snapshot.
   LogIndex committed() const { return committed_; }
+  /// The Kafka offset behind committed().
+  Offset committed_offset() const;
 
   /// The log starts at Kafka offset `start`, whose entry is `first` (an applied command of the log itself:
   /// every replica comes to the same). Both never fall; `first` may be last_index() + 1 and is at most
@@ -129,8 +131,22 @@ class Log {
   std::vector<SegmentInfo> segments() const;
   bool possibly_longer() const { return possibly_longer_; }
   bool hard_state_doubtful() const { return hard_state_doubtful_; }
-  /// Entries that cannot be read: reads there give kCorrupt. Half-open, ascending.
+  /// Entries that cannot be read: reads there give kCorrupt. Half-open, ascending. Found at recovery, or
+  /// by a read that met damage (Store::on_hole tells).
   std::vector<std::pair<LogIndex, LogIndex>> holes() const;
+
+  // --- For checkers, which look whether what is claimed to be durable is. ---
+
+  /// Where a frame of the write-ahead log stands.
+  struct Place {
+    std::string file;
+    uint64_t segment = 0;  ///< 0: it is not written yet.
+    uint64_t offset = 0;
+  };
+  /// Of the frame that holds the entry; nothing for one that is in a segment, or not here.
+  std::optional<Place> place_of(LogIndex index) const;
+  /// Of the newest frames that may hold hard_state(): its own, and the log's state.
+  std::pair<Place, Place> places_of_hard_state() const { return {place(hard_at_), place(state_at_)}; }
 
   // --- Reading. ---
 
@@ -157,6 +173,15 @@ class Log {
   /// Reads and verifies every byte of every segment; what is bad is returned, and stays as it is.
   /// Errors: kCancelled.
   Result<std::vector<Damage>> scrub(Task& task);
+
+  // --- Repair. ---
+
+  /// Puts `entries`, another replica's committed ones, in the place of a hole's first entries. They go to a
+  /// file of their own (formats.md, "Patches"): what is damaged stays as it is. Returns when they are
+  /// durable and readable. Errors: kInvalid if they are not what lies there: not the beginning of a hole or
+  /// past its end, not dense, a batch whose checksum does not match, offsets or terms that do not fit
+  /// between what is known on both sides; kIo, kNoSpace, kCancelled.
+  Result<> fill_hole(Task& task, std::span<const Entry> entries);
 
   // --- Snapshots: one at a time; a new one replaces the old one atomically. ---
 
@@ -204,6 +229,11 @@ class Log {
   Offset offset_after(LogIndex index) const;
   std::shared_ptr<Segment> segment_of(LogIndex index) const;
   bool in_hole(LogIndex index) const;
+  Place place(WalPosition at) const;
+  std::shared_ptr<Segment> patch_of(LogIndex index) const;
+  void note_damage(Segment& segment, LogIndex index);
+  Result<> check_fits(std::span<const Entry> entries, LogIndex hole_end) const;
+  void adopt_patch(std::shared_ptr<Segment> patch);
   /// False if the log was cut meanwhile: what was read is then worth nothing.
   Result<bool> read_run(Task& task, LogIndex from, const Picker& pick, std::vector<Entry>& out);
   Result<Slice> read_tail_payload(Task& task, LogIndex index);
@@ -235,6 +265,9 @@ class Log {
   std::string directory_;
 
   LogHardState hard_;
+  WalSequence hard_sequence_;  ///< Of the newest frame that holds it...
+  WalPosition hard_at_;        ///< ...and where that stands.
+  WalPosition state_at_;       ///< Where the newest state frame stands, which holds it too.
   EntryId prefix_;
   Offset prefix_offset_;
   EntryId last_;
@@ -252,6 +285,7 @@ class Log {
   int64_t tail_max_timestamp_ = -1;
 
   std::vector<std::shared_ptr<Segment>> segments_;  ///< Ascending; all but the last are sealed.
+  std::vector<std::shared_ptr<Segment>> patches_;   ///< Ascending: what holes were filled with.
   std::vector<std::pair<LogIndex, LogIndex>> lost_; ///< Holes where a whole segment is missing.
   Flushed flushed_;            ///< Written to segments, synced or not.
   Flushed synced_;             ///< Synced, and so in the next state frame.

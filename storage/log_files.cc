@@ -9,6 +9,7 @@
 #include "base/plant.h"
 #include "storage/checkpointer.h"
 #include "storage/log.h"
+#include "storage/read_damaged.h"
 #include "storage/store.h"
 
 namespace taffrail {
@@ -95,6 +96,12 @@ Result<> Log::unlink_below_start(Task& task) {
     removed = true;
     TRY(gone->remove(task));
   }
+  while (!patches_.empty() && patches_.front()->next() <= first_index()) {
+    const std::shared_ptr<Segment> gone = patches_.front();
+    patches_.erase(patches_.begin());
+    removed = true;
+    TRY(gone->remove(task));
+  }
   std::erase_if(lost_, [&](const auto& hole) { return hole.second <= first_index(); });
   if (removed) TRY(store_.runtime_.disk().sync_directory(task, directory_));
   return {};
@@ -152,8 +159,8 @@ Result<Snapshot> Log::read_snapshot(Task& task) {
   if (!snapshot_id_) return fail(Errc::kNotFound, fmt::format("{} has no snapshot", key_.text()));
   const EntryId wanted = *snapshot_id_;
   const std::string path = directory_ + "/snapshot";
-  const std::string file = TRY(read_file(task, store_.runtime_.disk(), path, kSnapshotSizeMax));
-  const Slice bytes{std::string_view(file)};
+  const auto file = TRY(store_.runtime_.disk().open(task, path, OpenMode::kRead));
+  const Slice bytes = TRY(read_damaged(task, *file, 0, std::min(TRY(file->size(task)), kSnapshotSizeMax)));
   ByteReader in(bytes.view());
   Snapshot snapshot;
   const uint32_t magic = in.u32();
@@ -194,8 +201,10 @@ Result<> Log::install_snapshot(Task& task, Snapshot snapshot, Offset start, cons
     return store_.wal().wait_durable(task, TRY(set_log_start(start, snapshot.last.index + 1)));
   }
   reset_memory();
-  const std::vector<std::shared_ptr<Segment>> old = std::move(segments_);
+  std::vector<std::shared_ptr<Segment>> old = std::move(segments_);
+  old.insert(old.end(), patches_.begin(), patches_.end());
   segments_.clear();
+  patches_.clear();
   prefix_ = last_ = snapshot.last;
   prefix_offset_ = next_offset_ = snapshot.next_offset;
   start_offset_ = start;

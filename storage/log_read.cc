@@ -11,6 +11,7 @@
 namespace taffrail {
 
 std::shared_ptr<Segment> Log::segment_of(LogIndex index) const {
+  if (auto patch = patch_of(index)) return patch;
   const auto after = std::upper_bound(segments_.begin(), segments_.end(), index,
                                       [](LogIndex i, const auto& segment) { return i < segment->first(); });
   if (after == segments_.begin() || index >= (*std::prev(after))->next()) return nullptr;
@@ -46,6 +47,7 @@ Result<bool> Log::read_run(Task& task, LogIndex from, const Picker& pick, std::v
                                          index.value, key_.text()));
     if (segment) directory = segment->read_directory(task, index);
     if (cuts_ != cuts) return false;
+    if (segment && !directory && directory.error().code == Errc::kCorrupt) note_damage(*segment, index);
     // What was found before a hole is served; whoever comes back for the hole hears of it.
     if (!directory && directory.error().code == Errc::kCorrupt && !out.empty()) return true;
     const auto chunk = TRY(std::move(directory));
@@ -66,6 +68,7 @@ Result<bool> Log::read_run(Task& task, LogIndex from, const Picker& pick, std::v
       if (begin < at) {
         Result<std::vector<Entry>> read = segment->read_payloads(task, *chunk, begin, at);
         if (cuts_ != cuts) return false;
+        if (!read && read.error().code == Errc::kCorrupt) note_damage(*segment, index);
         if (!read && read.error().code == Errc::kCorrupt && !out.empty()) return true;
         const std::vector<Entry> entries = TRY(std::move(read));
         out.insert(out.end(), entries.begin(), entries.end());
@@ -99,6 +102,11 @@ Result<Slice> Log::read_tail_payload(Task& task, LogIndex index) {
       return fail(Errc::kCorrupt, fmt::format("{} does not hold entry {}", segment->path(), index.value));
     }
     Result<Slice> read = store_.wal().read_payload(task, seen.at, key_, index, seen.sequence, seen.size, seen.crc);
+    if (!read && read.error().code == Errc::kCorrupt) {
+      // A write-ahead log that no longer reads: recovery sets it aside, and asks the others for the rest.
+      store_.wal().fail_for_good(read.error());
+      return read;
+    }
     if (read || read.error().code != Errc::kNotFound) return read;
     // The write-ahead segment was let go during the read: the entry was copied forward, or flushed.
     t = tail_at(index);
@@ -134,6 +142,12 @@ LogIndex Log::find_index(Offset offset) const {
     const auto found = std::partition_point(tail_.begin(), tail_.end(),
                                             [&](const Tail& t) { return t.meta.next_offset() <= offset; });
     return found == tail_.end() ? last_.index + 1 : found->meta.index;
+  }
+  for (const auto& patch : patches_) {
+    if (offset < patch->base() || patch->next_offset() <= offset || patch->next() <= first_index()) continue;
+    const auto chunk = std::partition_point(patch->chunks().begin(), patch->chunks().end(),
+                                            [&](const ChunkRef& c) { return c.next_offset <= offset; });
+    return chunk->first_index;
   }
   const auto segment = std::partition_point(segments_.begin(), segments_.end(),
                                             [&](const auto& s) { return s->next_offset() <= offset; });
@@ -176,15 +190,18 @@ Result<std::optional<BatchByTime>> Log::find_batch_by_time(Task& task, int64_t t
   for (;;) {
     // Chunks whose newest batch is older are passed by without reading them.
     std::optional<LogIndex> begin;
-    for (const auto& segment : segments_) {
-      if (segment->max_timestamp() < timestamp_ms || segment->next_offset() <= start_offset_) continue;
-      for (const ChunkRef& chunk : segment->chunks()) {
-        if (chunk.max_timestamp < timestamp_ms || chunk.next_offset <= start_offset_) continue;
-        begin = chunk.first_index;
-        break;
+    const auto search = [&](const std::vector<std::shared_ptr<Segment>>& files) {
+      for (const auto& segment : files) {
+        if (segment->max_timestamp() < timestamp_ms || segment->next_offset() <= start_offset_) continue;
+        for (const ChunkRef& chunk : segment->chunks()) {
+          if (chunk.max_timestamp < timestamp_ms || chunk.next_offset <= start_offset_) continue;
+          begin = begin ? std::min(*begin, chunk.first_index) : chunk.first_index;
+          return;
+        }
       }
-      if (begin) break;
-    }
+    };
+    search(segments_);
+    search(patches_);
     if (!begin)
       for (const Tail& t : tail_) {
         if (t.meta.kind != EntryKind::kBatch || t.meta.max_timestamp < timestamp_ms) continue;

@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/crc32c.h"
 #include "storage/checkpointer.h"
+#include "storage/read_damaged.h"
 #include "storage/wal_format.h"
 
 namespace taffrail {
@@ -14,6 +15,8 @@ namespace taffrail {
 namespace {
 
 // "<topic id>-<partition>", as PartitionKey::text() writes it.
+constexpr std::string_view kLogsLostFile = "logs-lost";
+
 std::optional<PartitionKey> parse_key(std::string_view name) {
   const size_t dash = name.rfind('-');
   if (dash != 22) return std::nullopt;
@@ -133,13 +136,12 @@ Result<Recovery::Replay> Recovery::replay(const PartitionKey& key, std::vector<S
     }
   }
   if (!r.alive && !r.entries.empty()) {
-    // Entries of a log whose state was lost: it existed, and what it promised is not known.
+    // Entries of a log whose state was lost: it existed, and what it promised is not known. Where it began
+    // is not known either, unless that was with its first entry: it is filled from the others then.
     r.alive = true;
     r.damaged = true;
     const EntryMeta& front = r.entries.front()->frame.meta;
-    r.state.prefix = {front.index - 1, Term(0)};
-    r.state.prefix_offset = r.state.start_offset = r.state.flushed_offset = front.base_offset;
-    r.state.flushed = r.state.prefix;
+    if (front.index != LogIndex(1) || front.base_offset != Offset(0)) r.entries.clear();
   }
   if (r.damaged && !lossy)
     store_.recovery_.damage.push_back({.file = store_.options_.directory + "/wal", .position = 0, .log = key,
@@ -200,13 +202,20 @@ Result<> Recovery::open_segments(Task& task, Log& log, const LogState& state) {
   const Result<std::vector<std::string>> names = disk.list(task, log.directory_);
   if (!names && names.error().code != Errc::kNotFound) return std::unexpected(names.error());
   bool removed = false;
+  std::vector<LogIndex> patches;
   for (const std::string& name : names ? *names : std::vector<std::string>{}) {
+    if (const auto patch = Segment::parse_file_name(name, /*patch=*/true)) patches.push_back(*patch);
     const auto first = Segment::parse_file_name(name);
     if (!first) continue;
     const std::string path = log.directory_ + "/" + name;
     if (*first > state.last_segment || state.last_segment.value == 0) {
-      // No state frame vouches for it: its entries are in the write-ahead log, or void.
-      TRY(disk.remove(task, path));
+      // No state frame vouches for it: its entries are in the write-ahead log, or void. Unless that frame
+      // was lost: then the file is all that is left of them.
+      if (doubtful()) {
+        TRY(set_aside(task, path, log.key_, name));
+      } else {
+        TRY(disk.remove(task, path));
+      }
       removed = true;
       continue;
     }
@@ -240,6 +249,7 @@ Result<> Recovery::open_segments(Task& task, Log& log, const LogState& state) {
     for (const Entry& config : segment->configs())
       if (log.configs_.empty() || log.configs_.back().meta.index < config.meta.index) log.configs_.push_back(config);
   }
+  TRY(open_patches(task, log, patches));
   if (state.flushed.index > state.prefix.index) {
     log.last_ = state.flushed;
     log.next_offset_ = state.flushed_offset;
@@ -247,6 +257,26 @@ Result<> Recovery::open_segments(Task& task, Log& log, const LogState& state) {
     if (log.terms_.empty() || log.terms_.back().term != log.last_.term)
       log.terms_.push_back({log.last_.index, log.last_.term, log.next_offset_});
   }
+  return {};
+}
+
+// Copies of what others hold: one that does not read whole, or that nothing needs any more, just goes.
+Result<> Recovery::open_patches(Task& task, Log& log, const std::vector<LogIndex>& patches) {
+  bool removed = false;
+  for (const LogIndex first : patches) {
+    std::vector<Damage> damage;
+    Result<std::unique_ptr<Segment>> patch = Segment::open(task, runtime_.disk(), log.key_, log.directory_, first, 0, damage, true);
+    if (!patch && patch.error().code == Errc::kCancelled) return std::unexpected(patch.error());
+    const bool useful = patch && damage.empty() && (*patch)->next() > std::max(first, log.prefix_.index + 1) &&
+                        (*patch)->next() <= log.flushed_.last.index + 1 && TRY((*patch)->scrub(task)).empty();
+    if (useful) {
+      log.adopt_patch(*std::move(patch));
+      continue;
+    }
+    TRY(runtime_.disk().remove(task, log.directory_ + "/" + Segment::file_name(first, true)));
+    removed = true;
+  }
+  if (removed) TRY(runtime_.disk().sync_directory(task, log.directory_));
   return {};
 }
 
@@ -260,15 +290,14 @@ Result<> Recovery::judge_directories(Task& task) {
     const auto key = parse_key(name);
     if (!key || store_.find_log(*key) != nullptr) continue;
     const std::string path = logs + "/" + name;
-    const bool doubtful = !scan_.damage.empty() || scan_.all_damaged || scan_.all_possibly_longer ||
-                          scan_.frames.empty();
-    if (doubtful) {
-      store_.orphans_[*key] = path;
+    const bool keep = doubtful();
+    if (keep)
       store_.recovery_.damage.push_back({.file = path, .position = 0, .log = *key,
-                                         .what = "the state of this log is lost; its files are kept"});
-      continue;
+                                         .what = "the state of this log is lost; its files are set aside"});
+    for (const std::string& file : TRY(disk.list(task, path))) {
+      if (keep) TRY(set_aside(task, path + "/" + file, *key, file));
+      else TRY(disk.remove(task, path + "/" + file));
     }
-    for (const std::string& file : TRY(disk.list(task, path))) TRY(disk.remove(task, path + "/" + file));
     TRY(disk.remove_directory(task, path));
     removed = true;
   }
@@ -276,14 +305,36 @@ Result<> Recovery::judge_directories(Task& task) {
   return {};
 }
 
+// Whether frames may be missing that made a log, or told how far its segments reach.
+bool Recovery::doubtful() const {
+  return !scan_.damage.empty() || scan_.all_damaged || scan_.all_possibly_longer || scan_.frames.empty();
+}
+
+Result<> Recovery::set_aside(Task& task, const std::string& file, const PartitionKey& key, const std::string& name) {
+  const std::string kept = fmt::format("{}/damaged/{}.{}", store_.options_.directory, key.text(), name);
+  TRY(runtime_.disk().rename(task, file, kept));
+  TRY(runtime_.disk().sync_directory(task, store_.options_.directory + "/damaged"));
+  store_.recovery_.set_aside.push_back(kept);
+  return {};
+}
+
 // Before the floor moves past them: after a crash nobody would know any more that they were damaged.
 Result<> Recovery::keep_damaged(Task& task) {
   Disk& disk = runtime_.disk();
   const std::string directory = store_.options_.directory + "/damaged";
+  // Also where a log may have been lost without a trace: whoever makes it again makes it in doubt.
+  const std::string lost = directory + "/" + std::string(kLogsLostFile);
+  store_.logs_lost_ = TRY(disk.exists(task, lost));
+  if (!store_.logs_lost_ && !scan_.files.empty() && doubtful()) {
+    TRY(replace_file(task, disk, lost, as_bytes(std::string_view("Logs may have been lost here. A log that "
+        "existed before is made again in doubt: it asks the other replicas before it votes.\n"))));
+    store_.logs_lost_ = true;
+  }
   for (const std::string& file : scan_.damaged_files) {
     const std::string copy = directory + file.substr(file.rfind('/'));
-    const std::string bytes = TRY(read_file(task, disk, file, UINT64_MAX));
-    TRY(replace_file(task, disk, copy, as_bytes(bytes)));
+    const auto opened = TRY(disk.open(task, file, OpenMode::kRead));
+    const Slice bytes = TRY(read_damaged(task, *opened, 0, TRY(opened->size(task))));
+    TRY(replace_file(task, disk, copy, bytes.view()));
     store_.recovery_.set_aside.push_back(copy);
   }
   return {};

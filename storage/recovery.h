@@ -32,7 +32,10 @@ class Recovery {
   Result<Replay> replay(const PartitionKey& key, std::vector<ScannedFrame*>& frames);
   Result<> restore(Task& task, const PartitionKey& key, Replay& replay);
   Result<> open_segments(Task& task, Log& log, const LogState& state);
+  Result<> open_patches(Task& task, Log& log, const std::vector<LogIndex>& patches);
   Result<> judge_directories(Task& task);
+  bool doubtful() const;
+  Result<> set_aside(Task& task, const std::string& file, const PartitionKey& key, const std::string& name);
   Result<> keep_damaged(Task& task);
   void rewrite();
 

@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/crc32c.h"
+#include "storage/read_damaged.h"
 
 namespace taffrail {
 
@@ -15,26 +16,20 @@ namespace {
 constexpr uint32_t kChunkMagicBytes = 0x5446434b;
 constexpr size_t kSearchWindow = 1u << 20;
 
-Result<Slice> read_slice(Task& task, File& file, uint64_t position, size_t size) {
-  Result<size_t> got = size_t{0};
-  const Slice bytes =
-      Slice::make(size, [&](MutableBytes into) { got = file.read_at(task, position, into); });
-  const size_t count = TRY(std::move(got));
-  return bytes.sub(0, count);
-}
-
 }  // namespace
 
-Segment::Segment(Disk& disk, PartitionKey key, std::string directory, LogIndex first)
+Segment::Segment(Disk& disk, PartitionKey key, std::string directory, LogIndex first, bool patch)
     : disk_(disk), key_(key), directory_(std::move(directory)),
-      path_(directory_ + "/" + file_name(first)), first_(first), next_(first) {}
+      path_(directory_ + "/" + file_name(first, patch)), first_(first), next_(first) {}
 
 Segment::~Segment() = default;
 
-std::string Segment::file_name(LogIndex first) { return fmt::format("{:020}.log", first.value); }
+std::string Segment::file_name(LogIndex first, bool patch) {
+  return fmt::format("{:020}{}", first.value, patch ? ".patch" : ".log");
+}
 
-std::optional<LogIndex> Segment::parse_file_name(std::string_view name) {
-  if (name.size() != 24 || name.substr(20) != ".log") return std::nullopt;
+std::optional<LogIndex> Segment::parse_file_name(std::string_view name, bool patch) {
+  if (name.size() < 24 || name.substr(20) != (patch ? ".patch" : ".log")) return std::nullopt;
   int64_t value = 0;
   const auto [end, error] = std::from_chars(name.data(), name.data() + 20, value);
   if (error != std::errc{} || end != name.data() + 20 || value < 0) return std::nullopt;
@@ -42,8 +37,8 @@ std::optional<LogIndex> Segment::parse_file_name(std::string_view name) {
 }
 
 Result<std::unique_ptr<Segment>> Segment::create(Task& task, Disk& disk, const PartitionKey& key,
-                                                 std::string_view directory, LogIndex first, Offset base) {
-  auto segment = std::unique_ptr<Segment>(new Segment(disk, key, std::string(directory), first));
+                                                 std::string_view directory, LogIndex first, Offset base, bool patch) {
+  auto segment = std::unique_ptr<Segment>(new Segment(disk, key, std::string(directory), first, patch));
   segment->base_ = segment->next_offset_ = base;
   // A file of that name is what a crash, or a full disk, left of an earlier attempt: nothing refers to it.
   segment->file_ = TRY(disk.open(task, segment->path_, OpenMode::kOpenOrCreate));
@@ -56,10 +51,10 @@ Result<std::unique_ptr<Segment>> Segment::create(Task& task, Disk& disk, const P
 
 Result<std::unique_ptr<Segment>> Segment::open(Task& task, Disk& disk, const PartitionKey& key,
                                                std::string_view directory, LogIndex first, uint64_t end,
-                                               std::vector<Damage>& damage) {
-  auto segment = std::unique_ptr<Segment>(new Segment(disk, key, std::string(directory), first));
+                                               std::vector<Damage>& damage, bool patch) {
+  auto segment = std::unique_ptr<Segment>(new Segment(disk, key, std::string(directory), first, patch));
   segment->file_ = TRY(disk.open(task, segment->path_, OpenMode::kWrite));
-  const Slice head = TRY(read_slice(task, *segment->file_, 0, kSegmentHeaderSize));
+  const Slice head = TRY(read_damaged(task, *segment->file_, 0, kSegmentHeaderSize));
   const SegmentHeader header = TRY(parse_segment_header(head.view(), segment->path_));
   if (header.key != key || header.first != first)
     return fail(Errc::kCorrupt, fmt::format("{} is a segment of {} from index {}", segment->path_,
@@ -122,13 +117,13 @@ Result<> Segment::sync(Task& task) {
 namespace {
 
 Result<ChunkDirectory> read_chunk_at(Task& task, File& file, const PartitionKey& key, uint64_t position) {
-  const Slice fixed = TRY(read_slice(task, file, position, kChunkHeaderSize));
+  const Slice fixed = TRY(read_damaged(task, file, position, kChunkHeaderSize));
   const uint32_t size = TRY(chunk_header_bytes(key, position, fixed.view()));
   const uint64_t file_size = TRY(file.size(task));
   // Allocation follows what is there, not what a header claims.
   if (size > file_size - std::min<uint64_t>(position, file_size))
     return fail(Errc::kCorrupt, "the file ends inside a chunk's header");
-  const Slice whole = TRY(read_slice(task, file, position, size));
+  const Slice whole = TRY(read_damaged(task, file, position, size));
   return parse_chunk(key, position, whole);
 }
 
@@ -138,7 +133,7 @@ Result<uint64_t> find_chunk(Task& task, File& file, const PartitionKey& key, Log
   for (uint64_t window = from; window < end; window += kSearchWindow) {
     // Three bytes more, for a magic number that lies across two windows.
     const size_t size = std::min<uint64_t>(kSearchWindow + 3, end - window);
-    const Slice bytes = TRY(read_slice(task, file, window, size));
+    const Slice bytes = TRY(read_damaged(task, file, window, size));
     for (size_t i = 0; i + 4 <= bytes.size() && i < kSearchWindow; ++i) {
       if (ByteReader(bytes.view().subspan(i, 4)).u32() != kChunkMagicBytes) continue;
       const Result<ChunkDirectory> chunk = read_chunk_at(task, file, key, window + i);
@@ -207,6 +202,18 @@ void Segment::add_hole_to(LogIndex next, Offset next_offset) {
   next_offset_ = std::max(next_offset_, next_offset);
 }
 
+bool Segment::add_hole_at(LogIndex index) {
+  const auto within = [index](const auto& hole) { return hole.first <= index && index < hole.second; };
+  if (std::any_of(holes_.begin(), holes_.end(), within)) return false;
+  const auto after = std::upper_bound(chunks_.begin(), chunks_.end(), index,
+                                      [](LogIndex i, const ChunkRef& ref) { return i < ref.first_index; });
+  if (after == chunks_.begin() || index >= std::prev(after)->next_index) return false;
+  holes_.emplace_back(std::prev(after)->first_index, std::prev(after)->next_index);
+  std::sort(holes_.begin(), holes_.end());
+  last_directory_.reset();
+  return true;
+}
+
 Result<std::shared_ptr<const ChunkDirectory>> Segment::read_directory(Task& task, LogIndex index) {
   const auto after = std::upper_bound(chunks_.begin(), chunks_.end(), index,
                                       [](LogIndex i, const ChunkRef& ref) { return i < ref.first_index; });
@@ -214,7 +221,7 @@ Result<std::shared_ptr<const ChunkDirectory>> Segment::read_directory(Task& task
     return fail(Errc::kCorrupt, fmt::format("{}: entry {} of {} lies in a hole", path_, index.value, key_.text()));
   const ChunkRef ref = *std::prev(after);
   if (last_directory_ && last_directory_->position == ref.position) return last_directory_;
-  const Slice header = TRY(read_slice(task, *file_, ref.position, ref.header_bytes));
+  const Slice header = TRY(read_damaged(task, *file_, ref.position, ref.header_bytes));
   Result<ChunkDirectory> chunk = parse_chunk(key_, ref.position, header);
   if (chunk && (chunk->first_index != ref.first_index || chunk->next_index != ref.next_index))
     chunk = fail(Errc::kCorrupt, "a chunk of other entries");
@@ -238,7 +245,7 @@ Result<std::vector<Entry>> Segment::read_payloads(Task& task, const ChunkDirecto
   const std::shared_ptr<File> file = file_;
   const std::string path = path_;
   const uint64_t base = chunk.position;
-  if (begin < end) data = TRY(read_slice(task, *file, begin, end - begin));
+  if (begin < end) data = TRY(read_damaged(task, *file, begin, end - begin));
   std::vector<Entry> entries;
   entries.reserve(wanted.size());
   // What stands before a bad entry is served; whoever comes back for the bad one hears of it.

@@ -103,15 +103,17 @@ class Segment {
     bool operator==(const TermStart&) const = default;
   };
 
-  /// A new file `directory`/NAME.log. Its name is not durable until sync() of the segment.
+  /// A new file `directory`/NAME.log, or NAME.patch for what fills a hole of another. Its name is not
+  /// durable until sync() of the segment.
   static Result<std::unique_ptr<Segment>> create(Task& task, Disk& disk, const PartitionKey& key,
-                                                 std::string_view directory, LogIndex first, Offset base);
+                                                 std::string_view directory, LogIndex first, Offset base,
+                                                 bool patch = false);
   /// An old file, known to hold chunks up to byte `end` (0: as far as the file reaches). Reads the index
   /// beside it if that fits; else scans the chunks' headers. Damage found goes to `damage`, and leaves a
   /// hole. Errors: kUnsupported, kIo; kCorrupt if the file's own header is not one of ours.
   static Result<std::unique_ptr<Segment>> open(Task& task, Disk& disk, const PartitionKey& key,
                                                std::string_view directory, LogIndex first, uint64_t end,
-                                               std::vector<Damage>& damage);
+                                               std::vector<Damage>& damage, bool patch = false);
   ~Segment();
 
   /// Writes one chunk behind the last. Not durable until sync(). After an error nothing has changed, and
@@ -146,18 +148,22 @@ class Segment {
   const std::vector<std::pair<LogIndex, LogIndex>>& holes() const { return holes_; }
   /// What is known to lie up to `next`, with offsets up to `next_offset`, but was not found: one hole more.
   void add_hole_to(LogIndex next, Offset next_offset);
+  /// What was read of the chunk that holds `index` was bad: all of it is a hole from now on. False if it
+  /// was one already.
+  bool add_hole_at(LogIndex index);
 
   /// Reads and verifies every byte. Errors are returned as damage, except kCancelled.
   Result<std::vector<Damage>> scrub(Task& task);
   /// Removes the file and its index. Readers that hold the segment's file may finish.
   Result<> remove(Task& task);
 
-  /// "00000000000000000042.log" for index 42, and back; nothing if it is not such a name.
-  static std::string file_name(LogIndex first);
-  static std::optional<LogIndex> parse_file_name(std::string_view name);
+  /// "00000000000000000042.log" for index 42, and back; nothing if it is not such a name. Patches end in
+  /// ".patch" instead.
+  static std::string file_name(LogIndex first, bool patch = false);
+  static std::optional<LogIndex> parse_file_name(std::string_view name, bool patch = false);
 
  private:
-  Segment(Disk& disk, PartitionKey key, std::string directory, LogIndex first);
+  Segment(Disk& disk, PartitionKey key, std::string directory, LogIndex first, bool patch);
   Result<> scan(Task& task, uint64_t end, std::vector<Damage>& damage);
   Result<bool> load_index(Task& task, uint64_t end);
   void note_chunk(const ChunkRef& ref, const ChunkDirectory& chunk);

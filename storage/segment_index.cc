@@ -14,7 +14,9 @@ constexpr ByteCount kIndexSizeMax = 1u << 30;
 
 }  // namespace
 
-std::string Segment::index_path() const { return path_.substr(0, path_.size() - 4) + ".idx"; }
+std::string Segment::index_path() const {
+  return path_.ends_with(".log") ? path_.substr(0, path_.size() - 4) + ".idx" : path_ + ".idx";
+}
 
 Result<> Segment::write_index(Task& task) {
   // A hole is for the next start to find again: an index over it would hide it.

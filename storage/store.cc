@@ -39,12 +39,10 @@ Log& Store::add_log(const PartitionKey& key) {
   return *logs_.emplace(key, std::move(log)).first->second;
 }
 
-Result<Log*> Store::create_log(const PartitionKey& key) {
+Result<Log*> Store::create_log(const PartitionKey& key, Past past) {
   if (logs_.contains(key)) return fail(Errc::kExists, fmt::format("log {}", key.text()));
-  if (const auto orphan = orphans_.find(key); orphan != orphans_.end())
-    return fail(Errc::kCorrupt, fmt::format("{} holds a log whose state was lost to damage; this replica has to be "
-                                            "replaced, or the directory restored", orphan->second));
   Log& log = add_log(key);
+  log.possibly_longer_ = log.hard_state_doubtful_ = past == Past::kPossible && logs_lost_;
   log.push_state(true);
   return &log;
 }
@@ -90,7 +88,11 @@ void Store::close(Task& task) {
 void Store::on_placed(const WalFrame& frame, WalPosition at) {
   Log* log = frame.slot < slots_.size() ? slots_[frame.slot] : nullptr;
   if (log == nullptr || log->key_ != frame.key) return;
-  if (frame.kind == FrameKind::kState) log->state_segment_ = at.segment;
+  if (frame.kind == FrameKind::kHardState && frame.sequence == log->hard_sequence_) log->hard_at_ = at;
+  if (frame.kind == FrameKind::kState) {
+    log->state_segment_ = at.segment;
+    log->state_at_ = at;
+  }
   if (frame.kind != FrameKind::kEntry) return;
   Log::Tail* t = log->tail_at(frame.meta.index);
   // Cut and appended anew meanwhile: another entry stands there.

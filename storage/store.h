@@ -32,9 +32,12 @@ class Store final : private Wal::Listener {
   const RecoveryReport& recovery() const { return recovery_; }
   const StoreOptions& options() const { return options_; }
 
-  /// An empty log. Errors: kExists; kCorrupt if files of a log of this name lie there whose state was lost
-  /// to damage: making a new one would forget what the old one promised. Survives once wal().wait_durable(log.last_sequence()) returned.
-  Result<Log*> create_log(const PartitionKey& key);
+  /// Whether a log may have existed before this start; see create_log().
+  enum class Past : uint8_t { kNone, kPossible };
+  /// An empty log. If it may have existed, and damage may have taken it, what it promised is not known: it
+  /// begins possibly_longer() and with a doubtful hard state. Errors: kExists. Survives once
+  /// wal().wait_durable(log.last_sequence()) returned.
+  Result<Log*> create_log(const PartitionKey& key, Past past = Past::kNone);
   /// Null if it does not exist. The log lives until remove_log() or the store ends.
   Log* find_log(const PartitionKey& key);
   /// Returns when neither a crash nor a restart brings it back. No reader of it may be waiting. Errors:
@@ -49,6 +52,9 @@ class Store final : private Wal::Listener {
   void on_durable(std::move_only_function<void(WalSequence)> hook) { durable_hook_ = std::move(hook); }
   /// Called once when a write or sync failed. Default: Runtime::stop_node. Must not wait.
   void on_failed(std::move_only_function<void(const Error&)> hook) { failed_hook_ = std::move(hook); }
+
+  /// Called when a read met damage in a segment: Log::holes() has grown. Must not wait. One hook.
+  void on_hole(std::move_only_function<void(const PartitionKey&)> hook) { hole_hook_ = std::move(hook); }
 
   /// Moves everything committed to segments, syncs them, and lets go of all of the write-ahead log that
   /// is not needed any more. Runs by itself in the background; here for shutdown and for tests.
@@ -88,13 +94,13 @@ class Store final : private Wal::Listener {
   RecoveryReport recovery_;
   std::map<PartitionKey, std::unique_ptr<Log>> logs_;
   std::vector<Log*> slots_;  ///< By slot; null where a log was removed.
-  /// Directories that no state vouches for and that damage forbids to remove: nothing is made over them.
-  std::map<PartitionKey, std::string> orphans_;
+  bool logs_lost_ = false;  ///< Damage, now or earlier, may have taken whole logs.
   std::deque<Cached> cached_;  ///< Oldest first; entries that went otherwise leave a stale one.
   ByteCount cached_bytes_ = 0;
   size_t cached_live_ = 0;   ///< Of cached_, those whose entry is still in memory.
   std::move_only_function<void(WalSequence)> durable_hook_;
   std::move_only_function<void(const Error&)> failed_hook_;
+  std::move_only_function<void(const PartitionKey&)> hole_hook_;
   std::unique_ptr<Wal> wal_;
   std::unique_ptr<Checkpointer> checkpointer_;
 };

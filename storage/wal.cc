@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "base/crc32c.h"
 #include "base/plant.h"
+#include "storage/read_damaged.h"
 #include "storage/wal_format.h"
 
 namespace taffrail {
@@ -323,13 +324,9 @@ Result<Slice> Wal::read_payload(Task& task, WalPosition at, const PartitionKey& 
   for (const auto& held : files_)
     if (held->number == at.segment) file = held;
   if (!file) return fail(Errc::kNotFound, fmt::format("write-ahead segment {} was let go", at.segment));
-  Result<size_t> got = size_t{0};
-  const Slice bytes = Slice::make(kWalFrameHeaderSize + size, [&](MutableBytes into) {
-    got = file->file->read_at(task, at.offset, into);
-  });
-  const size_t count = TRY(std::move(got));
-  const auto header = parse_wal_frame_header(options_.disk, at.segment, bytes.view().first(count));
-  if (!header || count < bytes.size() || header->frame.key != key || header->frame.meta.index != index ||
+  const Slice bytes = TRY(read_damaged(task, *file->file, at.offset, kWalFrameHeaderSize + size));
+  const auto header = parse_wal_frame_header(options_.disk, at.segment, bytes.view());
+  if (!header || bytes.size() < kWalFrameHeaderSize + size || header->frame.key != key || header->frame.meta.index != index ||
       header->frame.original != original || header->payload_size != size ||
       header->frame.payload_crc != crc || crc32c(bytes.view().subspan(kWalFrameHeaderSize)) != crc)
     return fail(Errc::kCorrupt, fmt::format("{} at {}: this is not entry {} of {} as it was written",

@@ -7,6 +7,7 @@
 
 #include "base/crc32c.h"
 #include "base/plant.h"
+#include "storage/read_damaged.h"
 
 namespace taffrail {
 
@@ -117,10 +118,8 @@ Result<WalFileScan> scan_wal_file(Task& task, Disk& disk, const std::string& pat
   out.number = number;
   const auto file = TRY(disk.open(task, path, OpenMode::kRead));
   const uint64_t size = TRY(file->size(task));
-  std::string bytes(size, '\0');
-  const size_t got = TRY(file->read_at(task, 0, {reinterpret_cast<uint8_t*>(bytes.data()), bytes.size()}));
-  bytes.resize(got);
-  const ByteView all = as_bytes(bytes);
+  const Slice bytes = TRY(read_damaged(task, *file, 0, size));
+  const ByteView all = bytes.view();
   const Result<WalSegmentHeader> header = parse_wal_segment_header(all.first(std::min(kWalBlock, all.size())), path);
   if (header) {
     if (id && header->disk != *id)

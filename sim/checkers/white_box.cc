@@ -7,6 +7,7 @@
 #include "partition/producers.h"
 #include "record/batch.h"
 #include "storage/store.h"
+#include "storage/wal_format.h"
 
 namespace taffrail::sim {
 
@@ -19,13 +20,86 @@ std::optional<std::string> WhiteBox::check_partition(uint32_t broker, Partition&
   return std::nullopt;
 }
 
-WhiteBox::WhiteBox(SimCluster& cluster) : cluster_(cluster) {
-  cluster_.on_step = [this](const PartitionKey& key) { look(key); };
+WhiteBox::WhiteBox(SimCluster& cluster, std::vector<bool> rotten) : cluster_(cluster), rotten_(std::move(rotten)) {
+  cluster_.on_step = [this](const PartitionKey& key, const RaftSent* sent) { look(key, sent); };
 }
 
 WhiteBox::~WhiteBox() { cluster_.on_step = nullptr; }
 
-void WhiteBox::look(const PartitionKey& key) {
+namespace {
+
+// A good frame of the log at that place of the medium; nothing if it is not there, whole.
+std::optional<std::pair<WalFrame, std::string>> durable_frame(SimDisk& disk, const Log::Place& place, const DiskId& id) {
+  if (place.segment == 0) return std::nullopt;
+  const Result<InodeRef> file = disk.image().find(place.file);
+  if (!file) return std::nullopt;
+  const std::string head = (*file)->read_durable(place.offset, kWalFrameHeaderSize);
+  const auto header = parse_wal_frame_header(id, place.segment, as_bytes(head));
+  if (!header) return std::nullopt;
+  std::string payload = (*file)->read_durable(place.offset + kWalFrameHeaderSize, header->payload_size);
+  if (payload.size() != header->payload_size || crc32c(as_bytes(payload)) != header->frame.payload_crc) return std::nullopt;
+  return std::pair(header->frame, std::move(payload));
+}
+
+}  // namespace
+
+bool WhiteBox::is_durable(uint32_t broker, const RaftGroup& replica, LogIndex index) const {
+  const Raft& raft = replica.raft();
+  // A claim about an entry that was cut is no claim about what stands there now.
+  if (index > raft.log().last().index) return false;
+  const auto place = replica.log().place_of(index);
+  if (!place) return true;  // In a segment, or below the start: not looked at.
+  const auto frame = durable_frame(cluster_.world().disk(cluster_.broker(broker)), *place, raft.self().disk);
+  return frame && frame->first.kind == FrameKind::kEntry && frame->first.meta.id() == raft.log().at(index);
+}
+
+bool WhiteBox::is_durable(uint32_t broker, const RaftGroup& replica, const HardState& wanted) const {
+  SimDisk& disk = cluster_.world().disk(cluster_.broker(broker));
+  const auto [own, whole] = replica.log().places_of_hard_state();
+  if (const auto frame = durable_frame(disk, own, replica.raft().self().disk))
+    if (const auto state = decode_hard_state(as_bytes(frame->second)); state && *state == wanted) return true;
+  if (const auto frame = durable_frame(disk, whole, replica.raft().self().disk))
+    if (const auto state = decode_log_state(as_bytes(frame->second)); state && state->hard == wanted) return true;
+  return false;
+}
+
+// I-R9: what a replica counts as durable of its own log is on the medium.
+std::optional<std::string> WhiteBox::check_claims(Group& group, const PartitionKey& key) {
+  for (const ReplicaView& view : views_) {
+    const LogIndex durable = view.raft->durable();
+    const LogIndex end = std::min(durable, view.raft->log().last().index);
+    const EntryId claim = durable > end || end < view.raft->log().first() ? EntryId{durable, {}} : view.raft->log().at(end);
+    auto& [incarnation, claimed] = group.claimed[view.id];
+    if (incarnation == view.incarnation && claimed == claim) continue;
+    incarnation = view.incarnation;
+    claimed = claim;
+    const auto broker = static_cast<uint32_t>(view.id.node.value) - 1;
+    if (rotten_[broker] || durable < view.raft->log().first()) continue;
+    const RaftGroup* replica = cluster_.node(broker)->find_group(key);
+    if (!is_durable(broker, *replica, durable))
+      return fmt::format("I-R9 durability watermark: broker {} counts entry {} as durable, its disk does not hold it",
+                         broker + 1, durable.value);
+  }
+  return std::nullopt;
+}
+
+// I-R1: a vote is durable before it leaves. I-R9: so is what is acknowledged.
+std::optional<std::string> WhiteBox::check_sent(Group& group, const PartitionKey& key, const RaftSent& sent) {
+  if (const auto violation = group.checker.on_sent(sent.from, sent.to, sent.message, views_)) return violation;
+  const auto broker = static_cast<uint32_t>(sent.from.node.value) - 1;
+  taffrail::Node* node = broker < rotten_.size() && !rotten_[broker] ? cluster_.node(broker) : nullptr;
+  const RaftGroup* replica = node == nullptr ? nullptr : node->find_group(key);
+  if (replica == nullptr || replica->raft().self() != sent.from) return std::nullopt;
+  if (const auto* vote = std::get_if<VoteReply>(&sent.message); vote && vote->granted && !vote->pre)
+    if (!is_durable(broker, *replica, HardState{vote->term, sent.to}))
+      return fmt::format("I-R1 election safety: the vote of broker {} in term {} left before it was durable", broker + 1, vote->term.value);
+  if (const auto* reply = std::get_if<AppendReply>(&sent.message); reply && reply->ok)
+    if (reply->match >= replica->raft().log().first() && !is_durable(broker, *replica, reply->match))
+      return fmt::format("I-R9 durability watermark: broker {} acknowledges entry {}, its disk does not hold it", broker + 1, reply->match.value);
+  return std::nullopt;
+}
+
+void WhiteBox::look(const PartitionKey& key, const RaftSent* sent) {
   if (seen_) return;
   views_.clear();
   for (uint32_t i = 0; i < cluster_.broker_count(); ++i) {
@@ -35,6 +109,14 @@ void WhiteBox::look(const PartitionKey& key) {
     views_.push_back({group->raft().self(), cluster_.world().incarnation(cluster_.broker(i)), &group->raft(), nullptr, nullptr});
   }
   Group& group = groups_[key];
+  if (sent != nullptr) {
+    if (const auto violation = check_sent(group, key, *sent)) seen_ = fmt::format("{} ({})", *violation, key.text());
+    return;
+  }
+  if (const auto violation = check_claims(group, key)) {
+    seen_ = fmt::format("{} ({})", *violation, key.text());
+    return;
+  }
   if (auto violation = group.checker.check(views_)) {
     seen_ = fmt::format("{} ({})", *violation, key.text());
     return;
@@ -55,6 +137,17 @@ std::optional<std::string> WhiteBox::check_now() {
   for (uint32_t i = 0; i < cluster_.broker_count(); ++i) {
     taffrail::Node* node = cluster_.node(i);
     if (node == nullptr) continue;
+    // Counted as it grows: a broker that dies takes its own count along.
+    auto& [incarnation, seen] = repairs_seen_[i];
+    if (const uint64_t current = cluster_.world().incarnation(cluster_.broker(i)); current != incarnation) {
+      incarnation = current;
+      seen = 0;
+    }
+    uint64_t repaired = 0;
+    for (BrokerShard* shard : node->shards())
+      if (shard->driver() != nullptr) repaired += shard->driver()->repaired();
+    if (repaired > seen) repairs_ += repaired - seen;
+    seen = std::max(seen, repaired);
     for (const auto& [key, invariant] : node->quarantines())
       return fmt::format("{}: broker {} put {} in quarantine", invariant, i + 1, key.text());
     for (Partition* partition : node->partitions())
@@ -66,60 +159,72 @@ std::optional<std::string> WhiteBox::check_now() {
 
 // I-D2 and I-R3: the same bytes at the same place on every replica. I-S1: what is read back is what its
 // envelope says. I-S2: offsets dense. I-S5: live producers are what a replay of the log gives.
-std::vector<std::string> WhiteBox::check_settled() {
+std::vector<std::string> WhiteBox::check_settled(const std::vector<bool>& damaged,
+                                                 const std::function<bool(uint32_t)>& refuses) {
   std::vector<std::string> out;
-  struct Stored {
-    EntryMeta meta;
-    uint32_t crc = 0;
-    uint32_t broker = 0;
-  };
-  std::map<PartitionKey, std::map<LogIndex, Stored>> logs;
+  Logs logs;
+  World& world = cluster_.world();
   for (uint32_t i = 0; i < cluster_.broker_count(); ++i) {
     if (!cluster_.serving(i)) continue;
-    const bool ended = cluster_.world().run_fiber(cluster_.broker(i), [&](Task& task, Runtime&) {
-      taffrail::Node* node = cluster_.node(i);
-      if (node == nullptr) return;
-      for (Partition* partition : node->partitions()) {
-        Log& log = partition->log();
-        const auto where = fmt::format("broker {} {}-{}", i + 1, partition->topic_name(), partition->key().partition);
-        ProducerTable replayed;
-        std::optional<Offset> next_offset;
-        for (LogIndex next = log.first_index(); next <= log.committed();) {
-          const auto entries = log.read_entries(task, next, 1_MiB, 1000);
-          if (!entries) {
-            out.push_back(fmt::format("I-S1 read-back: {}: entry {}: {}", where, next.value, entries.error().text()));
-            break;
-          }
-          for (const Entry& entry : *entries) {
-            next = entry.meta.index + 1;
-            if (entry.meta.index > log.committed()) break;
-            if (next_offset && entry.meta.base_offset != *next_offset)
-              out.push_back(fmt::format("I-S2 dense offsets: {}: entry {} begins at {}, not {}", where, entry.meta.index.value,
-                                        entry.meta.base_offset.value, next_offset->value));
-            next_offset = entry.meta.next_offset();
-            if (entry.meta.kind == EntryKind::kBatch) {
-              const auto batch = BatchView::parse(entry.payload);
-              if (!batch || !batch->check_crc() || batch->base_offset() != entry.meta.base_offset) {
-                out.push_back(fmt::format("I-S1 read-back: {}: entry {} is not the batch that was written", where, entry.meta.index.value));
-                continue;
-              }
-              replayed.apply(*batch, entry.meta.id());
-            }
-            const Stored mine{entry.meta, crc32c(entry.payload), i};
-            const auto [it, fresh] = logs[partition->key()].emplace(entry.meta.index, mine);
-            if (!fresh && (!(it->second.meta == mine.meta) || it->second.crc != mine.crc))
-              out.push_back(fmt::format("I-D2 one value: entry {} of {} differs between broker {} and broker {}", entry.meta.index.value,
-                                        partition->key().text(), it->second.broker + 1, i + 1));
-          }
-        }
-        const bool whole = log.first_index() == LogIndex(1) && partition->applied().index == log.committed();
-        if (whole && replayed.applied() != partition->producer_table().applied())
-          out.push_back(fmt::format("I-S5 replay: {}: the producers are not those that the log gives", where));
-      }
-    }, 30_s);
-    if (!ended) out.push_back(fmt::format("liveness: the logs of broker {} could not be read", i + 1));
+    std::string unreadable;
+    bool whole = read_logs(i, logs, out, unreadable);
+    for (int tries = 0; tries < 60 && !whole && damaged[i] && out.empty() && !world.failure(); ++tries) {
+      world.run_for(500_ms);
+      if (cluster_.serving(i)) whole = read_logs(i, logs, out, unreadable);
+    }
+    if (!whole && damaged[i] && !cluster_.serving(i) && refuses(i)) continue;
+    if (!whole) out.push_back("I-S1 read-back: " + unreadable);
   }
   return out;
+}
+
+// False, and why, if something could not be read; what was read and is wrong goes to `out`.
+bool WhiteBox::read_logs(uint32_t i, Logs& logs, std::vector<std::string>& out, std::string& unreadable) {
+  unreadable = fmt::format("the logs of broker {} could not be read", i + 1);
+  bool whole = true;
+  const bool ended = cluster_.world().run_fiber(cluster_.broker(i), [&](Task& task, Runtime&) {
+    taffrail::Node* node = cluster_.node(i);
+    if (node == nullptr) return;
+    for (Partition* partition : node->partitions()) {
+      Log& log = partition->log();
+      const auto where = fmt::format("broker {} {}-{}", i + 1, partition->topic_name(), partition->key().partition);
+      ProducerTable replayed;
+      std::optional<Offset> next_offset;
+      for (LogIndex next = log.first_index(); next <= log.committed();) {
+        const auto entries = log.read_entries(task, next, 1_MiB, 1000);
+        if (!entries) {
+          unreadable = fmt::format("{}: entry {}: {}", where, next.value, entries.error().text());
+          whole = false;
+          return;
+        }
+        for (const Entry& entry : *entries) {
+          next = entry.meta.index + 1;
+          if (entry.meta.index > log.committed()) break;
+          if (next_offset && entry.meta.base_offset != *next_offset)
+            out.push_back(fmt::format("I-S2 dense offsets: {}: entry {} begins at {}, not {}", where, entry.meta.index.value,
+                                      entry.meta.base_offset.value, next_offset->value));
+          next_offset = entry.meta.next_offset();
+          if (entry.meta.kind == EntryKind::kBatch) {
+            const auto batch = BatchView::parse(entry.payload);
+            if (!batch || !batch->check_crc() || batch->base_offset() != entry.meta.base_offset) {
+              out.push_back(fmt::format("I-S1 read-back: {}: entry {} is not the batch that was written", where, entry.meta.index.value));
+              continue;
+            }
+            replayed.apply(*batch, entry.meta.id());
+          }
+          const Stored mine{entry.meta, crc32c(entry.payload), i};
+          const auto [it, fresh] = logs[partition->key()].emplace(entry.meta.index, mine);
+          if (!fresh && (!(it->second.meta == mine.meta) || it->second.crc != mine.crc))
+            out.push_back(fmt::format("I-D2 one value: entry {} of {} differs between broker {} and broker {}", entry.meta.index.value,
+                                      partition->key().text(), it->second.broker + 1, i + 1));
+        }
+      }
+      const bool comparable = log.first_index() == LogIndex(1) && partition->applied().index == log.committed();
+      if (comparable && replayed.applied() != partition->producer_table().applied())
+        out.push_back(fmt::format("I-S5 replay: {}: the producers are not those that the log gives", where));
+    }
+  }, 30_s);
+  return ended && whole;
 }
 
 }  // namespace taffrail::sim

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -15,33 +16,53 @@ namespace taffrail::sim {
 
 class WhiteBox {
  public:
-  /// Looks after every step of Raft from now on.
-  explicit WhiteBox(SimCluster& cluster);
+  /// Looks after every step of Raft from now on. `rotten`: by broker, whether faults change what its disk
+  /// has made durable; what such a disk holds is not compared with what its broker claims.
+  WhiteBox(SimCluster& cluster, std::vector<bool> rotten);
   ~WhiteBox();
 
   /// Cheap checks, for many moments of a run. The first violation, by name.
   std::optional<std::string> check_now();
-  /// Everything, when the cluster has settled: reads every log of every replica.
-  std::vector<std::string> check_settled();
+  /// Everything, when the cluster has settled: reads every log of every replica. By broker, whether faults
+  /// have damaged its disk: what such a one cannot read it gets 30 s to have repaired.
+  /// One that refuses to start since is left out.
+  std::vector<std::string> check_settled(const std::vector<bool>& damaged, const std::function<bool(uint32_t)>& refuses);
 
+  /// Pieces of logs that were repaired from other replicas.
+  uint64_t repairs() const { return repairs_; }
   uint64_t elections() const { return elections_; }
   uint64_t truncations() const { return truncations_; }
 
  private:
   struct Group {
     GroupChecker checker;
+    std::map<ReplicaId, std::pair<uint64_t, EntryId>> claimed;  ///< Incarnation and durable end when last seen.
     std::map<Term, BrokerId> leaders;
     std::map<BrokerId, std::pair<uint64_t, LogIndex>> last;  ///< By broker: incarnation and log end when last seen.
   };
-  void look(const PartitionKey& key);
+  void look(const PartitionKey& key, const RaftSent* sent);
+  std::optional<std::string> check_claims(Group& group, const PartitionKey& key);
+  std::optional<std::string> check_sent(Group& group, const PartitionKey& key, const RaftSent& sent);
+  bool is_durable(uint32_t broker, const RaftGroup& replica, LogIndex index) const;
+  bool is_durable(uint32_t broker, const RaftGroup& replica, const HardState& state) const;
   std::optional<std::string> check_partition(uint32_t broker, Partition& partition);
+  struct Stored {
+    EntryMeta meta;
+    uint32_t crc = 0;
+    uint32_t broker = 0;
+  };
+  using Logs = std::map<PartitionKey, std::map<LogIndex, Stored>>;
+  bool read_logs(uint32_t broker, Logs& logs, std::vector<std::string>& out, std::string& unreadable);
 
   SimCluster& cluster_;
+  std::vector<bool> rotten_;
   std::map<PartitionKey, Group> groups_;
   std::optional<std::string> seen_;  ///< What look() found first.
   std::vector<ReplicaView> views_;
   uint64_t elections_ = 0;
   uint64_t truncations_ = 0;
+  uint64_t repairs_ = 0;
+  std::map<uint32_t, std::pair<uint64_t, uint64_t>> repairs_seen_;  ///< By broker: incarnation and its count.
 };
 
 }  // namespace taffrail::sim

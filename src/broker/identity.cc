@@ -45,7 +45,11 @@ Result<NodeIdentity> NodeIdentity::decode(std::string_view text) {
   const std::string_view all = text;
   const std::string_view first = take_line(text);
   if (first != kFirstLine) {
-    if (first.starts_with("taffrail node, format "))
+    // Every format ends with its checksum: without that, a number in the first line proves nothing.
+    const size_t end = all.rfind("checksum ");
+    const bool whole = end != std::string_view::npos &&
+                       all.substr(end) == fmt::format("checksum {:08x}\n", crc32c(as_bytes(all.substr(0, end))));
+    if (whole && first.starts_with("taffrail node, format "))
       return fail(Errc::kUnsupported, fmt::format("{} says \"{}\"; this version reads \"{}\". Start the version "
                                                   "that wrote it, or a later one", kIdentityFile, first.substr(0, 40), kFirstLine));
     return std::unexpected(damaged("its first line is not that of a node's identity"));
@@ -97,36 +101,61 @@ Result<NodeIdentity> NodeIdentity::decode(std::string_view text) {
   return std::unexpected(damaged("it ends before its checksum"));
 }
 
+namespace {
+
+// Reads one of the two files. Errors: kNotFound; kCorrupt, also for what the disk cannot give back.
+Result<NodeIdentity> load_file(Task& task, Disk& disk, std::string_view file) {
+  const Result<std::string> text = read_file(task, disk, file, 64_KiB);
+  if (text) return NodeIdentity::decode(*text);
+  if (text.error().code == Errc::kIo || text.error().code == Errc::kTooLarge)
+    return std::unexpected(damaged(text.error().message));
+  return std::unexpected(text.error());
+}
+
+}  // namespace
+
 Result<NodeIdentity> load_identity(Task& task, Runtime& runtime, BrokerId id) {
   Disk& disk = runtime.disk();
-  const Result<std::string> text = read_file(task, disk, kIdentityFile, 64_KiB);
-  if (text) {
-    NodeIdentity identity = TRY(NodeIdentity::decode(*text));
-    if (identity.replica.node != id)
+  Result<NodeIdentity> identity = load_file(task, disk, kIdentityFile);
+  if (!identity && (identity.error().code == Errc::kCorrupt || identity.error().code == Errc::kNotFound)) {
+    // One rotten page must not cost a broker: the copy says the same, or what was about to be said.
+    Result<NodeIdentity> copy = load_file(task, disk, kIdentityCopyFile);
+    if (copy) {
+      runtime.log().warn("node", "{} cannot be read ({}); it is restored from {}", kIdentityFile,
+                         identity.error().text(), kIdentityCopyFile);
+      TRY(replace_file(task, disk, kIdentityFile, as_bytes(copy->encode())));
+      identity = std::move(copy);
+    }
+  }
+  if (identity) {
+    if (identity->replica.node != id)
       return fail(Errc::kInvalid, fmt::format("this data directory belongs to node {}, and node {} was started on it. "
-                                              "Give the node its own directory, or its own id", identity.replica.node.value, id.value));
+                                              "Give the node its own directory, or its own id", identity->replica.node.value, id.value));
     // A partition's log lies in the write-ahead log of its shard, and with other shards it would be another one.
-    if (identity.shards != runtime.shard_count())
+    if (identity->shards != runtime.shard_count())
       return fail(Errc::kInvalid, fmt::format("this data directory was written by {0} shard(s), and the node was started with {1}. "
                                               "Start it with {0} (node.shards); or, if the other brokers hold its data, empty the "
-                                              "directory and let it join as new", identity.shards, runtime.shard_count()));
+                                              "directory and let it join as new", identity->shards, runtime.shard_count()));
     return identity;
   }
-  if (text.error().code != Errc::kNotFound) return std::unexpected(text.error());
+  if (identity.error().code != Errc::kNotFound) return identity;
   for (const std::string& name : TRY(disk.list(task, "")))
     if (name.starts_with("shard-"))
       return std::unexpected(damaged(fmt::format("it is missing, although {} is there", name)));
-  NodeIdentity identity;
-  identity.replica.node = id;
-  identity.shards = runtime.shard_count();
-  identity.replica.disk.high = runtime.random().next();
-  identity.replica.disk.low = runtime.random().next();
-  TRY(save_identity(task, runtime, identity));
-  return identity;
+  NodeIdentity drawn;
+  drawn.replica.node = id;
+  drawn.shards = runtime.shard_count();
+  drawn.replica.disk.high = runtime.random().next();
+  drawn.replica.disk.low = runtime.random().next();
+  TRY(save_identity(task, runtime, drawn));
+  return drawn;
 }
 
+// The copy first: until the file itself says it, nobody has acted on it.
 Result<> save_identity(Task& task, Runtime& runtime, const NodeIdentity& identity) {
-  return replace_file(task, runtime.disk(), kIdentityFile, as_bytes(identity.encode()));
+  const std::string text = identity.encode();
+  TRY(replace_file(task, runtime.disk(), kIdentityCopyFile, as_bytes(text)));
+  return replace_file(task, runtime.disk(), kIdentityFile, as_bytes(text));
 }
 
 }  // namespace taffrail

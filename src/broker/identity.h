@@ -33,10 +33,12 @@ struct NodeIdentity {
 };
 
 inline constexpr std::string_view kIdentityFile = "node.identity";
+/// The same once more, read where the first does not read.
+inline constexpr std::string_view kIdentityCopyFile = "node.identity.copy";
 
 /// Reads the identity, or draws and writes a new one for an empty directory. Errors: kInvalid if the
 /// directory is another node's, or was written by another number of shards than the node has; kCorrupt if
-/// the file is missing from a directory that is not empty.
+/// neither file reads, or both are missing from a directory that is not empty.
 Result<NodeIdentity> load_identity(Task& task, Runtime& runtime, BrokerId id);
 Result<> save_identity(Task& task, Runtime& runtime, const NodeIdentity& identity);
 

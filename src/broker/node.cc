@@ -46,7 +46,7 @@ struct Node::State {
   void learn_addresses();
   void on_link(BrokerId node, bool up);
   void on_peer_message(const PeerIdentity& from, PeerKind kind, Slice body);
-  Result<Chain> serve_snapshot(Task& task, Slice body);
+  Result<Chain> serve_log(Task& task, std::string_view service, Slice body);
 
   Runtime& runtime_;
   const NodeConfig config_;
@@ -59,6 +59,7 @@ struct Node::State {
   BrokerShard shard_;
   std::unique_ptr<Controller> controller_;
   BrokerShard::Look look_;
+  bool known_cluster_ = false;  ///< The identity named a cluster before this start: group 0 was here.
   bool joined_ = false;   ///< The parts have an image, and are told what changes.
   bool stopped_ = false;
   Scope scope_;
@@ -76,7 +77,7 @@ Result<> Node::start(Task& task) {
   return started;
 }
 void Node::stop(Task& task) { state_->stop(task); }
-void Node::observe(std::function<void(const PartitionKey&)> look) { state_->look_ = std::move(look); }
+void Node::observe(RaftLook look) { state_->look_ = std::move(look); }
 BrokerContext& Node::context() { return state_->shard_; }
 Endpoint Node::internal() const { return state_->peers_.local(); }
 Endpoint Node::listener(std::string_view name) const { return state_->shard_.listener(std::string(name)); }
@@ -128,6 +129,7 @@ Result<> Node::State::start(Task& task) {
   if (!lock) return fail(lock.error(), "the data directory is in use by another process");
   lock_ = *std::move(lock);
   identity_ = TRY(load_identity(task, runtime_, config_.id));
+  known_cluster_ = !identity_.cluster.is_zero();
   while (!all_arrived()) TRY(shards_->changed.wait(task));
   TRY(shard_.open(task, identity_, look_));
   TRY(on_parts(task, [identity = identity_, look = look_](Task& t, NodePart& part) { return part.open(t, identity, look); }));
@@ -147,7 +149,10 @@ Result<> Node::State::start_peers(Task& task) {
     shard_.on_sender_gone(node);
     tell_parts([node](NodePart& part) { part.shard().on_sender_gone(node); });
   };
-  peers_.serve("snapshot", [this](Task& t, const PeerIdentity&, Slice body) { return serve_snapshot(t, std::move(body)); });
+  for (const std::string_view service : RaftDriver::kServices)
+    peers_.serve(std::string(service), [this, service](Task& t, const PeerIdentity&, Slice body) {
+      return serve_log(t, service, std::move(body));
+    });
   const auto greeting = [this] {
     return PeerIdentity{identity_.cluster, identity_.replica, incarnation_, runtime_.shard_count()};
   };
@@ -166,7 +171,7 @@ Result<> Node::State::start_peers(Task& task) {
 Result<> Node::State::start_group_zero(Task& task) {
   Store& store = *shard_.store();
   Log* log = store.find_log(kMetadataPartition);
-  if (log == nullptr) log = TRY(store.create_log(kMetadataPartition));
+  if (log == nullptr) log = TRY(store.create_log(kMetadataPartition, known_cluster_ ? Store::Past::kPossible : Store::Past::kNone));
   Configuration voters;
   for (const FoundingVoter& v : identity_.voters) {
     voters.voters.push_back(v.replica);
@@ -355,12 +360,12 @@ void Node::State::on_peer_message(const PeerIdentity& from, PeerKind kind, Slice
   });
 }
 
-Result<Chain> Node::State::serve_snapshot(Task& task, Slice body) {
-  const ShardId owner = TRY(RaftDriver::shard_for_snapshot(body, runtime_.shard_count()));
-  if (owner == ShardId(0)) return shard_.driver()->serve_snapshot(task, std::move(body));
+Result<Chain> Node::State::serve_log(Task& task, std::string_view service, Slice body) {
+  const ShardId owner = TRY(RaftDriver::shard_for_call(body, runtime_.shard_count()));
+  if (owner == ShardId(0)) return shard_.driver()->serve(task, service, std::move(body));
   Question<Result<Chain>> question(runtime_);
-  shards_->parts.at(owner).part.post(runtime_, [body, answer = question.answer()](NodePart& part) {
-    part.serve_snapshot(body, answer);
+  shards_->parts.at(owner).part.post(runtime_, [service, body, answer = question.answer()](NodePart& part) {
+    part.serve_log(service, body, answer);
   });
   return TRY(question.wait(task));
 }

@@ -9,6 +9,7 @@
 
 #include "broker/context.h"
 #include "broker/node_config.h"
+#include "consensus/driver.h"
 #include "runtime/runtime.h"
 
 namespace taffrail {
@@ -40,8 +41,8 @@ class Node {
   /// Of shard 0.
   BrokerContext& context();
 
-  /// Before start(): `look` is called after every step of every Raft group here, on the group's shard. For checkers.
-  void observe(std::function<void(const PartitionKey&)> look);
+  /// Before start(): `look` is called after every step of every Raft group here, and before its messages leave, on the group's shard. For checkers.
+  void observe(RaftLook look);
 
   // For checkers of simulated worlds, where all shards run in one thread: what is on all shards of the node.
 

@@ -53,11 +53,11 @@ void NodePart::on_link(BrokerId node, bool up, uint32_t shards) {
   shard_.on_link(node, up);
 }
 
-void NodePart::serve_snapshot(Slice body, Question<Result<Chain>>::Answer answer) {
+void NodePart::serve_log(std::string_view service, Slice body, Question<Result<Chain>>::Answer answer) {
   if (stopped_) return answer.give(runtime_, fail(Errc::kUnavailable, "this shard has stopped"));
-  runtime_.spawn(scope_, "node/snapshot", [this, body = std::move(body), answer = std::move(answer)](Task& task) {
+  runtime_.spawn(scope_, "node/log", [this, service, body = std::move(body), answer = std::move(answer)](Task& task) {
     Result<Chain> made = fail(Errc::kUnavailable, "this shard is starting");
-    if (shard_.driver() != nullptr) made = shard_.driver()->serve_snapshot(task, body);
+    if (shard_.driver() != nullptr) made = shard_.driver()->serve(task, service, body);
     answer.give(runtime_, std::move(made));
   });
 }

@@ -55,8 +55,8 @@ class NodePart {
   void on_link(BrokerId node, bool up, uint32_t shards);
   /// Ends everything but what BrokerShard::stop_serving() ended already.
   void stop(Question<Result<>>::Answer answer);
-  /// A call "snapshot" about a group of this shard.
-  void serve_snapshot(Slice body, Question<Result<Chain>>::Answer answer);
+  /// A call of RaftDriver::kServices about a group of this shard.
+  void serve_log(std::string_view service, Slice body, Question<Result<Chain>>::Answer answer);
   void release() { released_.set(); }
 
   BrokerShard& shard() { return shard_; }

@@ -14,6 +14,7 @@ Result<> BrokerShard::open(Task& task, const NodeIdentity& identity, Look look) 
   options.directory = fmt::format("shard-{}", runtime_.shard().value);
   options.disk = identity_.replica.disk;
   options.wal_segment_bytes = config_.storage.wal_segment_bytes;
+  options.wal_segments_kept = config_.storage.wal_segments_kept;
   options.wal_first_segment_bytes = std::min<ByteCount>(options.wal_first_segment_bytes, options.wal_segment_bytes);
   options.arena_bytes = config_.storage.memory;
   options.chunk_bytes = config_.storage.flush_bytes;
@@ -67,6 +68,7 @@ Result<BrokerShard::Endpoints> BrokerShard::bind(Task& task, const Endpoints& bo
 
 void BrokerShard::set_registered() {
   registered_ = true;
+  for (const auto& [id, topic] : cluster_->image().topics()) old_topics_.insert(id);
   on_applied();
 }
 
@@ -227,7 +229,9 @@ Result<> BrokerShard::open_partition(Task& task, const TopicRecord& topic, int32
   const PartitionKey key{topic.id, partition};
   Log* log = store_->find_log(key);
   const bool fresh = log == nullptr;
-  if (fresh) log = TRY(store_->create_log(key));
+  // Only a topic that is older than this start can have lost its log here.
+  const bool old = !registered_ || old_topics_.contains(topic.id);
+  if (fresh) log = TRY(store_->create_log(key, old ? Store::Past::kPossible : Store::Past::kNone));
   Configuration bootstrap;
   const std::vector<ReplicaId> replicas = topic.partitions[static_cast<size_t>(partition)].replicas;
   bootstrap.voters = sorted_replicas(replicas);

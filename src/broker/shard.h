@@ -25,7 +25,7 @@ namespace taffrail {
 
 class BrokerShard final : public BrokerContext {
  public:
-  using Look = std::function<void(const PartitionKey&)>;
+  using Look = RaftLook;
   using Endpoints = std::map<std::string, Endpoint>;
 
   /// All references outlive it.
@@ -114,6 +114,7 @@ class BrokerShard final : public BrokerContext {
   WaitQueue announce_wake_;
   WaitQueue reconcile_wake_;
   bool reconcile_wanted_ = true;
+  std::set<TopicId> old_topics_;  ///< Those of the image when this start's registration was applied.
   bool registered_ = false;
   std::vector<std::pair<PartitionKey, std::string>> quarantines_;
   Mutex producer_ids_;  ///< Held while a block is asked for, so that one is asked for at a time.

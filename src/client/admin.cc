@@ -45,6 +45,9 @@ auto until_settled(Task& task, Cluster& cluster, Instant deadline, Attempt attem
   }
 }
 
+// A question without effects may be asked again wherever no answer came.
+Errc again(Errc code) { return code == Errc::kTimedOut || code == Errc::kClosed || code == Errc::kRefused ? Errc::kUnavailable : code; }
+
 }  // namespace
 
 template <class Request>
@@ -159,7 +162,13 @@ Result<ClusterView> Admin::describe_cluster(Task& task, Instant deadline) {
 Result<OffsetRange> Admin::offsets(Task& task, const TopicPartition& of, Instant deadline) {
   return until_settled(task, cluster_, deadline, [&]() -> Result<OffsetRange> {
     const LeaderView leader = TRY(cluster_.leader(task, of, deadline));
-    const auto connection = TRY(cluster_.connect(task, leader.broker, deadline));
+    const auto connected = cluster_.connect(task, leader.broker, deadline);
+    // Who cannot be reached may not lead any more: the others know.
+    if (!connected) {
+      cluster_.forget_leader(of, leader.epoch);
+      return fail(again(connected.error().code), connected.error().message);
+    }
+    const auto& connection = *connected;
     // One partition may stand in a request once, so begin and end are two questions.
     const auto ask_for = [&](int64_t what) -> Result<Offset> {
       protocol::ListOffsetsRequest request;
@@ -169,10 +178,14 @@ Result<OffsetRange> Admin::offsets(Task& task, const TopicPartition& of, Instant
       part.partition_index = of.partition;
       part.current_leader_epoch = leader.epoch;
       part.timestamp = what;
-      const auto answer = TRY(connection->call(task, request, deadline));
-      if (answer.topics.size() != 1 || answer.topics[0].partitions.size() != 1)
+      const auto answer = connection->call(task, request, deadline);
+      if (!answer) {
+        cluster_.forget_leader(of, leader.epoch);
+        return fail(again(answer.error().code), answer.error().message);
+      }
+      if (answer->topics.size() != 1 || answer->topics[0].partitions.size() != 1)
         return fail(Errc::kCorrupt, "ListOffsets answers something else");
-      const auto& found = answer.topics[0].partitions[0];
+      const auto& found = answer->topics[0].partitions[0];
       if (found.error_code == ErrorCode::kNone) return found.offset;
       cluster_.forget_leader(of, leader.epoch);
       const Error why = kafka_error(found.error_code, of.text());

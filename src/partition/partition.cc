@@ -25,16 +25,20 @@ Result<> Partition::start(Task& task, const Configuration& bootstrap) {
   State& s = *state_;
   s.applied = s.log.prefix();
   if (s.log.snapshot_id()) {
-    const Snapshot snapshot = TRY(s.log.read_snapshot(task));
-    TRY(s.load_snapshot(snapshot.state));
+    const Result<Snapshot> snapshot = s.log.read_snapshot(task);
+    // A snapshot is a shortcut as long as the log reaches back to its beginning.
+    const bool needed = s.log.prefix().index > LogIndex(0);
+    if (!snapshot && (needed || snapshot.error().code != Errc::kCorrupt)) return std::unexpected(snapshot.error());
+    if (snapshot) TRY(s.load_snapshot(snapshot->state));
+    else s.runtime.log().error("partition", "{}-{}: {}; the log is replayed from its start", s.topic_name,
+                               s.key.partition, snapshot.error().text());
     // What the table has in it is not read again.
     const LogIndex known = std::min(s.table_reaches.index, s.log.committed());
     const auto term = s.log.term_at(known);
-    if (known > s.applied.index && term) s.applied = {known, *term};
+    if (snapshot && known > s.applied.index && term) s.applied = {known, *term};
   }
-  // What this disk proves to be committed is applied before anybody is served; the rest follows as the
-  // group says so.
-  TRY(s.apply_through(task, s.log.committed()));
+  // What this disk proves to be committed is applied by the applier, and the rest as the group says so: a
+  // leader waits for all of it before it serves, and a follower need not.
   s.committed.raise(s.log.committed());
   s.group = TRY(s.driver.add(task, s.key, s.log, bootstrap, s));
   s.runtime.spawn(s.scope, "partition/applier", [&s](Task& t) { s.run_applier(t); });

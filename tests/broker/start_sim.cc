@@ -1,6 +1,7 @@
 // Goal: a data directory that is not this broker's, not this version's or not whole is told so, in words that name the
 // file, the place and what to do, and nothing in it is touched or believed. Method: files are changed under a
 // running broker, which reads them when it starts again.
+#include <fmt/core.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -113,6 +114,7 @@ TEST_F(Start, AnIdentityThatIsFlippedCutOrMissing) {
   prepare();
   world->world.run_fiber(world->cluster.broker(0), [&](Task& task, Runtime& runtime) {
     ASSERT_TRUE(runtime.disk().remove(task, kIdentityFile).has_value());
+    ASSERT_TRUE(runtime.disk().remove(task, kIdentityCopyFile).has_value());
     ASSERT_TRUE(runtime.disk().sync_directory(task, "").has_value());
   });
   restart();
@@ -120,7 +122,11 @@ TEST_F(Start, AnIdentityThatIsFlippedCutOrMissing) {
 }
 
 TEST_F(Start, AnIdentityOfANewerFormatOrOfAnotherNode) {
-  expect_refused(std::string(kIdentityFile), [](std::string& b) { b.replace(b.find("format 1"), 8, "format 2"); },
+  expect_refused(std::string(kIdentityFile), [](std::string& b) {
+    b.replace(b.find("format 1"), 8, "format 2");
+    b.resize(b.rfind("checksum "));
+    b += fmt::format("checksum {:08x}\n", crc32c(as_bytes(b)));
+  },
                  {"format 2", "Start the version that wrote it"});
   expect_refused(std::string(kIdentityFile), [](std::string& b) { rewrite(b, [](NodeIdentity& i) { i.replica.node = BrokerId(7); }); },
                  {"belongs to node 7", "its own directory"});

@@ -294,6 +294,36 @@ TEST(Raft, AReplicaInDoubtNeverCampaigns) {
   EXPECT_EQ(r.raft.role(), Role::kFollower);
 }
 
+TEST(Raft, AVoteThatMayBeLostIsNotGivenTwice) {
+  Replica r(log_of({1}), 1);
+  Effects out;
+  r.raft.set_vote_doubtful(kStart, out);
+  EXPECT_EQ(Replica::lines(out), (Lines{"send 2: tail? beyond 1@1", "send 3: tail? beyond 1@1"}));
+  // It may have voted for 3 in term 2 before its disk lost that.
+  EXPECT_EQ(r.step(2, VoteRequest{Term(2), id(1, 1)}).back(), "send 2: vote no term 2");
+  r.step(2, TailAnswer{Term(2), id(1, 1), id(1, 1)});
+  EXPECT_TRUE(r.raft.vote_doubtful());
+  const Lines settled = r.step(3, TailAnswer{Term(4), id(1, 1), id(1, 1)});
+  EXPECT_FALSE(r.raft.vote_doubtful());
+  EXPECT_EQ(settled.back(), "tail settled");
+  EXPECT_EQ(r.raft.term(), Term(4));
+  // Whoever asked in term 4 may have had that vote; from term 5 on it is free.
+  EXPECT_EQ(r.step(2, VoteRequest{Term(4), id(1, 1)}).back(), "send 2: vote no term 4");
+  EXPECT_EQ(r.step(2, VoteRequest{Term(5), id(1, 1)}).back(), "once durable 2: vote yes term 5");
+}
+
+TEST(Raft, AVoterWhoseDiskIsGoneIsNotWaitedFor) {
+  Replica r(log_of({1}), 1);
+  Effects out;
+  r.raft.set_possibly_longer(true, kStart, out);
+  r.raft.set_vote_doubtful(kStart, out);
+  r.step(2, TailAnswer{Term(1), id(1, 1), id(1, 1)});
+  EXPECT_TRUE(r.raft.possibly_longer());
+  r.raft.voter_lost(replica(3), kStart, out);
+  EXPECT_FALSE(r.raft.possibly_longer());
+  EXPECT_FALSE(r.raft.vote_doubtful());
+}
+
 TEST(Raft, AGroupOfOneIsItsOwnMajorityOnceItsVoteIsDurable) {
   LogView log({}, Configuration{.voters = {replica(1)}});
   Raft raft({.self = replica(1)}, {}, std::move(log), {}, 1, kStart);

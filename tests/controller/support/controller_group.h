@@ -47,7 +47,7 @@ struct ControllerProcess {
     };
     peers.on_link = [this](BrokerId node, bool up) { driver->on_link(node, up); };
     peers.serve("snapshot", [this](Task& t, const PeerIdentity&, Slice body) {
-      return driver->serve_snapshot(t, std::move(body));
+      return driver->serve(t, "snapshot", std::move(body));
     });
     PeerIdentity self{{1, 1}, replica_of(number), runtime.random().next()};
     TRY(peers.start(task, {host_of(number), kInternalPort}, self));

@@ -1,0 +1,120 @@
+// Filling holes: what was committed and cannot be read here is asked of the other replicas.
+#include <fmt/core.h>
+
+#include "base/check.h"
+#include "consensus/driver_state.h"
+
+namespace taffrail {
+namespace {
+
+constexpr ByteCount kPieceBytes = 1_MiB;
+constexpr size_t kPieceEntries = 1000;
+constexpr size_t kMetaBytes = 8 + 8 + 1 + 8 + 4 + 8 + 4;  // Of an entry in an answer, without its payload.
+
+}  // namespace
+
+void DriverState::run_repairs(Task& task) {
+  while (!task.cancelled()) {
+    if (holed.empty()) {
+      if (!repair_wake.wait(task)) return;
+      continue;
+    }
+    bool any = false;
+    const std::set<PartitionKey> round = holed;
+    for (const PartitionKey& key : round) {
+      if (task.cancelled()) return;
+      any = repair(task, key) || any;
+    }
+    // Nobody could help: the others may be away, or behind.
+    if (!any && !runtime.sleep_for(task, options.election_timeout_min)) return;
+  }
+}
+
+// One piece of the first hole; true if it was filled, or nothing is left to fill.
+bool DriverState::repair(Task& task, const PartitionKey& key) {
+  RaftGroup::State* g = find(key);
+  if (g == nullptr || g->log.holes().empty()) {
+    if (g != nullptr) runtime.log().info("raft", "{}: nothing is missing here any more", key.text());
+    holed.erase(key);
+    return true;
+  }
+  const uint64_t incarnation = g->incarnation;
+  const auto [first, end] = g->log.holes().front();
+  ByteWriter question;
+  question.u64(key.topic.high);
+  question.u64(key.topic.low);
+  question.i32(key.partition);
+  question.i64(first.value);
+  question.i64(end.value);
+  for (const ReplicaId& member : g->raft.configuration().members()) {
+    if (member == self || !peers.connected(member.node)) continue;
+    const Result<Slice> answer = peers.call(task, member.node, "entries", {Slice(question.view())}, runtime.now() + 10_s);
+    g = find(key, incarnation);
+    if (g == nullptr) return true;
+    if (!answer) {
+      if (answer.error().code == Errc::kCancelled) return false;
+      continue;
+    }
+    ByteReader in(*answer);
+    std::vector<Entry> entries;
+    while (in.ok() && in.left() >= kMetaBytes) {
+      Entry entry;
+      entry.meta.index = LogIndex(in.i64());
+      entry.meta.term = Term(in.i64());
+      entry.meta.kind = static_cast<EntryKind>(in.u8());
+      entry.meta.base_offset = Offset(in.i64());
+      entry.meta.offset_count = in.i32();
+      entry.meta.max_timestamp = in.i64();
+      const ByteView payload = in.sized();
+      if (!in.ok()) break;
+      entry.payload = Slice(payload);
+      entries.push_back(std::move(entry));
+    }
+    Result<> filled = fail(Errc::kCorrupt, "the answer is cut short");
+    if (in.done() && !entries.empty()) filled = g->log.fill_hole(task, entries);
+    if (find(key, incarnation) == nullptr) return true;
+    if (filled) {
+      ++repaired;
+      runtime.log().info("raft", "{}: entries {} to {} were repaired from broker {}", key.text(), first.value,
+                         entries.back().meta.index.value, member.node.value);
+      return true;
+    }
+    runtime.log().warn("raft", "{}: entries from {} on could not be repaired from broker {}: {}", key.text(),
+                       first.value, member.node.value, filled.error().text());
+    if (filled.error().code == Errc::kCancelled) return false;
+  }
+  return false;
+}
+
+// Committed entries only: of others nobody knows yet that they stay.
+Result<Chain> DriverState::serve_entries(Task& task, Slice body) {
+  ByteReader in(body);
+  const PartitionKey key = read_key(in);
+  const LogIndex first(in.i64());
+  const LogIndex end(in.i64());
+  if (!in.done() || end <= first) return fail(Errc::kCorrupt, "a question for entries");
+  RaftGroup::State* g = find(key);
+  if (g == nullptr || !g->quarantine.empty()) return fail(Errc::kNotFound, key.text());
+  const LogIndex last = std::min(g->raft.commit(), end - 1);
+  if (last < first) return fail(Errc::kOutOfRange, "not committed here");
+  const size_t most = std::min(kPieceEntries, static_cast<size_t>(last - first) + 1);
+  const std::vector<Entry> entries = TRY(g->log.read_entries(task, first, kPieceBytes, most));
+  if (entries.empty()) return fail(Errc::kOutOfRange, "not here");
+  Chain parts;
+  parts.reserve(2 * entries.size());
+  for (const Entry& entry : entries) {
+    ByteWriter head;
+    head.i64(entry.meta.index.value);
+    head.i64(entry.meta.term.value);
+    head.u8(static_cast<uint8_t>(entry.meta.kind));
+    head.i64(entry.meta.base_offset.value);
+    head.i32(entry.meta.offset_count);
+    head.i64(entry.meta.max_timestamp);
+    head.u32(static_cast<uint32_t>(entry.payload.size()));
+    parts.push_back(Slice(head.view()));
+    if (!entry.payload.empty()) parts.push_back(entry.payload);
+  }
+  return parts;
+}
+
+}  // namespace taffrail

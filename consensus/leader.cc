@@ -75,6 +75,7 @@ void Raft::want(Progress& progress, Effects& out) {
   if (progress.state == Progress::State::kSnapshot) return;
   if (progress.next <= log_.prefix().index) {
     progress.state = Progress::State::kSnapshot;
+    progress.offered.reset();
     progress.in_flight.clear();
     return out.want_snapshot(progress.replica);
   }
@@ -299,6 +300,14 @@ void Raft::retry_lost(Instant now, Effects& out) {
     const auto& flying = progress.in_flight;
     if (!flying.empty() && now >= flying.front().sent + options_.append_timeout) {
       reprobe(progress, out);
+    } else if (progress.state == Progress::State::kSnapshot) {
+      // An offer may be lost too: a node that starts again hears it before it has opened the group. Asking
+      // where the logs agree leads to another offer; one that is being fetched is not fetched twice.
+      if (!progress.offered) {
+        progress.offered = now;
+      } else if (now >= *progress.offered + options_.append_timeout) {
+        reprobe(progress, out);
+      }
     }
   }
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <deque>
+#include <optional>
 
 #include "base/entry.h"
 #include "base/units.h"
@@ -36,6 +37,8 @@ struct Progress {
   /// Requests below this serial belong to an earlier stream: what they are refused for is known
   /// already.
   uint64_t stream_serial = 1;
+  /// In kSnapshot: since when nothing was heard of the offer, as far as was looked.
+  std::optional<Instant> offered;
   std::deque<InFlight> in_flight;  ///< Ascending by serial; not yet answered.
   Instant contact;                 ///< When its node last showed that it is alive.
 

@@ -189,6 +189,21 @@ TEST(Partition, ARestartStartsFromTheLastSavedTable) {
   }
 }
 
+TEST(Partition, AFollowerBehindTheStartIsGivenTheProducersToo) {
+  PartitionWorld w(41, {{"retention.bytes", "20000"}});
+  const uint32_t leader = *w.leader();
+  const uint32_t away = (leader + 1) % 3;
+  w.world.kill(w.cluster.broker(away));
+  ASSERT_FALSE(w.write(leader, producer_batch(7, 3, 100)).has_value());
+  for (int32_t i = 0; i < 150; ++i) ASSERT_FALSE(w.write(leader, producer_batch(1, 0, i, 500)).has_value()) << i;
+  ASSERT_TRUE(w.world.run_until([&] { return w.replica(leader)->log().first_index() > LogIndex(20); }, 120_s));
+  w.world.restart(w.cluster.broker(away));
+  w.settle();
+  EXPECT_EQ(w.replica(away)->view().log_start, w.replica(leader)->view().log_start);
+  expect_tables_agree(w);
+  EXPECT_TRUE(w.replica(away)->producer_table().applied().contains(ProducerId(7)));
+}
+
 TEST(Partition, FewerInSyncThanAskedForIsSaidBeforeTheAppend) {
   PartitionWorld w(51, {{"min.insync.replicas", "3"}});
   const uint32_t leader = *w.leader();

@@ -401,6 +401,8 @@ void DriverState::carry_out_one(RaftGroup::State& g, const Effect& e, const Appe
     fetch_snapshot(g.key, *fetch);
   } else if (std::holds_alternative<effect::TailSettled>(e)) {
     g.log.settle();
+    // After a mere power cut nothing was lost, most likely; after damage the others have made it good.
+    if (!store.recovery().damage.empty()) ++repaired;
     runtime.log().info("raft", "{}: nothing that was committed is missing here; it votes again", g.key.text());
   }
 }

@@ -155,7 +155,8 @@ class RaftDriver {
   static constexpr std::array<std::string_view, 2> kServices{"snapshot", "entries"};
   static Result<ShardId> shard_for_call(ByteView body, uint32_t shards);
   Result<Chain> serve(Task& task, std::string_view service, Slice body);
-  /// Pieces of holes that were filled from other replicas since the start.
+  /// Pieces of holes that were filled, and damaged ends of logs that were made good, from other replicas
+  /// since the start.
   uint64_t repaired() const;
   /// When this shard last heard from `node`; nothing if never.
   std::optional<Instant> last_heard(BrokerId node) const;

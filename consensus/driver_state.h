@@ -134,7 +134,7 @@ struct DriverState {
   WaitQueue heartbeat_wake;
   std::set<PartitionKey> holed;  ///< Groups whose logs have holes, as far as is known.
   WaitQueue repair_wake;
-  uint64_t repaired = 0;         ///< Pieces of holes that were filled.
+  uint64_t repaired = 0;         ///< See RaftDriver::repaired().
   bool stopping = false;
   Scope scope;
 };

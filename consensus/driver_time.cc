@@ -79,7 +79,7 @@ void DriverState::send_heartbeats() {
     if (peers.connected(place.node)) send_heartbeat_body(kHeartbeatType, place, encode_heartbeat(sender.next(now)));
 }
 
-// docs/formats-peers.md, "Heartbeat": which of the two, from shard to shard, and the rest.
+// docs/formats.md, "Heartbeats": which of the two, from shard to shard, and the rest.
 void DriverState::send_heartbeat_body(uint8_t type, const PeerShard& to, std::string_view body) {
   ByteWriter out;
   out.u8(type);

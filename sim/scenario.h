@@ -49,7 +49,7 @@ struct RunReport {
   uint64_t acked = 0;
   uint64_t elections = 0;      ///< Leaders that came to be, over all partitions and group 0, beyond the first of each.
   uint64_t truncations = 0;    ///< Cuts of uncommitted entries.
-  uint64_t repairs = 0;        ///< Holes, or pieces of them, that were filled from other replicas.
+  uint64_t repairs = 0;        ///< What damage took and other replicas gave back: pieces of holes, ends of logs.
   uint64_t refused = 0;        ///< Brokers that, after damage, refuse to start and say why.
   uint64_t recoveries = 0;     ///< Starts of a broker on a directory that was not empty.
   std::map<std::string, uint64_t> faults;  ///< Kinds that took effect, with how often.

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include "base/crc32c.h"
+#include "broker/shard.h"
 #include "consensus/driver.h"
 #include "partition/producers.h"
 #include "record/batch.h"
@@ -157,7 +158,7 @@ std::optional<std::string> WhiteBox::check_now() {
   return std::nullopt;
 }
 
-// I-D2 and I-R3: the same bytes at the same place on every replica. I-S1: what is read back is what its
+// I-D2 and I-R3: the same bytes at the same place on every replica. I-S8: what damage took is back. I-S1: what is read back is what its
 // envelope says. I-S2: offsets dense. I-S5: live producers are what a replay of the log gives.
 std::vector<std::string> WhiteBox::check_settled(const std::vector<bool>& damaged,
                                                  const std::function<bool(uint32_t)>& refuses) {

@@ -76,6 +76,8 @@ struct Start : testing::Test {
                       std::initializer_list<const char*> words) {
     prepare();
     edit(file, change);
+    // The copy would stand in for it: both have to be gone for a start to be refused.
+    if (file == kIdentityFile) edit(std::string(kIdentityCopyFile), change);
     restart();
     for (const char* word : words) EXPECT_THAT(refusal(), HasSubstr(word));
     EXPECT_FALSE(world->cluster.serving(0));
@@ -102,6 +104,23 @@ TEST_F(Start, AnUntouchedDirectoryStartsAgain) {
   EXPECT_TRUE(world->cluster.serving(0));
   EXPECT_TRUE(said("damage").empty());
   world->run([&](Wire& wire) { EXPECT_EQ(wire.fetch("t", 0).high_watermark, Offset(20)); });
+}
+
+TEST_F(Start, AnIdentityIsRestoredFromItsCopy) {
+  for (const std::string_view file : {kIdentityFile, kIdentityCopyFile}) {
+    prepare();
+    std::string before;
+    edit(std::string(file), [&](std::string& b) {
+      before = b;
+      b[40] ^= 1;
+    });
+    for (int again = 0; again < 2; ++again) {
+      restart();
+      EXPECT_EQ(refusal(), "");
+      EXPECT_TRUE(world->cluster.serving(0));
+    }
+    if (file == kIdentityFile) edit(std::string(file), [&](std::string& b) { EXPECT_EQ(b, before); });
+  }
 }
 
 TEST_F(Start, AnIdentityThatIsFlippedCutOrMissing) {

@@ -1,4 +1,4 @@
-// What went wrong (seed 605 of an earlier build): a node answers "discover" by a closure over variables of the
+// Goal: an answer outlives the founding that it began in. What went wrong (seed 605 of an earlier build): a node answers "discover" by a closure over variables of the
 // function that founds the cluster. A question that was under way when that function returned read what was gone.
 // Method: seeds found a cluster while a third machine asks all of them without pause; every answer is a whole one.
 #include <gtest/gtest.h>

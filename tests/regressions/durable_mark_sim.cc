@@ -1,4 +1,4 @@
-// What went wrong (seed 974 of an earlier build): a follower's log had written on its own account, so that what the
+// Goal: what is durable already is told. What went wrong (seed 974 of an earlier build): a follower's log had written on its own account, so that what the
 // driver then noted as "to be told once durable" was durable already. No sync would come to say so, and every promise
 // behind it waited too: answers to a leader that asks where the logs agree were never sent, and all stood still.
 // Method: two followers in that state, and a leader that has to ask, its links having been lost.

@@ -75,6 +75,9 @@ bool DriverState::repair(Task& task, const PartitionKey& key) {
     if (find(key, incarnation) == nullptr) return true;
     if (filled) {
       ++repaired;
+      // Whoever could not be sent what was missing here was given up until now.
+      if (g->raft.role() == Role::kLeader)
+        for (const Progress& p : g->raft.progress()) want_append(key, p.replica);
       runtime.log().info("raft", "{}: entries {} to {} were repaired from broker {}", key.text(), first.value,
                          entries.back().meta.index.value, member.node.value);
       return true;

@@ -108,7 +108,8 @@ WalSequence Log::save_hard_state(const LogHardState& state) {
 
 std::optional<Log::Place> Log::place_of(LogIndex index) const {
   const Tail* t = tail_at(index);
-  if (t == nullptr || index <= flushed_.last.index) return std::nullopt;
+  // While a copy is on its way forward, the frame that it was made of still counts.
+  if (t == nullptr || index <= flushed_.last.index || t->copied) return std::nullopt;
   return place(t->at);
 }
 

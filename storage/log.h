@@ -143,7 +143,8 @@ class Log {
     uint64_t segment = 0;  ///< 0: it is not written yet.
     uint64_t offset = 0;
   };
-  /// Of the frame that holds the entry; nothing for one that is in a segment, or not here.
+  /// Of the frame that holds the entry; nothing for one that is in a segment, was written anew (copied
+  /// forward, or at recovery, which made it durable before anybody spoke), or is not here.
   std::optional<Place> place_of(LogIndex index) const;
   /// Of the newest frames that may hold hard_state(): its own, and the log's state.
   std::pair<Place, Place> places_of_hard_state() const { return {place(hard_at_), place(state_at_)}; }

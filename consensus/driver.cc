@@ -212,10 +212,7 @@ Result<ShardId> RaftDriver::shard_for(PeerKind kind, ByteView body, uint32_t sha
   }
   in.u32();
   in.u16();
-  PartitionKey group;
-  group.topic.high = in.u64();
-  group.topic.low = in.u64();
-  group.partition = in.i32();
+  const PartitionKey group = read_key(in);
   if (!in.ok()) return fail(Errc::kCorrupt, "raft message: cut short");
   return shard_of(group, shards);
 }

@@ -41,9 +41,7 @@ bool DriverState::repair(Task& task, const PartitionKey& key) {
   const uint64_t incarnation = g->incarnation;
   const auto [first, end] = g->log.holes().front();
   ByteWriter question;
-  question.u64(key.topic.high);
-  question.u64(key.topic.low);
-  question.i32(key.partition);
+  write_key(question, key);
   question.i64(first.value);
   question.i64(end.value);
   for (const ReplicaId& member : g->raft.configuration().members()) {

@@ -143,9 +143,7 @@ void DriverState::fetch_snapshot(const PartitionKey& key, const effect::FetchSna
   g->fetching_snapshot = true;
   runtime.spawn(scope, "raft/fetch-snapshot", [this, key, fetch, incarnation = g->incarnation](Task& task) {
     ByteWriter question;
-    question.u64(key.topic.high);
-    question.u64(key.topic.low);
-    question.i32(key.partition);
+    write_key(question, key);
     const Result<Slice> answer = peers.call(task, fetch.from.node, "snapshot", {Slice(question.view())},
                                             runtime.now() + 30_s);
     RaftGroup::State* group = find(key, incarnation);
@@ -178,14 +176,6 @@ void DriverState::fetch_snapshot(const PartitionKey& key, const effect::FetchSna
     }
     carry_out(*group, effects, nullptr, {});
   });
-}
-
-PartitionKey read_key(ByteReader& in) {
-  PartitionKey key;
-  key.topic.high = in.u64();
-  key.topic.low = in.u64();
-  key.partition = in.i32();
-  return key;
 }
 
 Result<Chain> DriverState::serve_snapshot(Task& task, Slice body) {

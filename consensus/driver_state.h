@@ -59,9 +59,6 @@ struct PeerShard {
   auto operator<=>(const PeerShard&) const = default;
 };
 
-/// uuid topic, i32 partition: what every question about a log begins with.
-PartitionKey read_key(ByteReader& in);
-
 struct DriverState {
   DriverState(Runtime& r, Store& s, PeerChannel& p, ReplicaId me, DriverOptions o)
       : runtime(r), store(s), peers(p), self(me), options(o) {}

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "consensus/wire.h"
+
 namespace taffrail {
 
 namespace {
@@ -21,20 +23,6 @@ uint64_t digest_of(const Listing& listing) {
   h = mix64(h, static_cast<uint64_t>(listing.leader.node.value));
   h = mix64(h, listing.leader.disk.high);
   return mix64(h, listing.leader.disk.low);
-}
-
-void write_key(ByteWriter& out, const PartitionKey& key) {
-  out.u64(key.topic.high);
-  out.u64(key.topic.low);
-  out.i32(key.partition);
-}
-
-PartitionKey read_key(ByteReader& in) {
-  PartitionKey key;
-  key.topic.high = in.u64();
-  key.topic.low = in.u64();
-  key.partition = in.i32();
-  return key;
 }
 
 void write_digest(ByteWriter& out, const ListDigest& digest) {

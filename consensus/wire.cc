@@ -177,13 +177,25 @@ Result<> read_entries(Reader& read, AppendRequest& request, std::vector<uint32_t
 
 }  // namespace
 
+void write_key(ByteWriter& out, const PartitionKey& key) {
+  out.u64(key.topic.high);
+  out.u64(key.topic.low);
+  out.i32(key.partition);
+}
+
+PartitionKey read_key(ByteReader& in) {
+  PartitionKey key;
+  key.topic.high = in.u64();
+  key.topic.low = in.u64();
+  key.partition = in.i32();
+  return key;
+}
+
 std::string encode_envelope(const RaftEnvelope& envelope) {
   ByteWriter out;
   out.u8(kFormat);
   out.u8(static_cast<uint8_t>(envelope.message.index()));
-  out.u64(envelope.group.topic.high);
-  out.u64(envelope.group.topic.low);
-  out.i32(envelope.group.partition);
+  write_key(out, envelope.group);
   write_replica(out, envelope.from);
   write_replica(out, envelope.to);
   Writer write(out);
@@ -202,9 +214,7 @@ Result<RaftEnvelope> decode_envelope(ByteView bytes) {
   }
   const uint8_t type = in.u8();
   RaftEnvelope envelope;
-  envelope.group.topic.high = in.u64();
-  envelope.group.topic.low = in.u64();
-  envelope.group.partition = in.i32();
+  envelope.group = read_key(in);
   envelope.from = read_replica(in);
   envelope.to = read_replica(in);
   if (!in.ok()) return fail(Errc::kCorrupt, "raft message: cut short");

@@ -42,4 +42,8 @@ Result<std::vector<Slice>> split_payloads(const RaftEnvelope& envelope, const Sl
 /// `request.configurations`. Errors: kCorrupt, kUnsupported.
 Result<> fill_configurations(AppendRequest& request, std::span<const Slice> payloads);
 
+/// uuid topic, i32 partition: a group, in every message between drivers.
+void write_key(ByteWriter& out, const PartitionKey& key);
+PartitionKey read_key(ByteReader& in);
+
 }  // namespace taffrail

@@ -167,12 +167,10 @@ Result<RaftGroup*> RaftDriver::add(Task& task, const PartitionKey& key, Log& log
   state->marked = log.last_sequence();
   RaftGroup::State& g = *state;
   RaftGroup* group = d.groups.emplace(key, std::unique_ptr<RaftGroup>(new RaftGroup(std::move(state)))).first->second.get();
-  if (log.possibly_longer() || log.hard_state_doubtful()) {
-    Effects effects;
-    if (log.possibly_longer()) g.raft.set_possibly_longer(true, now, effects);
-    if (log.hard_state_doubtful()) g.raft.set_vote_doubtful(now, effects);
-    d.carry_out(g, effects, nullptr, {});
-  }
+  Effects effects;
+  if (log.possibly_longer()) g.raft.set_possibly_longer(true, now, effects);
+  if (log.hard_state_doubtful()) g.raft.set_vote_doubtful(now, effects);
+  d.carry_out(g, effects, nullptr, {});
   if (!log.holes().empty()) {
     d.holed.insert(key);
     d.repair_wake.notify_all();

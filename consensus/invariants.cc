@@ -92,12 +92,23 @@ std::optional<std::string> GroupChecker::check_replica(const ReplicaView& replic
     return fmt::format("I-R7 monotonic durables: the term of {} falls from {} to {}",
                        at_node(replica.id), seen.term.value, raft.term().value);
   }
+  // Its own memory of the vote counts, too: nothing but that keeps it from voting again.
+  if (!restarted && raft.term() == seen.term && seen.vote && raft.vote() != seen.vote) {
+    return fmt::format("I-R7 monotonic durables: {} changes its vote in term {}",
+                       at_node(replica.id), raft.term().value);
+  }
+  const bool stands = raft.role() == Role::kCandidate || raft.role() == Role::kLeader;
+  if (stands && raft.vote() != replica.id) {
+    return fmt::format("I-R1 election safety: {} stands in term {} without a vote of its own",
+                       at_node(replica.id), raft.term().value);
+  }
   if (raft.commit() < commit_before) {
     return fmt::format("I-R7 monotonic durables: the commit of {} falls from {} to {}",
                        at_node(replica.id), commit_before.value, raft.commit().value);
   }
   seen.incarnation = replica.incarnation;
   seen.term = raft.term();
+  seen.vote = raft.vote();
   seen.commit = raft.commit();
 
   if (raft.log().prefix().index > raft.commit()) {
@@ -269,16 +280,17 @@ std::optional<std::string> GroupChecker::on_sent(ReplicaId from, ReplicaId to,
 std::optional<std::string> GroupChecker::on_acknowledged(const ReplicaView& follower,
                                                          const AppendReply& reply,
                                                          std::span<const ReplicaView> replicas) {
-  if (!follower.durable_log) return std::nullopt;
-  if (reply.match > follower.durable_log->last().index) {
+  if (!follower.durable_log && !follower.raft) return std::nullopt;
+  const LogView& held = follower.durable_log ? *follower.durable_log : follower.raft->log();
+  if (follower.durable_log && reply.match > held.last().index) {
     return fmt::format("I-R9 durability watermark: {} acknowledges {}, its disk ends at {}",
                        at_node(follower.id), reply.match.value,
-                       follower.durable_log->last().index.value);
+                       held.last().index.value);
   }
   for (const ReplicaView& view : replicas) {
     if (!view.raft || view.raft->role() != Role::kLeader || view.raft->term() != reply.term)
       continue;
-    const LogIndex agreed = agreed_up_to(view.raft->log(), *follower.durable_log);
+    const LogIndex agreed = agreed_up_to(view.raft->log(), held);
     if (reply.match > agreed) {
       return fmt::format("I-R6 match bound: {} acknowledges {}, shares {} with its leader",
                          at_node(follower.id), reply.match.value, agreed.value);

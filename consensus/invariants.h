@@ -19,7 +19,7 @@ struct ReplicaView {
   uint64_t incarnation = 0;    ///< Counts the starts of the replica.
   const Raft* raft = nullptr;  ///< Null while it is down.
   /// What a power cut at this moment would leave; null if that is not known. The checks that need
-  /// it (I-R6, I-R8, I-R9, and half of I-R1 and I-R7) are left out then.
+  /// it (I-R8, I-R9, and half of I-R1, I-R6 and I-R7) are left out then.
   const HardState* durable_hard = nullptr;
   const LogView* durable_log = nullptr;
 };
@@ -43,6 +43,7 @@ class GroupChecker {
   struct Seen {
     uint64_t incarnation = 0;
     Term term;
+    std::optional<ReplicaId> vote;
     LogIndex commit;
     std::optional<HardState> durable;
     std::vector<LogView::Membership> memberships;  ///< Found to overlap; not looked at again.

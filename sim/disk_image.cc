@@ -298,6 +298,12 @@ std::string Inode::read_durable(uint64_t position, size_t size) const {
   return out;
 }
 
+bool Inode::harmed(uint64_t position, uint64_t size) const {
+  for (uint64_t page = position / kPageBytes; page * kPageBytes < position + size; ++page)
+    if (const Entry* entry = find(page); entry != nullptr && entry->harmed) return true;
+  return false;
+}
+
 void DiskImage::settle(const SyncSet& set, uint64_t page, const PageRef& content, Landing landing) {
   Inode& file = *set.inode;
   if (landing == Landing::kRight) {
@@ -309,10 +315,12 @@ void DiskImage::settle(const SyncSet& set, uint64_t page, const PageRef& content
     Inode::Entry& victim = set.astray->at(set.astray_page);
     const bool newer = victim.dirty || !victim.cache.same_as(victim.durable);
     victim.durable = content;
+    victim.harmed = true;
     if (!newer) victim.cache = content;
   }
   // What went nowhere or astray is gone once its page is read from the medium again.
   Inode::Entry& own = file.at(page);
+  own.harmed = true;
   if (!own.dirty) own.cache = own.durable;
 }
 
@@ -448,9 +456,13 @@ void DiskImage::rot(Inode& file, uint64_t page, uint32_t bits, Stream& draws) {
   }
   entry.durable = rotten;
   entry.cache = rotten;
+  entry.harmed = true;
 }
 
-void DiskImage::spoil(Inode& file, uint64_t page) { file.at(page).bad = true; }
+void DiskImage::spoil(Inode& file, uint64_t page) {
+  file.at(page).bad = true;
+  file.at(page).harmed = true;
+}
 
 uint64_t DiskImage::digest_tree(bool durable) const {
   uint64_t sum = 0;

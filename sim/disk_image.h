@@ -51,6 +51,7 @@ class Inode {
     PageRef durable;
     bool dirty = false;  ///< Written since the last sync began.
     bool bad = false;    ///< The medium fails to give it back until it is written again.
+    bool harmed = false; ///< A fault has changed what the medium holds, at some time.
   };
   Inode(bool directory, std::shared_ptr<uint64_t> used) : directory_(directory), used_(std::move(used)) {}
   ~Inode() { *used_ -= charged_; }
@@ -63,6 +64,8 @@ class Inode {
   Result<size_t> read(uint64_t position, MutableBytes into) const;
   /// What the medium holds, whatever the cache says: what a power cut at this moment would leave.
   std::string read_durable(uint64_t position, size_t size) const;
+  /// Whether faults of the disk have touched any page there: what is missing is not the writer's fault.
+  bool harmed(uint64_t position, uint64_t size) const;
   /// Into the cache. `reach_disk` draws whether the page that is overwritten went out before.
   void write(uint64_t position, ByteView bytes, Stream& draws, uint32_t writeback_per_mille);
   void truncate(uint64_t size);

@@ -115,7 +115,7 @@ class Expansion {
     }
     std::vector<Fault> faults;
     const uint64_t count = kinds.empty() ? 0 : plan_.draw(profile_.faults_max + 1, "how many faults");
-    for (uint32_t id = 1; id <= count; ++id) faults.push_back(draw(id, kinds));
+    for (uint32_t id = 1; id <= count; ++id) faults.push_back(draw(id, kinds, faults));
     std::sort(faults.begin(), faults.end(), [](const Fault& a, const Fault& b) {
       return a.at != b.at ? a.at < b.at : a.id < b.id;
     });
@@ -150,11 +150,16 @@ class Expansion {
 
   uint32_t broker(Stream& s) const { return static_cast<uint32_t>(s.draw(profile_.brokers, "which broker")); }
 
-  Fault draw(uint32_t id, const std::vector<FaultKind>& kinds) {
+  Fault draw(uint32_t id, const std::vector<FaultKind>& kinds, const std::vector<Fault>& earlier) {
     Stream& s = tape_.stream({.kind = StreamKind::kFaultPlan, .a = id});
     Fault f{.id = id, .kind = kinds[s.draw(kinds.size(), "which fault")]};
     const int64_t span = profile_.heal_at.ns - profile_.from.ns;
     f.at = profile_.from + Duration{s.draw_between(0, std::max<int64_t>(span - 1, 0), "when")};
+    if (!earlier.empty() && s.hits(1, 3, "on the heels of another")) {
+      const Fault& other = earlier[s.draw(earlier.size(), "of which")];
+      const Instant soon = other.at + other.duration + Duration{s.draw_between(0, 500'000'000, "how soon after")};
+      if (soon < profile_.heal_at) f.at = soon;
+    }
     // Over before anybody notices, or longer than every timeout; cut at the heal by itself.
     constexpr int64_t kLengths[] = {1'000'000, 30'000'000, 300'000'000, 2'000'000'000, 10'000'000'000};
     const int64_t length = kLengths[s.draw(5, "how long, roughly")];
@@ -195,6 +200,7 @@ class Expansion {
       case FaultKind::kSlowCpu: return s.draw_between(2, 1000, "factor");
       case FaultKind::kLinkSlow: return s.draw_between(2, 500, "factor");
       case FaultKind::kDiskSlow: return s.draw_between(2, 300, "factor");
+      case FaultKind::kIsolate: return s.draw_between(0, 1, "do clients still reach it");
       case FaultKind::kRestartStorm: return s.draw_between(2, 8, "how often");
       case FaultKind::kSyncFail:
       case FaultKind::kReadError:

@@ -21,7 +21,7 @@ enum class FaultKind : uint8_t {
   kPause,         ///< nodes[0] stands still for `duration`; its kernel does not.
   kSlowCpu,       ///< Turns of nodes[0] take `amount` times as long.
   kWipe,          ///< nodes[0] loses power and its disk; again after `duration`, empty.
-  kIsolate,       ///< nodes[0] from everybody.
+  kIsolate,       ///< nodes[0] from everybody; amount 1: from the other brokers, clients still reach it.
   kSplit,         ///< nodes from everybody else.
   kOneWay,        ///< nodes[0] is not heard by nodes[1], who is heard.
   kBridge,        ///< nodes[1...] and the rest see each other only through nodes[0].
@@ -88,7 +88,8 @@ struct Profile {
 };
 
 /// The faults of one run: by swarm (each kind is absent from about half of all runs), within the
-/// profile's budget, sorted by time, the last one a heal.
+/// profile's budget, sorted by time, the last one a heal. One in three begins soon after another ended: what
+/// recovers is hit while it recovers.
 std::vector<Fault> expand(const Profile& profile, Tape& tape);
 
 }  // namespace taffrail::sim

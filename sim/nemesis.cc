@@ -153,8 +153,10 @@ void Nemesis::begin_partition(const Fault& fault) {
   const auto named = [&](uint32_t machine) {
     return std::find(fault.nodes.begin() + (bridge ? 1 : 0), fault.nodes.end(), machine) != fault.nodes.end();
   };
-  for (uint32_t a = 0; a < machines_.size(); ++a) {
-    for (uint32_t b = 0; b < machines_.size(); ++b) {
+  // Clients that still reach a leader give it what nobody will ever commit.
+  const size_t parted = fault.kind == FaultKind::kIsolate && fault.amount == 1 ? options_.brokers : machines_.size();
+  for (uint32_t a = 0; a < parted; ++a) {
+    for (uint32_t b = 0; b < parted; ++b) {
       if (bridge && (a == fault.nodes[0] || b == fault.nodes[0])) continue;
       if (named(a) != named(b)) links.emplace_back(machines_[a].value, machines_[b].value);
     }

@@ -151,15 +151,9 @@ RunReport run_scenario(const Scenario& scenario, const RunOptions& options) {
     SimCluster cluster(*world, shape);
     Nemesis nemesis(*world, cluster.machines(), scenario.faults, {.brokers = scenario.brokers});
     std::vector<bool> damaged(scenario.brokers);
-    std::vector<bool> rotten(scenario.brokers);
-    for (const Fault& fault : scenario.faults) {
-      if (!Profile::damages(fault.kind) || fault.nodes.front() >= scenario.brokers) continue;
-      damaged[fault.nodes.front()] = true;
-      // A disk that refuses to do something has at least not changed what it did.
-      if (fault.kind != FaultKind::kSyncFail && fault.kind != FaultKind::kReadError && fault.kind != FaultKind::kWriteError)
-        rotten[fault.nodes.front()] = true;
-    }
-    WhiteBox inside(cluster, rotten);
+    for (const Fault& fault : scenario.faults)
+      if (Profile::damages(fault.kind) && fault.nodes.front() < scenario.brokers) damaged[fault.nodes.front()] = true;
+    WhiteBox inside(cluster);
     WorkloadOptions load;
     load.operations = scenario.operations;
     load.partitions = scenario.partitions;

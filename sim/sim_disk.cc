@@ -446,7 +446,10 @@ bool SimDisk::rot(uint32_t bits, Stream& draws) {
 }
 
 bool SimDisk::spoil(Stream& draws) {
-  return hit_a_page(draws, [](Inode& file, uint64_t page) { DiskImage::spoil(file, page); });
+  return hit_a_page(draws, [&](Inode& file, uint64_t page) {
+    DiskImage::spoil(file, page);
+    ++fault_stats_.spoiled_pages;
+  });
 }
 
 void SimDisk::heal() {

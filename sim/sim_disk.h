@@ -37,6 +37,7 @@ struct DiskFaultStats {
   uint64_t lost_writes = 0;
   uint64_t misdirected_writes = 0;
   uint64_t rotten_pages = 0;
+  uint64_t spoiled_pages = 0;
   DiskImage::CutCounts cut;
 };
 

@@ -21,7 +21,7 @@ std::optional<std::string> WhiteBox::check_partition(uint32_t broker, Partition&
   return std::nullopt;
 }
 
-WhiteBox::WhiteBox(SimCluster& cluster, std::vector<bool> rotten) : cluster_(cluster), rotten_(std::move(rotten)) {
+WhiteBox::WhiteBox(SimCluster& cluster) : cluster_(cluster) {
   cluster_.on_step = [this](const PartitionKey& key, const RaftSent* sent) { look(key, sent); };
 }
 
@@ -29,17 +29,32 @@ WhiteBox::~WhiteBox() { cluster_.on_step = nullptr; }
 
 namespace {
 
-// A good frame of the log at that place of the medium; nothing if it is not there, whole.
-std::optional<std::pair<WalFrame, std::string>> durable_frame(SimDisk& disk, const Log::Place& place, const DiskId& id) {
-  if (place.segment == 0) return std::nullopt;
+struct OnMedium {
+  std::optional<WalFrame> frame;  // A good frame of the log, whole.
+  std::string payload;
+  bool harmed = false;  // By a fault of the disk: what is missing there says nothing about who wrote it.
+};
+
+OnMedium durable_frame(SimDisk& disk, const Log::Place& place, const DiskId& id) {
+  OnMedium found;
+  if (place.segment == 0) return found;
   const Result<InodeRef> file = disk.image().find(place.file);
-  if (!file) return std::nullopt;
+  if (!file) return found;
   const std::string head = (*file)->read_durable(place.offset, kWalFrameHeaderSize);
   const auto header = parse_wal_frame_header(id, place.segment, as_bytes(head));
-  if (!header) return std::nullopt;
-  std::string payload = (*file)->read_durable(place.offset + kWalFrameHeaderSize, header->payload_size);
-  if (payload.size() != header->payload_size || crc32c(as_bytes(payload)) != header->frame.payload_crc) return std::nullopt;
-  return std::pair(header->frame, std::move(payload));
+  found.harmed = (*file)->harmed(place.offset, kWalFrameHeaderSize + (header ? header->payload_size : 0));
+  if (!header) return found;
+  found.payload = (*file)->read_durable(place.offset + kWalFrameHeaderSize, header->payload_size);
+  if (found.payload.size() == header->payload_size && crc32c(as_bytes(found.payload)) == header->frame.payload_crc)
+    found.frame = header->frame;
+  return found;
+}
+
+bool never_lied(const SimDisk& disk) { return disk.faults().lost_writes + disk.faults().misdirected_writes == 0; }
+
+bool unharmed(const SimDisk& disk) {
+  const DiskFaultStats& faults = disk.faults();
+  return never_lied(disk) && faults.rotten_pages + faults.spoiled_pages + faults.failed_reads == 0;
 }
 
 }  // namespace
@@ -50,18 +65,43 @@ bool WhiteBox::is_durable(uint32_t broker, const RaftGroup& replica, LogIndex in
   if (index > raft.log().last().index) return false;
   const auto place = replica.log().place_of(index);
   if (!place) return true;  // In a segment, or below the start: not looked at.
-  const auto frame = durable_frame(cluster_.world().disk(cluster_.broker(broker)), *place, raft.self().disk);
-  return frame && frame->first.kind == FrameKind::kEntry && frame->first.meta.id() == raft.log().at(index);
+  const OnMedium found = durable_frame(cluster_.world().disk(cluster_.broker(broker)), *place, raft.self().disk);
+  if (found.harmed) return true;
+  return found.frame && found.frame->kind == FrameKind::kEntry && found.frame->meta.id() == raft.log().at(index);
 }
 
 bool WhiteBox::is_durable(uint32_t broker, const RaftGroup& replica, const HardState& wanted) const {
   SimDisk& disk = cluster_.world().disk(cluster_.broker(broker));
   const auto [own, whole] = replica.log().places_of_hard_state();
-  if (const auto frame = durable_frame(disk, own, replica.raft().self().disk))
-    if (const auto state = decode_hard_state(as_bytes(frame->second)); state && *state == wanted) return true;
-  if (const auto frame = durable_frame(disk, whole, replica.raft().self().disk))
-    if (const auto state = decode_log_state(as_bytes(frame->second)); state && state->hard == wanted) return true;
-  return false;
+  const OnMedium one = durable_frame(disk, own, replica.raft().self().disk);
+  if (one.frame)
+    if (const auto state = decode_hard_state(as_bytes(one.payload)); state && *state == wanted) return true;
+  const OnMedium all = durable_frame(disk, whole, replica.raft().self().disk);
+  if (all.frame)
+    if (const auto state = decode_log_state(as_bytes(all.payload)); state && state->hard == wanted) return true;
+  return one.harmed || all.harmed;
+}
+
+// What a replica made durable, and what it told others, is still there when it comes back; or it is in doubt, and
+// says so. I-R9 for entries, I-R7 for terms and votes.
+std::optional<std::string> WhiteBox::check_restarted(Group& group, const ReplicaView& view, EntryId claimed) const {
+  const auto broker = static_cast<uint32_t>(view.id.node.value) - 1;
+  // Nobody can know of a sync that the disk only pretended to do.
+  if (!never_lied(cluster_.world().disk(cluster_.broker(broker)))) return std::nullopt;
+  const Raft& raft = *view.raft;
+  const bool held = claimed.index <= raft.commit() || raft.log().contains(claimed);
+  if (!held && !raft.possibly_longer())
+    return fmt::format("I-R9 durability watermark: broker {} held entry {} of term {} on its disk, starts without it, and is not in doubt",
+                       broker + 1, claimed.index.value, claimed.term.value);
+  // Out of the doubt it comes with a vote for itself, which nobody has asked it for.
+  if (raft.vote_doubtful()) group.promised.erase(view.id);
+  const auto promised = group.promised.find(view.id);
+  if (promised == group.promised.end()) return std::nullopt;
+  const auto& [term, vote] = promised->second;
+  if (raft.term() < term || (raft.term() == term && vote && raft.vote() != vote))
+    return fmt::format("I-R7 monotonic durables: broker {} spoke in term {}, starts with another vote or an older term, {}, "
+                       "and is not in doubt", broker + 1, term.value, raft.term().value);
+  return std::nullopt;
 }
 
 // I-R9: what a replica counts as durable of its own log is on the medium.
@@ -72,10 +112,12 @@ std::optional<std::string> WhiteBox::check_claims(Group& group, const PartitionK
     const EntryId claim = durable > end || end < view.raft->log().first() ? EntryId{durable, {}} : view.raft->log().at(end);
     auto& [incarnation, claimed] = group.claimed[view.id];
     if (incarnation == view.incarnation && claimed == claim) continue;
+    if (incarnation != 0 && incarnation != view.incarnation)
+      if (auto violation = check_restarted(group, view, claimed)) return violation;
     incarnation = view.incarnation;
     claimed = claim;
     const auto broker = static_cast<uint32_t>(view.id.node.value) - 1;
-    if (rotten_[broker] || durable < view.raft->log().first()) continue;
+    if (durable < view.raft->log().first()) continue;
     const RaftGroup* replica = cluster_.node(broker)->find_group(key);
     if (!is_durable(broker, *replica, durable))
       return fmt::format("I-R9 durability watermark: broker {} counts entry {} as durable, its disk does not hold it",
@@ -88,12 +130,22 @@ std::optional<std::string> WhiteBox::check_claims(Group& group, const PartitionK
 std::optional<std::string> WhiteBox::check_sent(Group& group, const PartitionKey& key, const RaftSent& sent) {
   if (const auto violation = group.checker.on_sent(sent.from, sent.to, sent.message, views_)) return violation;
   const auto broker = static_cast<uint32_t>(sent.from.node.value) - 1;
-  taffrail::Node* node = broker < rotten_.size() && !rotten_[broker] ? cluster_.node(broker) : nullptr;
+  taffrail::Node* node = broker < cluster_.broker_count() ? cluster_.node(broker) : nullptr;
   const RaftGroup* replica = node == nullptr ? nullptr : node->find_group(key);
   if (replica == nullptr || replica->raft().self() != sent.from) return std::nullopt;
-  if (const auto* vote = std::get_if<VoteReply>(&sent.message); vote && vote->granted && !vote->pre)
-    if (!is_durable(broker, *replica, HardState{vote->term, sent.to}))
+  std::optional<HardState> vote;
+  if (const auto* reply = std::get_if<VoteReply>(&sent.message); reply && reply->granted && !reply->pre)
+    vote = HardState{reply->term, sent.to};
+  if (const auto* request = std::get_if<VoteRequest>(&sent.message); request && !request->pre)
+    vote = HardState{request->term, sent.from};
+  HardState& promised = group.promised[sent.from];
+  if (vote) {
+    if (!is_durable(broker, *replica, *vote))
       return fmt::format("I-R1 election safety: the vote of broker {} in term {} left before it was durable", broker + 1, vote->term.value);
+    if (vote->term >= promised.term) promised = *vote;
+  }
+  if (const auto* reply = std::get_if<AppendReply>(&sent.message); reply && reply->ok && reply->term > promised.term)
+    promised = {reply->term, std::nullopt};
   if (const auto* reply = std::get_if<AppendReply>(&sent.message); reply && reply->ok)
     if (reply->match >= replica->raft().log().first() && !is_durable(broker, *replica, reply->match))
       return fmt::format("I-R9 durability watermark: broker {} acknowledges entry {}, its disk does not hold it", broker + 1, reply->match.value);
@@ -126,11 +178,23 @@ void WhiteBox::look(const PartitionKey& key, const RaftSent* sent) {
     if (view.raft->role() == Role::kLeader && group.leaders.emplace(view.raft->term(), view.id.node).second)
       elections_ += group.leaders.size() > 1 ? 1 : 0;
     auto& [incarnation, end] = group.last[view.id.node];
-    const LogIndex last = view.raft->log().last().index;
-    if (incarnation == view.incarnation && last < end) ++truncations_;
+    const LogView& log = view.raft->log();
+    if (incarnation == view.incarnation && end.index > log.prefix().index && !log.contains(end)) ++truncations_;
     incarnation = view.incarnation;
-    end = last;
+    end = log.last();
   }
+}
+
+// I-S8, the other way round: what no fault has touched is not called damaged. A log that contradicts itself costs
+// its replica the vote until others have answered, and somebody wrote it so.
+std::optional<std::string> WhiteBox::check_recovery(uint32_t broker) {
+  if (!unharmed(cluster_.world().disk(cluster_.broker(broker)))) return std::nullopt;
+  for (BrokerShard* shard : cluster_.node(broker)->shards()) {
+    if (shard->store() == nullptr || shard->store()->recovery().damage.empty()) continue;
+    return fmt::format("I-S8 corruption contained: broker {} found damage on a disk that nothing has damaged: {}", broker + 1,
+                       shard->store()->recovery().damage.front().text());
+  }
+  return std::nullopt;
 }
 
 std::optional<std::string> WhiteBox::check_now() {
@@ -149,6 +213,7 @@ std::optional<std::string> WhiteBox::check_now() {
       if (shard->driver() != nullptr) repaired += shard->driver()->repaired();
     if (repaired > seen) repairs_ += repaired - seen;
     seen = std::max(seen, repaired);
+    if (auto violation = check_recovery(i)) return violation;
     for (const auto& [key, invariant] : node->quarantines())
       return fmt::format("{}: broker {} put {} in quarantine", invariant, i + 1, key.text());
     for (Partition* partition : node->partitions())

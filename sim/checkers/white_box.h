@@ -16,9 +16,8 @@ namespace taffrail::sim {
 
 class WhiteBox {
  public:
-  /// Looks after every step of Raft from now on. `rotten`: by broker, whether faults change what its disk
-  /// has made durable; what such a disk holds is not compared with what its broker claims.
-  WhiteBox(SimCluster& cluster, std::vector<bool> rotten);
+  /// Looks after every step of Raft from now on.
+  explicit WhiteBox(SimCluster& cluster);
   ~WhiteBox();
 
   /// Cheap checks, for many moments of a run. The first violation, by name.
@@ -37,15 +36,18 @@ class WhiteBox {
   struct Group {
     GroupChecker checker;
     std::map<ReplicaId, std::pair<uint64_t, EntryId>> claimed;  ///< Incarnation and durable end when last seen.
+    std::map<ReplicaId, HardState> promised;  ///< The latest term, and vote in it, that a message told of.
     std::map<Term, BrokerId> leaders;
-    std::map<BrokerId, std::pair<uint64_t, LogIndex>> last;  ///< By broker: incarnation and log end when last seen.
+    std::map<BrokerId, std::pair<uint64_t, EntryId>> last;  ///< By broker: incarnation and log end when last seen.
   };
   void look(const PartitionKey& key, const RaftSent* sent);
   std::optional<std::string> check_claims(Group& group, const PartitionKey& key);
+  std::optional<std::string> check_restarted(Group& group, const ReplicaView& view, EntryId claimed) const;
   std::optional<std::string> check_sent(Group& group, const PartitionKey& key, const RaftSent& sent);
   bool is_durable(uint32_t broker, const RaftGroup& replica, LogIndex index) const;
   bool is_durable(uint32_t broker, const RaftGroup& replica, const HardState& state) const;
   std::optional<std::string> check_partition(uint32_t broker, Partition& partition);
+  std::optional<std::string> check_recovery(uint32_t broker);
   struct Stored {
     EntryMeta meta;
     uint32_t crc = 0;
@@ -55,7 +57,6 @@ class WhiteBox {
   bool read_logs(uint32_t broker, Logs& logs, std::vector<std::string>& out, std::string& unreadable);
 
   SimCluster& cluster_;
-  std::vector<bool> rotten_;
   std::map<PartitionKey, Group> groups_;
   std::optional<std::string> seen_;  ///< What look() found first.
   std::vector<ReplicaView> views_;

@@ -117,34 +117,7 @@ Result<RaftGroup*> RaftDriver::add(Task& task, const PartitionKey& key, Log& log
   DriverState& d = *state_;
   CHECK(!d.groups.contains(key), "a replica joins its group once");
 
-  // Raft's view of the log: terms and memberships from what storage keeps in memory, no payloads.
-  Configuration at_prefix = bootstrap;
-  std::map<LogIndex, Configuration> later;
-  for (const Entry& entry : log.configs()) {
-    Configuration configuration = TRY(decode_configuration(entry.payload));
-    if (entry.meta.index <= log.prefix().index) {
-      at_prefix = std::move(configuration);
-    } else {
-      later.emplace(entry.meta.index, std::move(configuration));
-    }
-  }
-  LogView view(log.prefix(), std::move(at_prefix));
-  const auto& runs = log.term_runs();
-  for (size_t i = 0; i < runs.size(); ++i) {
-    const LogIndex end = i + 1 < runs.size() ? runs[i + 1].first : log.last_index() + 1;
-    // Where a hole hides the beginning, its entries count to the first term that is known: they are committed,
-    // and nothing is compared with them before they are repaired.
-    const LogIndex from = i == 0 ? log.first_index() : std::max(runs[i].first, log.first_index());
-    for (LogIndex index = from; index < end; ++index) {
-      const auto it = later.find(index);
-      if (it == later.end()) {
-        view.append({index, runs[i].term});
-      } else {
-        view.append({index, runs[i].term}, it->second);
-      }
-    }
-  }
-
+  LogView view = TRY(view_of(log, bootstrap));
   Offset commit_offset = std::max(log.committed_offset(), log.start_offset());
   std::deque<EntryMeta> uncommitted;
   for (LogIndex next = std::max(log.committed() + 1, log.first_index()); next <= log.last_index();) {
@@ -161,6 +134,7 @@ Result<RaftGroup*> RaftDriver::add(Task& task, const PartitionKey& key, Log& log
   Raft raft(options, log.hard_state(), std::move(view), std::max(log.committed(), log.prefix().index), seed, now);
 
   auto state = std::make_unique<RaftGroup::State>(d, key, log, std::move(raft), events);
+  state->bootstrap = bootstrap;
   state->incarnation = d.next_incarnation++;
   state->uncommitted = std::move(uncommitted);
   state->commit_offset = commit_offset;

@@ -13,6 +13,49 @@ constexpr size_t kMetaBytes = 8 + 8 + 1 + 8 + 4 + 8 + 4;  // Of an entry in an a
 
 }  // namespace
 
+Result<LogView> view_of(const Log& log, const Configuration& bootstrap) {
+  Configuration at_prefix = bootstrap;
+  std::map<LogIndex, Configuration> later;
+  for (const Entry& entry : log.configs()) {
+    Configuration configuration = TRY(decode_configuration(entry.payload));
+    if (entry.meta.index <= log.prefix().index) {
+      at_prefix = std::move(configuration);
+    } else {
+      later.emplace(entry.meta.index, std::move(configuration));
+    }
+  }
+  LogView view(log.prefix(), std::move(at_prefix));
+  const auto& runs = log.term_runs();
+  for (size_t i = 0; i < runs.size(); ++i) {
+    const LogIndex end = i + 1 < runs.size() ? runs[i + 1].first : log.last_index() + 1;
+    // Where a hole hides the beginning, its entries count to the first term that is known.
+    const LogIndex from = i == 0 ? log.first_index() : std::max(runs[i].first, log.first_index());
+    for (LogIndex index = from; index < end; ++index) {
+      const auto it = later.find(index);
+      if (it == later.end()) {
+        view.append({index, runs[i].term});
+      } else {
+        view.append({index, runs[i].term}, it->second);
+      }
+    }
+  }
+  // A run that is first seen in a hole, or behind it, began somewhere in there. The last entry's term is known.
+  LogIndex known;
+  for (const auto& [first, end] : log.holes())
+    for (const auto& run : runs)
+      if (first <= run.first && run.first <= end && log.term_at(first - 1) != run.term)
+        known = std::max(known, std::min(run.first, log.committed()));
+  if (known > log.prefix().index) view.hide_terms_below(known);
+  return view;
+}
+
+// What was hidden is known again. A log that a snapshot is just replacing is not Raft's: it will be told of that.
+void DriverState::learn_terms(RaftGroup::State& g) {
+  if (g.raft.log().known_from() <= g.log.prefix().index || !g.log.holes().empty() || !g.quarantine.empty()) return;
+  Result<LogView> view = view_of(g.log, g.bootstrap);
+  if (view && view->last() == g.raft.log().last()) g.raft.on_repaired(*std::move(view));
+}
+
 void DriverState::run_repairs(Task& task) {
   while (!task.cancelled()) {
     if (holed.empty()) {
@@ -34,7 +77,10 @@ void DriverState::run_repairs(Task& task) {
 bool DriverState::repair(Task& task, const PartitionKey& key) {
   RaftGroup::State* g = find(key);
   if (g == nullptr || g->log.holes().empty()) {
-    if (g != nullptr) runtime.log().info("raft", "{}: nothing is missing here any more", key.text());
+    if (g != nullptr) {
+      learn_terms(*g);
+      runtime.log().info("raft", "{}: nothing is missing here any more", key.text());
+    }
     holed.erase(key);
     return true;
   }
@@ -73,6 +119,7 @@ bool DriverState::repair(Task& task, const PartitionKey& key) {
     if (find(key, incarnation) == nullptr) return true;
     if (filled) {
       ++repaired;
+      learn_terms(*g);
       // Whoever could not be sent what was missing here was given up until now.
       if (g->raft.role() == Role::kLeader)
         for (const Progress& p : g->raft.progress()) want_append(key, p.replica);

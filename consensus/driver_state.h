@@ -25,6 +25,7 @@ struct RaftGroup::State {
   Log& log;
   Raft raft;
   GroupEvents& events;
+  Configuration bootstrap;            ///< The membership before the log's first entry.
   std::deque<EntryMeta> uncommitted;  ///< Of the entries above raft.commit().
   Offset commit_offset;
   Term opened_term;                   ///< Leader: the term whose first entry is committed.
@@ -59,6 +60,9 @@ struct PeerShard {
   auto operator<=>(const PeerShard&) const = default;
 };
 
+/// Raft's view of the log: terms and memberships from what storage keeps in memory, no payloads.
+Result<LogView> view_of(const Log& log, const Configuration& bootstrap);
+
 struct DriverState {
   DriverState(Runtime& r, Store& s, PeerChannel& p, ReplicaId me, DriverOptions o)
       : runtime(r), store(s), peers(p), self(me), options(o) {}
@@ -92,6 +96,7 @@ struct DriverState {
   // driver_repair.cc
   void run_repairs(Task& task);
   bool repair(Task& task, const PartitionKey& key);
+  void learn_terms(RaftGroup::State& g);
   Result<Chain> serve_entries(Task& task, Slice body);
 
   // driver_time.cc

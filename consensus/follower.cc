@@ -47,8 +47,9 @@ void Raft::on_append(ReplicaId from, const AppendRequest& request, Instant now, 
   if (!well_formed(request)) {
     return out.quarantine("I-R3 log matching", from, "entries do not continue one another");
   }
-  // Rule 2. What lies below the prefix is committed, hence shared, whatever its term was.
-  if (request.prev.index >= log_.prefix().index && !log_.contains(request.prev)) {
+  // Rule 2. What lies below the prefix, or where a hole hides it, is committed, hence shared, whatever
+  // its term was.
+  if (request.prev.index >= log_.known_from() && !log_.contains(request.prev)) {
     if (request.prev.index <= commit_) {
       return out.quarantine("I-R4 committed stays", from,
                             fmt::format("entry {} is committed with another term than {}",
@@ -79,7 +80,7 @@ bool Raft::accept_entries(ReplicaId from, const AppendRequest& request, Effects&
   size_t configurations = 0;
   for (; skip < entries.size(); ++skip) {
     const EntryMeta& entry = entries[skip];
-    if (entry.index >= log_.prefix().index && !log_.contains(entry.id())) break;
+    if (entry.index >= log_.known_from() && !log_.contains(entry.id())) break;
     configurations += entry.kind == EntryKind::kConfig ? 1 : 0;
   }
   if (skip == entries.size()) return true;

@@ -66,7 +66,8 @@ void Raft::append(std::span<const EntryMeta> entries, Instant now, Effects& out,
 
 bool Raft::has_work(const Progress& progress) const {
   if (progress.state == Progress::State::kSnapshot) return false;
-  if (progress.next <= log_.prefix().index) return false;
+  // What a hole hides is not sent before it is filled.
+  if (progress.next <= log_.known_from()) return false;
   if (progress.state == Progress::State::kProbe) return progress.in_flight.empty();
   return progress.next <= log_.last().index && progress.in_flight.size() < options_.max_in_flight;
 }

@@ -17,11 +17,20 @@ EntryId LogView::last() const {
 }
 
 std::optional<Term> LogView::term_at(LogIndex index) const {
+  if (index < known_from() || index > last_) return std::nullopt;
+  return run_at(index);
+}
+
+Term LogView::run_at(LogIndex index) const {
   if (index == prefix_.index) return prefix_.term;
-  if (index < prefix_.index || index > last_) return std::nullopt;
   const auto after = std::upper_bound(runs_.begin(), runs_.end(), index,
                                       [](LogIndex i, const Run& run) { return i < run.first; });
   return std::prev(after)->term;
+}
+
+void LogView::hide_terms_below(LogIndex index) {
+  CHECK(index <= last_, "the last entry's term is known");
+  hidden_below_ = index;
 }
 
 EntryId LogView::at(LogIndex index) const {
@@ -54,7 +63,8 @@ void LogView::truncate_from(LogIndex from) {
 
 void LogView::drop_prefix(LogIndex index) {
   if (index <= prefix_.index) return;
-  const EntryId prefix = at(index);
+  CHECK(index <= last_, "what is dropped is held");
+  const EntryId prefix{index, run_at(index)};
   // The last run that starts at or before the first entry that stays; it now starts there.
   const auto after = std::upper_bound(runs_.begin(), runs_.end(), index + 1,
                                       [](LogIndex i, const Run& run) { return i < run.first; });
@@ -74,6 +84,7 @@ void LogView::drop_prefix(LogIndex index) {
 void LogView::reset(EntryId prefix, Configuration at_prefix) {
   prefix_ = prefix;
   last_ = prefix.index;
+  hidden_below_ = {};
   runs_.clear();
   configurations_.clear();
   configurations_.push_back({prefix.index, std::move(at_prefix)});
@@ -95,7 +106,7 @@ EntryId LogView::hint_for(EntryId missing, LogIndex floor) const {
 
 std::optional<LogIndex> LogView::shared_below(EntryId hint) const {
   LogIndex index = std::min(hint.index, last_);
-  while (index >= prefix_.index) {
+  while (index >= known_from()) {
     if (at(index).term <= hint.term) return index;
     if (index == prefix_.index) break;
     const auto after = std::upper_bound(runs_.begin(), runs_.end(), index,
@@ -122,7 +133,7 @@ bool LogView::is_voter_since(LogIndex index, const ReplicaId& replica) const {
 
 std::optional<LogIndex> first_difference(const LogView& a, const LogView& b) {
   const LogIndex end = std::min(a.last().index, b.last().index);
-  LogIndex index = std::max(a.prefix().index, b.prefix().index);
+  LogIndex index = std::max(a.known_from(), b.known_from());
   // Compared where either starts a run: between those places neither changes.
   const auto ra = a.runs();
   const auto rb = b.runs();

@@ -1,6 +1,7 @@
 // What Raft keeps in memory of its log: where terms change and who the members are. No payloads.
 #pragma once
 
+#include <algorithm>
 #include <optional>
 #include <span>
 #include <vector>
@@ -44,6 +45,12 @@ class LogView {
   /// Forgets everything: the log is empty behind `prefix`.
   void reset(EntryId prefix, Configuration at_prefix);
 
+  /// The terms below `index` are not known: a hole in the log hides where they begin. What lies there is
+  /// committed, so nothing has to be compared with it; term_at() says nothing, and at() is not to be asked.
+  void hide_terms_below(LogIndex index);
+  /// The first entry from which on terms are known: prefix(), unless some are hidden.
+  LogIndex known_from() const { return std::max(prefix_.index, hidden_below_); }
+
   /// For a request whose previous entry is not here: the last entry at or below it whose term is
   /// not above its term, so that the other side can skip whole terms at a time. Never below
   /// `floor`, or below prefix(), both of which are known to be shared.
@@ -80,8 +87,11 @@ class LogView {
   bool operator==(const LogView&) const = default;
 
  private:
+  Term run_at(LogIndex index) const;
+
   EntryId prefix_;
   LogIndex last_;
+  LogIndex hidden_below_;
   std::vector<Run> runs_;
   std::vector<Membership> configurations_;
 };

@@ -35,6 +35,7 @@ Raft::Raft(const Options& options, HardState hard, LogView log, LogIndex commit,
     vote_.reset();
   }
   commit_ = std::clamp(commit, log_.prefix().index, log_.last().index);
+  CHECK(log_.known_from() <= commit_, "what a hole hides is committed");
   durable_ = log_.last().index;
   announced_term_ = term_;
   draw_timeout(now);
@@ -162,6 +163,11 @@ void Raft::on_prefix_dropped(LogIndex index) {
   CHECK(index <= commit_, "I-R12 only what is committed is dropped");
   CHECK(index <= durable_, "I-R12 only what is durable is dropped");
   log_.drop_prefix(index);
+}
+
+void Raft::on_repaired(LogView log) {
+  CHECK(log.last() == log_.last(), "a repair changes nothing that is known");
+  log_ = std::move(log);
 }
 
 void Raft::set_term(Term term, std::optional<ReplicaId> vote, Effects& out) {

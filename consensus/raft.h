@@ -112,6 +112,8 @@ class Raft {
   void on_persisted(PersistMark mark, Instant now, Effects& out);
   /// Everything up to `index`, which is committed, was removed from the front of the local log.
   void on_prefix_dropped(LogIndex index);
+  /// The log as it reads after its holes were filled: log(), with the terms that were hidden.
+  void on_repaired(LogView log);
   /// A snapshot up to `last` was made durable in place of the log up to there. Ignored if the
   /// commit index is not below it: an older snapshot never replaces a newer state. True if it was
   /// taken; the log behind `last` then remains exactly if the log held `last`.

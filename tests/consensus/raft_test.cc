@@ -363,6 +363,41 @@ TEST(Raft, AcknowledgingWhatWasNeverSentIsAQuarantine) {
   EXPECT_TRUE(quarantined(r.step(2, SnapshotReply{Term(1), LogIndex(50)}), "I-R6"));
 }
 
+TEST(Raft, TermsThatAHoleHidesAreComparedWithNothing) {
+  // On the others 1 is of term 1, and 2 and 3 of term 2; here a hole hides where that began.
+  LogView log = log_of({2, 2, 2});
+  log.hide_terms_below(LogIndex(3));
+  Replica r(std::move(log), 2, 3);
+  EXPECT_EQ(r.step(2, request(2, id(1, 1), {2, 2, 2})).back(), "once durable 2: appended to 4 term 2")
+      << "entries that are committed are not another history";
+  EXPECT_EQ(r.raft.log().last(), id(4, 2));
+}
+
+TEST(Raft, WhatAHoleHidesIsSentWhenItIsFilled) {
+  LogView log = log_of({2, 2, 2});
+  log.hide_terms_below(LogIndex(3));
+  Replica r(std::move(log), 2, 3);
+  r.lead();
+  r.append(EntryKind::kBatch);
+  // 2 has everything; 3 has lost all, and is to have it again from the first entry on.
+  EXPECT_TRUE(r.raft.next_append(replica(2)).has_value());
+  const auto probe = r.raft.next_append(replica(3));
+  ASSERT_TRUE(probe.has_value());
+  EntryMeta noop;
+  noop.index = LogIndex(4);
+  noop.term = Term(3);
+  ASSERT_TRUE(r.raft.make_append(*probe, {&noop, 1}, r.now));
+  r.step(3, AppendReply{.term = Term(3), .serial = probe->serial, .hint = id(0, 0)});
+  r.step(3, SnapshotReply{Term(3), LogIndex(0)});
+  EXPECT_FALSE(r.raft.next_append(replica(3)).has_value()) << "nobody knows the term of what comes before";
+
+  LogView whole = log_of({1, 2, 2, 3, 3});
+  r.raft.on_repaired(std::move(whole));
+  const auto plan = r.raft.next_append(replica(3));
+  ASSERT_TRUE(plan.has_value());
+  EXPECT_EQ(plan->first, LogIndex(1));
+}
+
 TEST(Raft, EntriesThatDoNotContinueAreAQuarantine) {
   Replica r;
   AppendRequest gap = request(1, {}, {1, 1});

@@ -16,6 +16,7 @@ std::string& planted() {
 
 void select_plant(std::string_view id) { planted() = id; }
 std::string_view selected_plant() { return planted(); }
+bool is_planted(const char* marked) { return planted() == marked + kPlantMark.size(); }
 
 }  // namespace taffrail
 

@@ -83,7 +83,7 @@ endfunction()
 
 function(taffrail_main name source)
   cmake_parse_arguments(ARG "" "" "NEEDS" ${ARGN})
-  if(EXISTS ${PROJECT_SOURCE_DIR}/${source})
+  if(EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/${source})
     add_executable(${name} ${source})
     target_link_libraries(${name} PRIVATE ${ARG_NEEDS})
   endif()

@@ -12,8 +12,9 @@ CampaignReport run_campaign(uint64_t first, uint64_t end,
   std::map<std::string, uint64_t> runs_with;
   for (const char* always : {"elections", "truncations", "recoveries", "repairs"}) runs_with[always] = 0;
   std::vector<uint64_t> acked;
+  const auto stacks = std::make_shared<StackPool>(StackPool::default_stack_size());
   for (uint64_t seed = first; seed < end; ++seed) {
-    const RunReport run = run_scenario(Scenario::from_seed(seed));
+    const RunReport run = run_scenario(Scenario::from_seed(seed), {.stacks = stacks});
     ++total.seeds;
     total.events += run.events;
     total.simulated = total.simulated + run.simulated;

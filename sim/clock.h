@@ -17,12 +17,19 @@ class MachineClock {
       : mono_{mono_start}, wall_ahead_ns_(wall_start_ns - mono_start.ns), ppm_(clamp(ppm)) {}
 
   Instant mono(Instant world) const {
-    return mono_ + Duration{static_cast<int64_t>(wide(world.ns - since_.ns) * (kMillion + ppm_) / kMillion)};
+    const int64_t elapsed = world.ns - since_.ns;
+    // The narrow division is many times cheaper, and nearly always enough.
+    if (elapsed < kNarrow) return mono_ + Duration{elapsed * (kMillion + ppm_) / kMillion};
+    return mono_ + Duration{static_cast<int64_t>(wide(elapsed) * (kMillion + ppm_) / kMillion)};
   }
   /// The first moment of the world at which mono() is `at` or later.
   Instant world_at(Instant at) const {
     if (at == Instant::never()) return at;
     if (at <= mono_) return since_;
+    if (at.ns - mono_.ns < kNarrow) {
+      const int64_t rate = kMillion + ppm_;
+      return since_ + Duration{((at.ns - mono_.ns) * kMillion + rate - 1) / rate};
+    }
     const Wide rate = kMillion + ppm_;
     const Wide elapsed = (wide(at.ns) - mono_.ns) * kMillion;
     const Wide world = since_.ns + (elapsed + rate - 1) / rate;
@@ -43,6 +50,7 @@ class MachineClock {
  private:
   __extension__ using Wide = __int128;
   static constexpr int64_t kMillion = 1'000'000;
+  static constexpr int64_t kNarrow = INT64_MAX / (kMillion + kDriftMax) - 1;  // 1.7 hours, times a rate.
   static Wide wide(int64_t v) { return v; }
   static int32_t clamp(int32_t ppm) { return ppm > kDriftMax ? kDriftMax : ppm < -kDriftMax ? -kDriftMax : ppm; }
 

@@ -26,19 +26,36 @@ Instant Engine::next_time() const {
   return heap_.empty() ? Instant::never() : Instant{heap_.front().at};
 }
 
-bool Engine::run_one() {
-  if (due_.empty()) {
-    if (heap_.empty()) return false;
-    advance_to(Instant{heap_.front().at});
-    while (!heap_.empty() && heap_.front().at == now_.ns) {
-      std::pop_heap(heap_.begin(), heap_.end(), later);
-      due_.push_back(heap_.back());
-      heap_.pop_back();
-    }
-  }
+Engine::Event Engine::take_first() {
+  std::pop_heap(heap_.begin(), heap_.end(), later);
+  const Event event = heap_.back();
+  heap_.pop_back();
+  return event;
+}
+
+Engine::Event Engine::take_due() {
   const size_t chosen = order_.draw(due_.size(), "which event");
   const Event event = due_[chosen];
   due_.erase(due_.begin() + static_cast<std::ptrdiff_t>(chosen));
+  return event;
+}
+
+bool Engine::run_one() {
+  Event event;
+  if (!due_.empty()) {
+    event = take_due();
+  } else if (heap_.empty()) {
+    return false;
+  } else {
+    advance_to(Instant{heap_.front().at});
+    event = take_first();
+    // Most come alone.
+    if (!heap_.empty() && heap_.front().at == now_.ns) {
+      due_.push_back(event);
+      while (!heap_.empty() && heap_.front().at == now_.ns) due_.push_back(take_first());
+      event = take_due();
+    }
+  }
   ++events_;
   ++at_this_instant_;
   trace.add(TraceKind::kEvent, event.sink->tag(), event.a, event.b);

@@ -56,6 +56,8 @@ class Engine {
     uint64_t a;
     uint64_t b;
   };
+  Event take_first();
+  Event take_due();
   static bool later(const Event& x, const Event& y) {
     return x.at != y.at ? x.at > y.at : x.sequence > y.sequence;
   }

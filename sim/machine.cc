@@ -22,7 +22,7 @@ MachineClock clock_for(Engine& engine, const ClockKnobs& knobs, uint32_t node) {
 
 class Machine::NodeScheduler final : public Scheduler {
  public:
-  NodeScheduler(Machine& node, Shard& s, Stream& d) : node_(node), shard_(s), draws_(d) {}
+  NodeScheduler(Machine& node, Shard& s, Stream& d) : Scheduler(node.world.stacks_), node_(node), shard_(s), draws_(d) {}
 
  protected:
   size_t pick(size_t count) override { return draws_.draw(count, "which fiber"); }

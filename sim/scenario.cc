@@ -31,7 +31,6 @@ NodeConfig drawn_config(Stream& draws) {
   config.storage.flush_bytes = 1ULL << draws.draw_between(9, 16, "flush");
   config.storage.segment_bytes = 1ULL << draws.draw_between(12, 20, "segment");
   config.storage.memory = 1ULL << draws.draw_between(12, 26, "memory");
-  config.raft.heartbeat = Duration::from_ms(draws.draw_between(30, 100, "heartbeat"));
   config.raft.election_min = Duration::from_ms(draws.draw_between(300, 700, "election"));
   config.raft.election_max = config.raft.election_min * 2;
   config.replica_lag_max = Duration::from_ms(draws.draw_between(1'000, 10'000, "replica lag"));
@@ -127,7 +126,9 @@ Result<Scenario> Scenario::parse(std::string_view text) {
 
 RunReport run_scenario(const Scenario& scenario, const RunOptions& options) {
   RunReport report;
-  std::unique_ptr<World> world = scenario.drawn_world ? World::drawn(scenario.seed) : std::make_unique<World>(scenario.seed);
+  std::unique_ptr<World> world = 
+      scenario.drawn_world ? World::drawn(scenario.seed, options.stacks)
+                           : std::make_unique<World>(scenario.seed, Knobs{}, options.stacks);
   world->set_replay_token(fmt::format("taffrail sim replay {}", scenario.token()));
   world->trace().keep_time_line(options.time_line);
   {
@@ -148,6 +149,7 @@ RunReport run_scenario(const Scenario& scenario, const RunOptions& options) {
     const Duration round = nature.disk.sync.base + nature.disk.sync.jitter + (nature.net.latency.base + nature.net.latency.jitter) * 2;
     shape.config.raft.election_min = std::max(shape.config.raft.election_min, round * 3);
     shape.config.raft.election_max = shape.config.raft.election_min * 2;
+    shape.config.raft.heartbeat = shape.config.raft.election_min / draws.draw_between(3, 6, "heartbeats of an election");
     SimCluster cluster(*world, shape);
     Nemesis nemesis(*world, cluster.machines(), scenario.faults, {.brokers = scenario.brokers});
     std::vector<bool> damaged(scenario.brokers);

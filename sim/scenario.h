@@ -63,6 +63,7 @@ struct RunReport {
 
 struct RunOptions {
   bool time_line = false;
+  std::shared_ptr<StackPool> stacks = nullptr;  ///< Kept from run to run, if given.
 };
 
 RunReport run_scenario(const Scenario& scenario, const RunOptions& options = {});

@@ -61,14 +61,15 @@ class World::Calls final : public EventSink {
   std::map<uint64_t, std::function<void()>> waiting_;
 };
 
-World::World(uint64_t seed, const Knobs& knobs)
-    : engine_(seed), knobs_(knobs), net_(engine_, knobs_.net), calls_(std::make_unique<Calls>(engine_)),
+World::World(uint64_t seed, const Knobs& knobs, std::shared_ptr<StackPool> stacks)
+    : stacks_(stacks ? std::move(stacks) : std::make_shared<StackPool>(StackPool::default_stack_size())),
+      engine_(seed), knobs_(knobs), net_(engine_, knobs_.net), calls_(std::make_unique<Calls>(engine_)),
       replay_token_(fmt::format("seed {}", seed)) {}
 
-std::unique_ptr<World> World::drawn(uint64_t seed) {
+std::unique_ptr<World> World::drawn(uint64_t seed, std::shared_ptr<StackPool> stacks) {
   // The knobs are drawn on a tape of their own with the same seed: streams do not touch each other.
   Engine first(seed);
-  return std::make_unique<World>(seed, Knobs::drawn(first.tape));
+  return std::make_unique<World>(seed, Knobs::drawn(first.tape), std::move(stacks));
 }
 
 World::~World() {

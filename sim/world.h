@@ -46,9 +46,10 @@ struct Stop {
 
 class World {
  public:
-  explicit World(uint64_t seed, const Knobs& knobs = {});
+  /// `stacks`: for the fibers of all its nodes, so that worlds that follow one another reuse them.
+  explicit World(uint64_t seed, const Knobs& knobs = {}, std::shared_ptr<StackPool> stacks = nullptr);
   /// Knobs drawn from the seed.
-  static std::unique_ptr<World> drawn(uint64_t seed);
+  static std::unique_ptr<World> drawn(uint64_t seed, std::shared_ptr<StackPool> stacks = nullptr);
   ~World();
   World(const World&) = delete;
   World& operator=(const World&) = delete;
@@ -144,6 +145,7 @@ class World {
   bool defer(std::function<void()> call);
   bool fault_point(std::string_view name);
 
+  std::shared_ptr<StackPool> stacks_;
   Engine engine_;
   Knobs knobs_;
   SimNet net_;

@@ -12,7 +12,8 @@ namespace taffrail {
 /// destructors run, nothing else does. Never caught by the tree's own code; `catch (...)` rethrows.
 struct FiberUnwind {};
 
-/// Stacks of one fixed size with a guard page below each, kept for reuse. One pool per shard.
+/// Stacks of one fixed size with a guard page below each, kept for reuse. One pool per thread at least: shards that a simulator
+/// runs in one thread share theirs.
 class StackPool {
  public:
   explicit StackPool(size_t stack_size);

@@ -1,5 +1,7 @@
 #include "runtime/scheduler.h"
 
+#include <algorithm>
+
 #include "base/check.h"
 
 namespace taffrail {
@@ -12,7 +14,7 @@ Task::Wake Task::park(Instant deadline, bool interruptible) {
   parked_ = true;
   interruptible_ = interruptible;
   wake_ = Wake::kNone;
-  if (deadline != Instant::never()) scheduler_.timers_.insert({deadline, id_, this});
+  if (deadline != Instant::never()) scheduler_.add_timer(*this);
   fiber_->suspend();
   // The loop took the timer and the parked state away when it made this fiber ready.
   if (unwinding_) throw FiberUnwind{};
@@ -38,7 +40,8 @@ void Scope::join(Task& task) {
   }
 }
 
-Scheduler::Scheduler() : stacks_(StackPool::default_stack_size()) {}
+Scheduler::Scheduler(std::shared_ptr<StackPool> stacks)
+    : stacks_(stacks ? std::move(stacks) : std::make_shared<StackPool>(StackPool::default_stack_size())) {}
 
 Scheduler::~Scheduler() { CHECK(tasks_.empty(), "a scheduler outlives its fibers"); }
 
@@ -49,7 +52,7 @@ void Scheduler::spawn(Scope& scope, std::string name, std::function<void(Task&)>
   task.scope_ = &scope;
   task.cancelled_ = scope.cancelled_;
   task.in_scope_ = scope.tasks_.insert(scope.tasks_.end(), &task);
-  task.fiber_ = std::make_unique<Fiber>(stacks_, [&task, run = std::move(body)] {
+  task.fiber_ = std::make_unique<Fiber>(*stacks_, [&task, run = std::move(body)] {
     // The one place where exceptions end: a fiber's entry (docs/ARCHITECTURE.md, "What can go wrong").
     try {
       run(task);
@@ -59,27 +62,41 @@ void Scheduler::spawn(Scope& scope, std::string name, std::function<void(Task&)>
     }
   });
   tasks_.push_back(std::move(owned));
+  add_ready(task);
+}
+
+void Scheduler::add_ready(Task& task) {
   task.ready_ = true;
+  const bool was_idle = !has_ready();
   ready_.push_back(&task);
-  if (ready_.size() == 1) on_ready();
+  if (was_idle) on_ready();
 }
 
 void Scheduler::make_ready(Task& task, Task::Wake why) {
   if (!task.parked_) return;
   task.parked_ = false;
   task.wake_ = why;
-  if (task.deadline_ != Instant::never()) timers_.erase({task.deadline_, task.id_, &task});
-  task.ready_ = true;
-  ready_.push_back(&task);
-  if (ready_.size() == 1) on_ready();
+  if (task.in_timers_ != 0) remove_timer(task);
+  add_ready(task);
 }
 
 bool Scheduler::run_one() {
   CHECK(running_ == nullptr, "fibers do not run fibers");
-  if (ready_.empty()) return false;
-  const size_t chosen = ready_.size() == 1 ? 0 : pick(ready_.size());
-  Task* task = ready_[chosen];
-  ready_.erase(ready_.begin() + static_cast<std::ptrdiff_t>(chosen));
+  const size_t count = ready_.size() - ready_begin_;
+  if (count == 0) return false;
+  const size_t chosen = count == 1 ? 0 : pick(count);
+  const auto at = ready_.begin() + static_cast<std::ptrdiff_t>(ready_begin_ + chosen);
+  Task* task = *at;
+  if (chosen == 0) ++ready_begin_;
+  else ready_.erase(at);
+  // What was taken from the front goes once it is half of all: each entry moves at most once.
+  if (ready_begin_ == ready_.size()) {
+    ready_.clear();
+    ready_begin_ = 0;
+  } else if (ready_begin_ >= 64 && ready_begin_ * 2 >= ready_.size()) {
+    ready_.erase(ready_.begin(), ready_.begin() + static_cast<std::ptrdiff_t>(ready_begin_));
+    ready_begin_ = 0;
+  }
   task->ready_ = false;
   running_ = task;
   task->fiber_->resume();
@@ -105,12 +122,56 @@ void Scheduler::finish(Task& task) {
 }
 
 Instant Scheduler::next_deadline() const {
-  return timers_.empty() ? Instant::never() : timers_.begin()->at;
+  return timers_.empty() ? Instant::never() : timers_.front()->deadline_;
 }
 
 void Scheduler::fire_timers(Instant now) {
-  while (!timers_.empty() && timers_.begin()->at <= now)
-    make_ready(*timers_.begin()->task, Task::Wake::kTimer);
+  while (!timers_.empty() && timers_.front()->deadline_ <= now) make_ready(*timers_.front(), Task::Wake::kTimer);
+}
+
+void Scheduler::add_timer(Task& task) {
+  timers_.push_back(&task);
+  task.in_timers_ = timers_.size();
+  sift_up(task.in_timers_);
+}
+
+void Scheduler::remove_timer(Task& task) {
+  const size_t place = std::exchange(task.in_timers_, 0);
+  Task* last = timers_.back();
+  timers_.pop_back();
+  if (last == &task) return;
+  timers_[place - 1] = last;
+  last->in_timers_ = place;
+  sift_up(place);
+  sift_down(last->in_timers_);
+}
+
+bool Scheduler::earlier(const Task& a, const Task& b) {
+  return a.deadline_ != b.deadline_ ? a.deadline_ < b.deadline_ : a.id_ < b.id_;
+}
+
+// Places count from 1: the parent of n is n / 2.
+void Scheduler::sift_up(size_t place) {
+  Task* const task = timers_[place - 1];
+  for (; place > 1 && earlier(*task, *timers_[place / 2 - 1]); place /= 2) {
+    timers_[place - 1] = timers_[place / 2 - 1];
+    timers_[place - 1]->in_timers_ = place;
+  }
+  timers_[place - 1] = task;
+  task->in_timers_ = place;
+}
+
+void Scheduler::sift_down(size_t place) {
+  Task* const task = timers_[place - 1];
+  for (size_t child = place * 2; child <= timers_.size(); child = place * 2) {
+    if (child < timers_.size() && earlier(*timers_[child], *timers_[child - 1])) ++child;
+    if (!earlier(*timers_[child - 1], *task)) break;
+    timers_[place - 1] = timers_[child - 1];
+    timers_[place - 1]->in_timers_ = place;
+    place = child;
+  }
+  timers_[place - 1] = task;
+  task->in_timers_ = place;
 }
 
 void Scheduler::yield(Task& task) {
@@ -131,6 +192,8 @@ Result<> Scheduler::sleep_until(Task& task, Instant deadline) {
 void Scheduler::unwind_all() {
   CHECK(running_ == nullptr, "a node is unwound from outside its fibers");
   unwinding_ = true;
+  ready_.erase(ready_.begin(), ready_.begin() + static_cast<std::ptrdiff_t>(ready_begin_));
+  ready_begin_ = 0;
   while (!tasks_.empty()) {
     Task& task = *tasks_.back();
     task.unwinding_ = true;
@@ -141,11 +204,11 @@ void Scheduler::unwind_all() {
       running_ = nullptr;
       CHECK(task.fiber_->finished(), "an unwinding fiber does not wait");
     }
+    if (task.in_timers_ != 0) remove_timer(task);
     std::erase(ready_, &task);
     finish(task);
   }
   ready_.clear();
-  timers_.clear();
   unwinding_ = false;
 }
 

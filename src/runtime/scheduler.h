@@ -3,12 +3,11 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <list>
 #include <memory>
-#include <set>
 #include <string>
+#include <vector>
 
 #include "base/result.h"
 #include "base/units.h"
@@ -46,6 +45,7 @@ class Task {
   Scope* scope_ = nullptr;
   std::list<Task*>::iterator in_scope_;
   Instant deadline_ = Instant::never();
+  size_t in_timers_ = 0;  ///< Its place among the timers, from 1; 0: none.
   Wake wake_ = Wake::kNone;
   bool parked_ = false;
   bool interruptible_ = false;
@@ -79,7 +79,8 @@ class Scope {
 
 class Scheduler {
  public:
-  Scheduler();
+  /// `stacks` may be shared by schedulers of one thread; each has its own if there is none.
+  explicit Scheduler(std::shared_ptr<StackPool> stacks = nullptr);
   virtual ~Scheduler();
   Scheduler(const Scheduler&) = delete;
   Scheduler& operator=(const Scheduler&) = delete;
@@ -89,7 +90,7 @@ class Scheduler {
 
   /// Runs one ready fiber until it waits or ends; false if none is ready.
   bool run_one();
-  bool has_ready() const { return !ready_.empty(); }
+  bool has_ready() const { return ready_begin_ < ready_.size(); }
   /// The earliest deadline of any waiting fiber; never() if there is none.
   Instant next_deadline() const;
   /// Makes ready every fiber whose deadline is at or before `now`.
@@ -119,19 +120,20 @@ class Scheduler {
   friend class Scope;
   void make_ready(Task& task, Task::Wake why);
   void finish(Task& task);
+  void add_ready(Task& task);
 
-  struct Timer {
-    Instant at;
-    uint64_t id;
-    Task* task;
-    bool operator<(const Timer& o) const { return at != o.at ? at < o.at : id < o.id; }
-  };
+  void add_timer(Task& task);
+  void remove_timer(Task& task);
+  static bool earlier(const Task& a, const Task& b);
+  void sift_up(size_t place);
+  void sift_down(size_t place);
 
-  StackPool stacks_;
+  std::shared_ptr<StackPool> stacks_;
   uint64_t next_id_ = 1;
   std::list<std::unique_ptr<Task>> tasks_;  // In order of birth.
-  std::deque<Task*> ready_;
-  std::set<Timer> timers_;
+  std::vector<Task*> ready_;                // From ready_begin_ on, the longest waiting first.
+  size_t ready_begin_ = 0;
+  std::vector<Task*> timers_;  // A binary heap by deadline, then by id. Nothing is allocated for a wait.
   Task* running_ = nullptr;
   bool unwinding_ = false;
 };

@@ -12,6 +12,8 @@ namespace {
 // What one write gathers. A link that moves less than this in stall_max is given up.
 constexpr size_t kWriteMax = 1_MiB;
 constexpr size_t kGatherMax = 64_KiB;
+// Most reads wait, and with that others have their turn anyway.
+constexpr uint32_t kReadsPerTurn = 8;
 
 }  // namespace
 
@@ -74,7 +76,7 @@ Result<Slice> PeerStream::read(Task& task, Instant deadline) {
     if (!frame) return fail(Errc::kCorrupt, std::move(frame.error().message));
     if (*frame) return std::move(**frame);
     // A peer that sends without end must not keep the loop to itself.
-    runtime_.scheduler().yield(task);
+    if (++reads_ % kReadsPerTurn == 0) runtime_.scheduler().yield(task);
     const size_t count = TRY(socket_->read(task, in_.room(), deadline));
     if (count == 0) return fail(Errc::kClosed, "the other side closed");
     in_.filled(count);

@@ -61,6 +61,7 @@ class PeerStream {
   const PeerOptions& options_;
   std::unique_ptr<Connection> socket_;
   FrameBuffer in_;
+  uint32_t reads_ = 0;
   Outbox out_;
   ByteCount writing_ = 0;
   bool closed_ = false;

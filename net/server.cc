@@ -15,6 +15,7 @@ namespace {
 // What one write gathers, unless a single answer is larger: a peer has idle_max for each.
 constexpr size_t kWriteMax = 4_MiB;
 constexpr Duration kAcceptPause = 100_ms;
+constexpr uint32_t kReadsPerTurn = 8;
 
 // One request that was begun, in its place among the others of its connection.
 struct Slot {
@@ -56,6 +57,7 @@ class ServerConnection {
   ConnectionInfo info_;
   std::string name_;           // "net/PLAINTEXT/17".
   FrameBuffer in_;
+  uint32_t reads_ = 0;
   std::deque<Slot> slots_;     // Begun and not yet taken by the writer, oldest first.
   size_t in_flight_ = 0;       // Begun and not yet answered: slots_, and what the writer holds.
   ByteCount in_flight_bytes_ = 0;
@@ -104,8 +106,8 @@ std::string ServerConnection::serve(Task& task) {
       }
     }
     // Who sends without waiting for answers must not keep the loop to itself, and answers that are
-    // ready go out before the next read.
-    runtime_.scheduler().yield(task);
+    // ready go out before long. Most reads wait, and with that others have their turn anyway.
+    if (++reads_ % kReadsPerTurn == 0) runtime_.scheduler().yield(task);
     const Result<size_t> count = read_more(task);
     if (!count && count.error().code == Errc::kTimedOut)
       return fmt::format("idle for {} ms", options_.idle_max.ms());

@@ -54,6 +54,7 @@ std::vector<RaftGroup::MemberView> RaftGroup::members() const {
   std::vector<MemberView> out;
   if (raft.role() != Role::kLeader) return out;
   const Configuration& configuration = raft.configuration();
+  out.reserve(raft.progress().size() + 1);
   out.push_back({raft.self(), raft.durable(), state_->driver.runtime.now(), configuration.is_voter(raft.self())});
   // Raft is told of answered heartbeats only when it would act on their absence; who asks here wants the latest.
   DriverState& d = state_->driver;

@@ -47,6 +47,7 @@ class GroupChecker {
     LogIndex commit;
     std::optional<HardState> durable;
     std::vector<LogView::Membership> memberships;  ///< Found to overlap; not looked at again.
+    uint64_t look = 0;  ///< A digest of all that is looked at; 0 before the first look, and while disks are known.
   };
   Violation check_replica(const ReplicaView& replica, std::span<const ReplicaView> replicas);
   Violation check_leader(const ReplicaView& replica, std::span<const ReplicaView> replicas,

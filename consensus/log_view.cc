@@ -140,9 +140,9 @@ std::optional<LogIndex> first_difference(const LogView& a, const LogView& b) {
   size_t i = 0;
   size_t j = 0;
   while (index <= end) {
-    if (a.term_at(index) != b.term_at(index)) return index;
     while (i < ra.size() && ra[i].first <= index) ++i;
     while (j < rb.size() && rb[j].first <= index) ++j;
+    if ((i == 0 ? a.prefix().term : ra[i - 1].term) != (j == 0 ? b.prefix().term : rb[j - 1].term)) return index;
     LogIndex next = end + 1;
     if (i < ra.size()) next = std::min(next, ra[i].first);
     if (j < rb.size()) next = std::min(next, rb[j].first);

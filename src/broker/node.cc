@@ -105,8 +105,12 @@ Partition* Node::find_partition(const PartitionKey& key) {
 }
 
 RaftGroup* Node::find_group(const PartitionKey& key) {
-  for (BrokerShard* shard : shards())
-    if (RaftGroup* found = shard->driver() == nullptr ? nullptr : shard->driver()->find(key)) return found;
+  const auto look = [&](BrokerShard* shard) -> RaftGroup* {
+    return shard == nullptr || shard->driver() == nullptr ? nullptr : shard->driver()->find(key);
+  };
+  if (RaftGroup* found = look(&state_->shard_)) return found;
+  for (const auto& [id, arrived] : state_->shards_->parts)
+    if (RaftGroup* found = look(arrived.shard.here())) return found;
   return nullptr;
 }
 

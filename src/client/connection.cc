@@ -231,8 +231,8 @@ void KafkaConnection::run_reader(Task& task) {
 
 Result<> KafkaConnection::read_exactly(Task& task, MutableBytes into) {
   while (!into.empty()) {
-    if (ahead_used_ < ahead_.size()) {
-      const size_t n = std::min(into.size(), ahead_.size() - ahead_used_);
+    if (ahead_used_ < ahead_size_) {
+      const size_t n = std::min(into.size(), ahead_size_ - ahead_used_);
       std::copy_n(ahead_.data() + ahead_used_, n, into.data());
       ahead_used_ += n;
       into = into.subspan(n);
@@ -244,13 +244,10 @@ Result<> KafkaConnection::read_exactly(Task& task, MutableBytes into) {
       into = into.subspan(n);
       continue;
     }
-    ahead_.resize(kReadAhead);
-    ahead_used_ = ahead_.size();
-    const size_t n = TRY(stream_->read(
-        task, MutableBytes(reinterpret_cast<uint8_t*>(ahead_.data()), ahead_.size())));
-    if (n == 0) return fail(Errc::kClosed, "the broker closed the connection");
-    ahead_.resize(n);
-    ahead_used_ = 0;
+    ahead_used_ = ahead_size_ = 0;
+    if (ahead_.empty()) ahead_ = Slice::make(kReadAhead, [](MutableBytes) {});
+    ahead_size_ = TRY(stream_->read(task, ahead_.mutable_view()));
+    if (ahead_size_ == 0) return fail(Errc::kClosed, "the broker closed the connection");
   }
   return {};
 }

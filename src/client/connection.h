@@ -133,8 +133,9 @@ class KafkaConnection {
   std::deque<std::shared_ptr<PendingAnswer>> awaited_;
   WaitQueue work_;  ///< For the writer.
 
-  std::string ahead_;  ///< Bytes read and not yet used, from `ahead_used_` on.
+  Slice ahead_;  ///< Bytes read and not yet used: from `ahead_used_` to `ahead_size_`.
   size_t ahead_used_ = 0;
+  size_t ahead_size_ = 0;
   Scope scope_;
 };
 

@@ -222,18 +222,18 @@ Result<std::vector<TopicView>> Cluster::list_topics(Task& task, Instant deadline
   return all;
 }
 
-Result<TopicView> Cluster::topic(Task& task, const std::string& name, Instant deadline, bool create) {
+Result<> Cluster::know(Task& task, const std::string& name, Instant deadline, bool create) {
   Backoff pause = backoff();
   for (;;) {
     const auto known = topics_.find(name);
     const bool usable = known != topics_.end() && !known->second.stale &&
                         known->second.view.error == ErrorCode::kNone &&
                         runtime_.now() - known->second.at < options_.metadata_age_max;
-    if (usable) return known->second.view;
+    if (usable) return {};
     TRY(refresh(task, {name}, deadline, create));
     const TopicView* now = find_topic(name);
     if (now == nullptr) return fail(Errc::kNotFound, fmt::format("topic {}: no answer names it", name));
-    if (now->error == ErrorCode::kNone) return *now;
+    if (now->error == ErrorCode::kNone) return {};
     const Error error = kafka_error(now->error, "topic " + name);
     const Instant next = runtime_.now() + pause.next();
     if (!comes_by_waiting(now->error, create) || next >= deadline) return std::unexpected(error);
@@ -241,22 +241,34 @@ Result<TopicView> Cluster::topic(Task& task, const std::string& name, Instant de
   }
 }
 
+Result<TopicView> Cluster::topic(Task& task, const std::string& name, Instant deadline, bool create) {
+  TRY(know(task, name, deadline, create));
+  return *find_topic(name);
+}
+
+Result<int32_t> Cluster::partition_count(Task& task, const std::string& name, Instant deadline, bool create) {
+  TRY(know(task, name, deadline, create));
+  return static_cast<int32_t>(find_topic(name)->partitions.size());
+}
+
 Result<LeaderView> Cluster::leader(Task& task, const TopicPartition& of, Instant deadline,
                                    bool create) {
   Backoff pause = backoff();
   for (;;) {
-    const TopicView view = TRY(topic(task, of.topic, deadline, create));
+    TRY(know(task, of.topic, deadline, create));
+    const TopicView& view = *find_topic(of.topic);  // Until the next wait.
     const PartitionView* partition = view.find(of.partition);
     if (partition == nullptr)
       return fail(Errc::kNotFound, fmt::format("topic {} has {} partitions, there is no {}", of.topic,
                                                view.partitions.size(), of.partition));
     if (partition->leader != kNoBroker && brokers_.contains(partition->leader))
       return LeaderView{partition->leader, partition->leader_epoch, view.id};
+    const int32_t epoch = partition->leader_epoch;
     const Instant next = runtime_.now() + pause.next();
     if (next >= deadline)
       return fail(Errc::kTimedOut, fmt::format("partition {} has no leader", of.text()));
     TRY(runtime_.sleep_until(task, next));
-    forget_leader(of, partition->leader_epoch);
+    forget_leader(of, epoch);
   }
 }
 

@@ -103,6 +103,8 @@ class Cluster {
   /// The topic as last answered, if that is recent and nobody doubted it since; else asked for. Errors: as refresh(); kNotFound if it
   /// does not exist (with `create`: still not at the deadline), kInvalid for a bad name.
   Result<TopicView> topic(Task& task, const std::string& name, Instant deadline, bool create = false);
+  /// How many partitions topic() would tell of, at no cost when that is known. Errors: as topic().
+  Result<int32_t> partition_count(Task& task, const std::string& name, Instant deadline, bool create = false);
   /// Who leads, asked for until somebody does. Errors: as topic(); kTimedOut without a leader.
   Result<LeaderView> leader(Task& task, const TopicPartition& of, Instant deadline,
                             bool create = false);
@@ -140,6 +142,7 @@ class Cluster {
                                          bool create, Instant deadline);
   void keep(const protocol::MetadataResponse& answer);
   TopicView keep_topic(TopicView view);
+  Result<> know(Task& task, const std::string& name, Instant deadline, bool create);
   std::vector<Endpoint> candidates();
 
   Runtime& runtime_;

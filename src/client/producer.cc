@@ -125,8 +125,7 @@ Result<Delivery> Producer::send(Task& task, const std::string& topic,
                                 Instant deadline) {
   if (closed_) return fail(Errc::kClosed, "the producer was closed");
   const Instant known_by = std::min(deadline, runtime_.now() + options_.delivery_timeout);
-  const TopicView view = TRY(cluster_.topic(task, topic, known_by, options_.create_topics));
-  const auto count = static_cast<int32_t>(view.partitions.size());
+  const int32_t count = TRY(cluster_.partition_count(task, topic, known_by, options_.create_topics));
   if (count == 0) return fail(Errc::kUnavailable, fmt::format("topic {} has no partitions", topic));
   if (partition && (*partition < 0 || *partition >= count))
     return fail(Errc::kInvalid, fmt::format("topic {} has {} partitions, there is no {}", topic,

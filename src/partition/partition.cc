@@ -119,7 +119,9 @@ std::vector<BrokerId> Partition::State::compute_in_sync() const {
   std::vector<BrokerId> out;
   if (role != Role::kLeader || group == nullptr) return out;
   const Instant now = runtime.now();
-  for (const RaftGroup::MemberView& member : group->members()) {
+  const std::vector<RaftGroup::MemberView> members = group->members();
+  out.reserve(members.size());
+  for (const RaftGroup::MemberView& member : members) {
     if (!member.voter) continue;
     const auto it = caught_up.find(member.replica);
     const bool recent = it != caught_up.end() && now - it->second <= options.replica_lag_max;

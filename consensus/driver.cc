@@ -217,6 +217,8 @@ void RaftDriver::on_link(BrokerId node, bool up) {
     d.learn_shards(node, d.peers.shards_of(node));
     // Between the first shards, also when they share no group: a node that says nothing is not alive.
     if (d.runtime.shard() == ShardId(0)) d.heartbeat_to.try_emplace({node, ShardId(0)});
+    // Another process may be there by now, and count its heartbeats anew: an old answer would vouch for the wrong one.
+    std::erase_if(d.answers_due, [&](const auto& item) { return item.first.node == node; });
     // The other side may have forgotten what it was told: it gets the whole list first.
     for (auto it = d.heartbeat_to.lower_bound({node, ShardId(0)}); it != d.heartbeat_to.end() && it->first.node == node; ++it)
       it->second.on_link_reset();

@@ -108,6 +108,7 @@ struct DriverState {
   void learn_shards(BrokerId node, uint32_t count);
   PeerShard place_of(const PartitionKey& key, BrokerId node) const;
   void heartbeat(const PeerIdentity& from, const Slice& body);
+  void heartbeat_answered(const PeerShard& place, const HeartbeatAnswer& answer);
 
   Runtime& runtime;
   Store& store;
@@ -127,6 +128,7 @@ struct DriverState {
   std::map<BrokerId, uint32_t> shard_counts;  ///< As the nodes last said.
   std::map<PeerShard, HeartbeatSender> heartbeat_to;
   std::map<PeerShard, HeartbeatReceiver> heartbeat_from;
+  std::map<PeerShard, std::string> answers_due;  ///< They go with the next heartbeat there.
   std::map<BrokerId, Instant> heard;
   std::map<PeerShard, Instant> answered;  ///< When the heartbeat was sent that was answered last.
   std::map<PeerShard, std::set<PartitionKey>> refused;

@@ -75,8 +75,15 @@ void DriverState::send_heartbeats() {
   }
   relist.clear();
   const Instant now = runtime.now();
-  for (auto& [place, sender] : heartbeat_to)
-    if (peers.connected(place.node)) send_heartbeat_body(kHeartbeatType, place, encode_heartbeat(sender.next(now)));
+  for (auto& [place, sender] : heartbeat_to) {
+    if (!peers.connected(place.node)) continue;
+    ByteWriter body;
+    const auto answer = answers_due.find(place);
+    body.sized(answer == answers_due.end() ? std::string_view() : answer->second);
+    body.bytes(as_bytes(encode_heartbeat(sender.next(now))));
+    send_heartbeat_body(kHeartbeatType, place, as_text(body.view()));
+    if (answer != answers_due.end()) answers_due.erase(answer);
+  }
 }
 
 // docs/formats.md, "Heartbeats": which of the two, from shard to shard, and the rest.
@@ -116,25 +123,22 @@ void DriverState::heartbeat(const PeerIdentity& from, const Slice& body) {
   const PeerShard place{node, ShardId(in.u16())};
   in.u16();  // Ours: it came here by it.
   if (!in.ok() || place.shard.value >= from.shards) return dropped({Errc::kCorrupt, "it does not say where from"});
-  const ByteView rest = body.view().subspan(body.size() - in.left());
-  if (type != kHeartbeatType) {
-    const Result<HeartbeatAnswer> answer = decode_heartbeat_answer(rest);
+  const ByteView with = type == kHeartbeatType ? in.sized() : in.bytes(in.left());
+  if (!in.ok()) return dropped({Errc::kCorrupt, "cut short"});
+  if (!with.empty()) {
+    const Result<HeartbeatAnswer> answer = decode_heartbeat_answer(with);
     if (!answer) return dropped(answer.error());
-    const auto it = heartbeat_to.find(place);
-    if (it == heartbeat_to.end()) return;
-    const auto sent = it->second.on_answer(*answer);
-    if (!sent) return;
-    answered[place] = *sent;
-    refused[place] = {answer->refused.begin(), answer->refused.end()};
-    return;
+    heartbeat_answered(place, *answer);
   }
+  if (type != kHeartbeatType) return;
 
-  const Result<Heartbeat> heartbeat = decode_heartbeat(rest);
+  const Result<Heartbeat> heartbeat = decode_heartbeat(in.bytes(in.left()));
   if (!heartbeat) return dropped(heartbeat.error());
   // A peer that started again counts its heartbeats from one.
   if (auto& known = incarnations[place]; known != from.incarnation) {
     known = from.incarnation;
     heartbeat_from.erase(place);
+    answers_due.erase(place);
   }
   HeartbeatReceiver& receiver = heartbeat_from[place];
   const Instant now = runtime.now();
@@ -150,7 +154,24 @@ void DriverState::heartbeat(const PeerIdentity& from, const Slice& body) {
     carry_out(*g, effects, nullptr, {});
   }
   if (heartbeat->digest.count == 0 && !heard_now.answer.need_list) return;
-  send_heartbeat_body(kAnswerType, place, encode_heartbeat_answer(heard_now.answer));
+  const std::string answer = encode_heartbeat_answer(heard_now.answer);
+  // An answer that tells nothing but that we live waits for our own next heartbeat there: one frame for both.
+  const bool is_news = !heard_now.fresh.empty() || heard_now.answer.need_list || !heard_now.answer.refused.empty();
+  if (is_news || !heartbeat_to.contains(place)) {
+    answers_due.erase(place);
+    send_heartbeat_body(kAnswerType, place, answer);
+  } else {
+    answers_due[place] = answer;
+  }
+}
+
+void DriverState::heartbeat_answered(const PeerShard& place, const HeartbeatAnswer& answer) {
+  const auto it = heartbeat_to.find(place);
+  if (it == heartbeat_to.end()) return;
+  const auto sent = it->second.on_answer(answer);
+  if (!sent) return;
+  answered[place] = *sent;
+  refused[place] = {answer.refused.begin(), answer.refused.end()};
 }
 
 }  // namespace taffrail

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <bit>
 
 #include "base/check.h"
 #include "base/random.h"
@@ -28,7 +29,7 @@ uint64_t look_of(const ReplicaView& replica) {
   const Raft& raft = *replica.raft;
   const LogView& log = raft.log();
   uint64_t look = mix64(replica.incarnation, static_cast<uint64_t>(raft.role()));
-  const auto fold = [&](auto value) { look = mix64(look, static_cast<uint64_t>(value.value)); };
+  const auto fold = [&](auto value) { look = std::rotl((look ^ static_cast<uint64_t>(value.value)) * 0x9e3779b97f4a7c15, 29); };
   fold(raft.term());
   fold(raft.commit());
   fold(log.prefix().index);

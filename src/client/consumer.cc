@@ -345,7 +345,7 @@ Result<> Consumer::take_partition(Partition& p, Offset asked, int32_t asked_epoc
   std::vector<AbortedRange> aborted;
   if (options_.isolation == protocol::IsolationLevel::kReadCommitted && part.aborted_transactions)
     for (const auto& a : *part.aborted_transactions) aborted.push_back({a.producer_id, a.first_offset});
-  auto fetched = read_fetched(part.records.flat(), asked, aborted);
+  auto fetched = read_fetched(part.records.flat(), asked, aborted, &scratch_);
   if (!fetched) {
     p.resume_at = runtime_.now() + p.pause.next();
     return fail(fetched.error(), p.from.text());

@@ -16,6 +16,7 @@
 #include "client/record.h"
 #include "protocol/enums.h"
 #include "protocol/fetch.h"
+#include "record/compression.h"
 #include "runtime/sync.h"
 
 namespace taffrail::client {
@@ -106,6 +107,7 @@ class Consumer {
   std::optional<Error> postponed_;  ///< Found beside good records: the next poll() returns it.
   uint64_t generation_ = 0;
   WaitQueue arrival_;
+  CodecScratch scratch_;
   Scope scope_;
 };
 

@@ -28,8 +28,8 @@ Result<bool> aborts(const BatchView& batch) {
   return key.ok() && type == kAbortMarker;
 }
 
-Result<> read_batch(const BatchView& batch, Offset from, std::vector<ConsumedRecord>& out) {
-  RecordWalk records = TRY(RecordWalk::open(batch));
+Result<> read_batch(const BatchView& batch, Offset from, CodecScratch* scratch, std::vector<ConsumedRecord>& out) {
+  RecordWalk records = TRY(RecordWalk::open(batch, {}, scratch));
   while (auto record = TRY(records.next())) {
     if (record->offset < from) continue;
     ConsumedRecord& r = out.emplace_back();
@@ -46,8 +46,8 @@ Result<> read_batch(const BatchView& batch, Offset from, std::vector<ConsumedRec
 
 class Reader {
  public:
-  Reader(Offset from, std::span<const AbortedRange> aborted)
-      : from_(from), not_begun_(aborted), out_{.records = {}, .next = from} {}
+  Reader(Offset from, std::span<const AbortedRange> aborted, CodecScratch* scratch)
+      : from_(from), not_begun_(aborted), scratch_(scratch), out_{.records = {}, .next = from} {}
 
   Result<> take(const BatchView& batch) {
     if (!batch.check_crc()) return fail(Errc::kCorrupt, "its checksum is wrong");
@@ -60,7 +60,7 @@ class Reader {
       // All of a batch or nothing: a reader that stops in the middle of a bad one would show its
       // first records again and again.
       std::vector<ConsumedRecord> records;
-      TRY(read_batch(batch, from_, records));
+      TRY(read_batch(batch, from_, scratch_, records));
       for (ConsumedRecord& r : records) out_.records.push_back(std::move(r));
     }
     out_.next = batch.next_offset();
@@ -72,14 +72,16 @@ class Reader {
  private:
   Offset from_;
   std::span<const AbortedRange> not_begun_;
+  CodecScratch* scratch_;
   std::set<ProducerId> aborting_;
   Fetched out_;
 };
 
 }  // namespace
 
-Result<Fetched> read_fetched(ByteView bytes, Offset from, std::span<const AbortedRange> aborted) {
-  Reader reader(from, aborted);
+Result<Fetched> read_fetched(ByteView bytes, Offset from, std::span<const AbortedRange> aborted,
+                             CodecScratch* scratch) {
+  Reader reader(from, aborted, scratch);
   BatchWalk walk(bytes);
   for (;;) {
     const auto batch = walk.next();

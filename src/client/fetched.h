@@ -8,6 +8,7 @@
 #include "base/bytes.h"
 #include "base/result.h"
 #include "client/record.h"
+#include "record/compression.h"
 
 namespace taffrail::client {
 
@@ -28,6 +29,7 @@ struct Fetched {
 /// is left for the next fetch. Checks each batch's CRC first. Stops before a batch that is damaged if
 /// there were good ones; an error is always about the batch at `from`.
 /// Errors: kCorrupt; kUnsupported (message format, codec); kTooLarge.
-Result<Fetched> read_fetched(ByteView bytes, Offset from, std::span<const AbortedRange> aborted);
+Result<Fetched> read_fetched(ByteView bytes, Offset from, std::span<const AbortedRange> aborted,
+                             CodecScratch* scratch = nullptr);
 
 }  // namespace taffrail::client

@@ -21,7 +21,8 @@ struct Delivery::Batch {
     kSettled,
   };
 
-  Batch(TopicPartition t, Codec codec) : to(std::move(t)), builder(BatchOptions{.codec = codec}) {}
+  Batch(TopicPartition t, Codec codec, CodecScratch* scratch)
+      : to(std::move(t)), builder(BatchOptions{.codec = codec, .scratch = scratch}) {}
 
   /// About what the record takes in a batch; never less.
   static size_t record_bytes(const Record& record);

@@ -112,7 +112,7 @@ std::shared_ptr<Producer::Batch> Producer::batch_for(Partition& p, size_t record
     sticky_.erase(p.to.topic);
   }
   const Instant now = runtime_.now();
-  auto batch = std::make_shared<Batch>(p.to, options_.codec);
+  auto batch = std::make_shared<Batch>(p.to, options_.codec, &scratch_);
   batch->send_at = now + options_.linger;
   batch->expires = now + options_.delivery_timeout;
   p.queue.push_back(batch);

@@ -137,6 +137,7 @@ class Producer {
   WaitQueue room_;  ///< For send(), when bytes were settled.
   bool closed_ = false;
   Counts counts_;
+  CodecScratch scratch_;
   Scope scope_;
 };
 

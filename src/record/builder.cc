@@ -76,7 +76,7 @@ Slice BatchBuilder::finish() {
   Slice compressed;
   ByteView payload = records_.view();
   if (o.codec != Codec::kNone && record_count_ != 0) {
-    compressed = compress(o.codec, payload, o.compression_level);
+    compressed = compress(o.codec, payload, o.compression_level, o.scratch);
     payload = compressed;
   }
   const size_t size = BatchLayout::kHeaderSize + payload.size();

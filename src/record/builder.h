@@ -32,6 +32,7 @@ struct BatchOptions {
   std::optional<int64_t> delete_horizon_ms = {};
   /// Where compaction took away the last records; the last record's delta if absent.
   std::optional<int32_t> last_offset_delta = {};
+  CodecScratch* scratch = nullptr;  ///< Outlives the builder; may be shared by many.
 };
 
 /// Collects records, then writes one batch:

@@ -16,12 +16,25 @@
 namespace taffrail {
 namespace {
 
-constexpr std::array<std::string_view, 5> kNames = {"none", "gzip", "snappy", "lz4", "zstd"};
-
 template <auto kFree>
 struct Freer {
   void operator()(auto* p) const { kFree(p); }
 };
+using ZstdReader = std::unique_ptr<ZSTD_DCtx, Freer<ZSTD_freeDCtx>>;
+using ZstdWriter = std::unique_ptr<ZSTD_CCtx, Freer<ZSTD_freeCCtx>>;
+// A context that grew past this, for a large window or a high level, is not kept.
+constexpr size_t kScratchMax = 4 << 20;
+
+}  // namespace
+
+struct CodecScratch::State {
+  ZstdReader reader;
+  ZstdWriter writer;
+};
+
+namespace {
+
+constexpr std::array<std::string_view, 5> kNames = {"none", "gzip", "snappy", "lz4", "zstd"};
 
 // What has been decompressed so far. Room is offered in steps that double what is there, so that
 // memory follows bytes produced and never a length that somebody wrote into a header.
@@ -171,9 +184,12 @@ Result<Slice> read_lz4(ByteView input, Sink out) {
   }
 }
 
-Result<Slice> read_zstd(ByteView input, Sink out, int window_log_max) {
-  const std::unique_ptr<ZSTD_DCtx, Freer<ZSTD_freeDCtx>> ctx(ZSTD_createDCtx());
+Result<Slice> read_zstd(ByteView input, Sink out, int window_log_max, CodecScratch::State& scratch) {
+  ZstdReader& ctx = scratch.reader;
+  // A call that failed may have left a large one.
+  if (!ctx || ZSTD_sizeof_DCtx(ctx.get()) > kScratchMax) ctx.reset(ZSTD_createDCtx());
   CHECK(ctx != nullptr, "out of memory");
+  ZSTD_DCtx_reset(ctx.get(), ZSTD_reset_session_only);
   ZSTD_DCtx_setParameter(ctx.get(), ZSTD_d_windowLogMax, window_log_max);
   ZSTD_inBuffer in{input.data(), input.size(), 0};
   uint8_t over = 0;
@@ -234,11 +250,15 @@ Slice write_lz4(ByteView input, std::optional<int> level) {
   return Slice(ByteView(out).first(size));
 }
 
-Slice write_zstd(ByteView input, std::optional<int> level) {
+Slice write_zstd(ByteView input, std::optional<int> level, CodecScratch::State& scratch) {
+  ZstdWriter& ctx = scratch.writer;
+  if (!ctx) ctx.reset(ZSTD_createCCtx());
+  CHECK(ctx != nullptr, "out of memory");
   std::vector<uint8_t> out(ZSTD_compressBound(input.size()));
   const size_t size =
-      ZSTD_compress(out.data(), out.size(), input.data(), input.size(), level.value_or(3));
+      ZSTD_compressCCtx(ctx.get(), out.data(), out.size(), input.data(), input.size(), level.value_or(3));
   CHECK(!ZSTD_isError(size));
+  if (ZSTD_sizeof_CCtx(ctx.get()) > kScratchMax) ctx.reset();
   return Slice(ByteView(out).first(size));
 }
 
@@ -276,7 +296,11 @@ Result<> check_stream_start(Codec codec, ByteView input) {
   return fail(Errc::kUnsupported, fmt::format("codec {}", static_cast<int>(codec)));
 }
 
-Result<Slice> decompress(Codec codec, ByteView input, const DecompressLimits& limits) {
+CodecScratch::CodecScratch() : state_(std::make_unique<State>()) {}
+
+CodecScratch::~CodecScratch() = default;
+
+Result<Slice> decompress(Codec codec, ByteView input, const DecompressLimits& limits, CodecScratch* scratch) {
   if (input.size() > UINT32_MAX) return fail(Errc::kTooLarge, "more than 4 GiB of input");
   if (codec == Codec::kNone) {
     if (input.size() > limits.max_bytes)
@@ -291,15 +315,17 @@ Result<Slice> decompress(Codec codec, ByteView input, const DecompressLimits& li
       return read_snappy(input, std::move(out));
     case Codec::kLz4:
       return read_lz4(input, std::move(out));
-    case Codec::kZstd:
-      return read_zstd(input, std::move(out), limits.zstd_window_log_max);
+    case Codec::kZstd: {
+      CodecScratch::State once;
+      return read_zstd(input, std::move(out), limits.zstd_window_log_max, scratch == nullptr ? once : scratch->state());
+    }
     case Codec::kNone:
       break;
   }
   return fail(Errc::kUnsupported, fmt::format("codec {}", static_cast<int>(codec)));
 }
 
-Slice compress(Codec codec, ByteView input, std::optional<int> level) {
+Slice compress(Codec codec, ByteView input, std::optional<int> level, CodecScratch* scratch) {
   CHECK(input.size() <= INT32_MAX);
   switch (codec) {
     case Codec::kNone:
@@ -310,8 +336,10 @@ Slice compress(Codec codec, ByteView input, std::optional<int> level) {
       return write_snappy(input);
     case Codec::kLz4:
       return write_lz4(input, level);
-    case Codec::kZstd:
-      return write_zstd(input, level);
+    case Codec::kZstd: {
+      CodecScratch::State once;
+      return write_zstd(input, level, scratch == nullptr ? once : scratch->state());
+    }
   }
   CHECK(false, "a codec that does not exist");
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string_view>
 
@@ -18,6 +19,22 @@ enum class Codec : uint8_t { kNone = 0, kGzip = 1, kSnappy = 2, kLz4 = 3, kZstd 
 std::string_view codec_name(Codec codec);
 std::optional<Codec> codec_named(std::string_view name);
 
+/// What zstd keeps from call to call. To make it asks the processor what it can do, which in a virtual machine takes
+/// longer than a small batch: who (de)compresses often owns one. Used by one call at a time; all content is lost.
+class CodecScratch {
+ public:
+  CodecScratch();
+  ~CodecScratch();
+  CodecScratch(const CodecScratch&) = delete;
+  CodecScratch& operator=(const CodecScratch&) = delete;
+
+  struct State;
+  State& state() { return *state_; }
+
+ private:
+  std::unique_ptr<State> state_;
+};
+
 struct DecompressLimits {
   /// Of the result. The output grows geometrically as bytes arrive and never past this, whatever a
   /// header promises.
@@ -30,7 +47,8 @@ struct DecompressLimits {
 /// first LZ4 frame. kNone copies.
 /// Errors: kCorrupt; kTooLarge past a limit; kUnsupported for an LZ4 frame of linked blocks, which
 /// Java clients cannot read.
-Result<Slice> decompress(Codec codec, ByteView input, const DecompressLimits& limits = {});
+Result<Slice> decompress(Codec codec, ByteView input, const DecompressLimits& limits = {},
+                         CodecScratch* scratch = nullptr);
 
 /// Looks at how a payload begins, and decompresses nothing: what cannot be a stream of that codec, and an LZ4 frame of
 /// linked blocks. Kafka's brokers decompress what they are sent and refuse both; who keeps such bytes unread
@@ -41,6 +59,6 @@ Result<> check_stream_start(Codec codec, ByteView input);
 /// Snappy is written in xerial blocks of 32 KiB, LZ4 as independent blocks of 64 KiB: the forms
 /// that every client reads. `level` is the codec's own scale, its default if absent; snappy has
 /// none.
-Slice compress(Codec codec, ByteView input, std::optional<int> level = {});
+Slice compress(Codec codec, ByteView input, std::optional<int> level = {}, CodecScratch* scratch = nullptr);
 
 }  // namespace taffrail

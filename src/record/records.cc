@@ -48,13 +48,13 @@ RecordWalk::RecordWalk(const BatchView& batch, Slice owned)
       payload_(batch.codec() == Codec::kNone ? batch.payload() : owned_.view()),
       reader_(payload_) {}
 
-Result<RecordWalk> RecordWalk::open(const BatchView& batch, const DecompressLimits& limits) {
+Result<RecordWalk> RecordWalk::open(const BatchView& batch, const DecompressLimits& limits, CodecScratch* scratch) {
   const std::optional<Codec> codec = batch.codec();
   if (!codec) return fail(Errc::kUnsupported, fmt::format("attributes {}", batch.attributes()));
   Slice owned;
   // Compaction leaves batches without any record, whose payload is empty rather than a stream.
   const bool empty = batch.record_count() == 0 && batch.payload().empty();
-  if (*codec != Codec::kNone && !empty) owned = TRY(decompress(*codec, batch.payload(), limits));
+  if (*codec != Codec::kNone && !empty) owned = TRY(decompress(*codec, batch.payload(), limits, scratch));
   RecordWalk walk(batch, std::move(owned));
   if (static_cast<size_t>(batch.record_count()) > walk.payload_.size() / kMinRecordSize)
     return fail(Errc::kCorrupt,

@@ -59,7 +59,8 @@ class RecordWalk {
  public:
   /// `batch` must outlive the walk. Errors: as decompress(); kUnsupported for an unknown codec;
   /// kCorrupt if there cannot be as many records as the header says.
-  static Result<RecordWalk> open(const BatchView& batch, const DecompressLimits& limits = {});
+  static Result<RecordWalk> open(const BatchView& batch, const DecompressLimits& limits = {},
+                                 CodecScratch* scratch = nullptr);
 
   /// The next record, or nothing after the last. Errors: kCorrupt; also when records are left over,
   /// or bytes are, and when offsets do not rise or lie outside the batch.

@@ -17,8 +17,16 @@ void Engine::push(Instant at, EventSink& sink, uint64_t a, uint64_t b) {
     due_.push_back({now_.ns, next_sequence_++, &sink, a, b});
     return;
   }
-  heap_.push_back({at.ns, next_sequence_++, &sink, a, b});
-  std::push_heap(heap_.begin(), heap_.end(), later);
+  // Each entry has four children: half as deep as a binary heap, and what is compared lies together.
+  const Event event{at.ns, next_sequence_++, &sink, a, b};
+  size_t place = heap_.size();
+  heap_.push_back(event);
+  for (size_t parent = 0; place > 0; place = parent) {
+    parent = (place - 1) / 4;
+    if (!later(heap_[parent], event)) break;
+    heap_[place] = heap_[parent];
+  }
+  heap_[place] = event;
 }
 
 Instant Engine::next_time() const {
@@ -27,10 +35,22 @@ Instant Engine::next_time() const {
 }
 
 Engine::Event Engine::take_first() {
-  std::pop_heap(heap_.begin(), heap_.end(), later);
-  const Event event = heap_.back();
+  const Event first = heap_.front();
+  const Event moved = heap_.back();
   heap_.pop_back();
-  return event;
+  if (heap_.empty()) return first;
+  size_t place = 0;
+  for (size_t child = 1; child < heap_.size(); child = place * 4 + 1) {
+    const size_t end = std::min(child + 4, heap_.size());
+    size_t least = child;
+    for (++child; child < end; ++child)
+      if (later(heap_[least], heap_[child])) least = child;
+    if (!later(moved, heap_[least])) break;
+    heap_[place] = heap_[least];
+    place = least;
+  }
+  heap_[place] = moved;
+  return first;
 }
 
 Engine::Event Engine::take_due() {

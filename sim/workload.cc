@@ -100,7 +100,7 @@ void Workload::start() {
     const uint64_t kind = draws.draw(10, "writer kind");
     options.idempotent = kind < 7;
     options.acks = kind == 9 ? 1 : -1;
-    options.codec = static_cast<Codec>(draws.draw(5, "codec"));
+    options.codec = static_cast<Codec>(draws.draw(2, "compressed") == 0 ? 0 : draws.draw_between(1, 4, "codec"));
     options.linger = Duration::from_ms(static_cast<int64_t>(draws.draw(20, "linger")));
     options.request_timeout = 2_s;
     options.delivery_timeout = options_.delivery_timeout;

@@ -67,8 +67,8 @@ Result<ExitCode> run(Task& task, Session& session, const std::string& seeds, con
       if (const auto written = session.out.raw(task, session.out.json() ? "" : fmt::format(
               "seed {} failed: {}\n  taffrail sim replay TF1-{}\n", seed, r.violation, seed)); !written)
         lost = written.error();
-    // The loop's own clock stands still while a campaign computes: let it turn between runs.
-    session.runtime.scheduler().yield(task);
+    // The loop's own clock stands still while a campaign computes: a whole turn of the loop between runs.
+    (void)session.runtime.sleep_for(task, 1_ns);
     if (!session.out.json() && session.runtime.now() - said > 10_s) {
       said = session.runtime.now();
       if (!session.out.note(task, fmt::format("{} of {} seeds", seed - range.first + 1, range.end - range.first))) return false;

@@ -10,7 +10,7 @@ namespace {
 
 template <class M>
 constexpr DescribedMessage::Kind kind_of() {
-  if (M::kApi.key == ApiKey::kNone) return DescribedMessage::Kind::kHeader;
+  if (M::kApi.key == ApiKey::kNone) return DescribedMessage::Kind::kBare;
   if constexpr (requires { typename M::Response; }) return DescribedMessage::Kind::kRequest;
   return DescribedMessage::Kind::kResponse;
 }

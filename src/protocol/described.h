@@ -15,7 +15,8 @@
 namespace taffrail::protocol {
 
 struct DescribedMessage {
-  enum class Kind : uint8_t { kHeader, kRequest, kResponse };
+  /// kBare: a header, or a record of a coordinator.
+  enum class Kind : uint8_t { kBare, kRequest, kResponse };
 
   Api api;
   Kind kind;

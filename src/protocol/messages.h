@@ -3,59 +3,95 @@
 #pragma once
 
 #include "protocol/api_versions.h"
+#include "protocol/coordinator_records.h"
 #include "protocol/create_partitions.h"
 #include "protocol/create_topics.h"
+#include "protocol/delete_groups.h"
 #include "protocol/delete_topics.h"
 #include "protocol/describe_cluster.h"
 #include "protocol/describe_configs.h"
+#include "protocol/describe_groups.h"
 #include "protocol/describe_topic_partitions.h"
 #include "protocol/fetch.h"
 #include "protocol/find_coordinator.h"
 #include "protocol/frame.h"
+#include "protocol/heartbeat.h"
 #include "protocol/incremental_alter_configs.h"
 #include "protocol/init_producer_id.h"
+#include "protocol/join_group.h"
+#include "protocol/leave_group.h"
+#include "protocol/list_groups.h"
 #include "protocol/list_offsets.h"
 #include "protocol/metadata.h"
+#include "protocol/offset_commit.h"
+#include "protocol/offset_delete.h"
+#include "protocol/offset_fetch.h"
 #include "protocol/offset_for_leader_epoch.h"
 #include "protocol/produce.h"
+#include "protocol/sync_group.h"
 
 namespace taffrail::protocol {
 
-/// Calls `visit.template operator()<M>()` for each request and response, and the two headers.
+/// Calls `visit.template operator()<M>()` for each request and response, the two headers, and the
+/// records of coordinators.
 template <class Visit>
 void for_each_message(Visit&& visit) {
   visit.template operator()<RequestHeader>();
   visit.template operator()<ResponseHeader>();
+  visit.template operator()<OffsetCommitKey>();
+  visit.template operator()<OffsetCommitValue>();
+  visit.template operator()<GroupMetadataKey>();
+  visit.template operator()<GroupMetadataValue>();
   visit.template operator()<ApiVersionsRequest>();
   visit.template operator()<ApiVersionsResponse>();
   visit.template operator()<CreatePartitionsRequest>();
   visit.template operator()<CreatePartitionsResponse>();
   visit.template operator()<CreateTopicsRequest>();
   visit.template operator()<CreateTopicsResponse>();
+  visit.template operator()<DeleteGroupsRequest>();
+  visit.template operator()<DeleteGroupsResponse>();
   visit.template operator()<DeleteTopicsRequest>();
   visit.template operator()<DeleteTopicsResponse>();
   visit.template operator()<DescribeClusterRequest>();
   visit.template operator()<DescribeClusterResponse>();
   visit.template operator()<DescribeConfigsRequest>();
   visit.template operator()<DescribeConfigsResponse>();
+  visit.template operator()<DescribeGroupsRequest>();
+  visit.template operator()<DescribeGroupsResponse>();
   visit.template operator()<DescribeTopicPartitionsRequest>();
   visit.template operator()<DescribeTopicPartitionsResponse>();
   visit.template operator()<FetchRequest>();
   visit.template operator()<FetchResponse>();
   visit.template operator()<FindCoordinatorRequest>();
   visit.template operator()<FindCoordinatorResponse>();
+  visit.template operator()<HeartbeatRequest>();
+  visit.template operator()<HeartbeatResponse>();
   visit.template operator()<IncrementalAlterConfigsRequest>();
   visit.template operator()<IncrementalAlterConfigsResponse>();
   visit.template operator()<InitProducerIdRequest>();
   visit.template operator()<InitProducerIdResponse>();
+  visit.template operator()<JoinGroupRequest>();
+  visit.template operator()<JoinGroupResponse>();
+  visit.template operator()<LeaveGroupRequest>();
+  visit.template operator()<LeaveGroupResponse>();
+  visit.template operator()<ListGroupsRequest>();
+  visit.template operator()<ListGroupsResponse>();
   visit.template operator()<ListOffsetsRequest>();
   visit.template operator()<ListOffsetsResponse>();
   visit.template operator()<MetadataRequest>();
   visit.template operator()<MetadataResponse>();
+  visit.template operator()<OffsetCommitRequest>();
+  visit.template operator()<OffsetCommitResponse>();
+  visit.template operator()<OffsetDeleteRequest>();
+  visit.template operator()<OffsetDeleteResponse>();
+  visit.template operator()<OffsetFetchRequest>();
+  visit.template operator()<OffsetFetchResponse>();
   visit.template operator()<OffsetForLeaderEpochRequest>();
   visit.template operator()<OffsetForLeaderEpochResponse>();
   visit.template operator()<ProduceRequest>();
   visit.template operator()<ProduceResponse>();
+  visit.template operator()<SyncGroupRequest>();
+  visit.template operator()<SyncGroupResponse>();
 }
 
 }  // namespace taffrail::protocol

@@ -66,11 +66,12 @@ TEST(Golden, MessagesReadPrintAndWriteAsKafkasOwn) {
   }
   for (const auto& [name, rows] : skipped)
     std::printf("not described: %s, %d rows\n", name.c_str(), rows);
-  // Whatever is described is in the corpus at each of its versions; ApiVersions v5 is newer than
-  // it.
+  // Whatever is described is in the corpus at each of its versions; ApiVersions v5 and
+  // DeleteGroups v3 are newer than it.
   for (const DescribedMessage& m : described_messages()) {
     for (int16_t v = m.api.versions.min; v <= m.api.versions.max; ++v) {
       if (m.api.key == ApiKey::kApiVersions && v == 5) continue;
+      if (m.api.key == ApiKey::kDeleteGroups && v == 3) continue;
       EXPECT_TRUE(seen[m.api.name].contains(v)) << m.api.name << " v" << v;
     }
   }

@@ -8,6 +8,8 @@ namespace taffrail {
 namespace {
 constexpr uint16_t kFormat = 1;
 constexpr uint16_t kSnapshotFormat = 2;
+/// With the state of the machine that the partition carries; others are written without.
+constexpr uint16_t kSnapshotFormatOfMachine = 3;
 }
 
 Slice PartitionCommand::encode() const {
@@ -90,6 +92,7 @@ Result<> Partition::State::apply_through(Task& task, LogIndex end) {
       } else if (entry.meta.kind == EntryKind::kBatch && beyond_table) {
         const BatchView batch = TRY(BatchView::parse(entry.payload));
         producers.apply(batch, entry.meta.id());
+        if (machine != nullptr) machine->apply(batch, entry.meta.id());
       }
       if (beyond_table) {
         table_reaches = entry.meta.id();
@@ -98,6 +101,7 @@ Result<> Partition::State::apply_through(Task& task, LogIndex end) {
       }
       applied = entry.meta.id();
     }
+    if (machine != nullptr) machine->on_applied(applied);
     applied_moved.notify_all();
     if (wants_snapshot() || pending_start) start_wake.notify_all();
   }
@@ -211,7 +215,7 @@ Result<> Partition::State::move_start(Task& task) {
 
 Slice Partition::State::encode_snapshot() const {
   ByteWriter out;
-  out.u16(kSnapshotFormat);
+  out.u16(machine == nullptr ? kSnapshotFormat : kSnapshotFormatOfMachine);
   out.i64(table_reaches.index.value);
   out.i64(table_reaches.term.value);
   out.i64(log.start_offset().value);
@@ -219,14 +223,16 @@ Slice Partition::State::encode_snapshot() const {
   const PartitionCommand asked = asked_start.value_or(PartitionCommand{});
   out.i64(asked.start.value);
   out.i64(asked.first.value);
+  if (machine != nullptr) out.sized(machine->save().view());
   return Slice(out.view());
 }
 
 Result<> Partition::State::load_snapshot(ByteView bytes) {
   ByteReader in(bytes);
   const uint16_t format = in.u16();
-  if (format < 1 || format > kSnapshotFormat)
-    return fail(Errc::kUnsupported, fmt::format("a partition's snapshot in format {}, this version reads up to {}", format, kSnapshotFormat));
+  if (format < 1 || format > kSnapshotFormatOfMachine)
+    return fail(Errc::kUnsupported, fmt::format("a partition's snapshot in format {}, this version reads up to {}", format,
+                                               kSnapshotFormatOfMachine));
   EntryId reaches;
   reaches.index = LogIndex(in.i64());
   reaches.term = Term(in.i64());
@@ -237,8 +243,12 @@ Result<> Partition::State::load_snapshot(ByteView bytes) {
     asked.start = Offset(in.i64());
     asked.first = LogIndex(in.i64());
   }
+  const ByteView of_machine = format >= kSnapshotFormatOfMachine ? in.sized() : ByteView();
   if (!in.done()) return fail(Errc::kCorrupt, "a partition's snapshot is cut short or too long");
   if (reaches.index < table_reaches.index) return {};
+  // One that was saved before there was a machine spares it nothing: the log is replayed from its start.
+  if (machine != nullptr && format < kSnapshotFormatOfMachine) return {};
+  if (machine != nullptr) TRY(machine->load(of_machine));
   TRY(producers.decode(table));
   table_reaches = reaches;
   // A crash may have come between the snapshot and the move that it was made for, and nobody reads the command

@@ -54,6 +54,7 @@ void Partition::stop(Task& task) {
   s.durable.fail_all();
   s.progress.notify_all();
   s.wake_watches();
+  if (s.machine != nullptr) s.machine->on_leadership();
   s.scope.cancel();
   s.scope.join(task);
   while (s.uses > 0) s.unused.wait_through(task);
@@ -61,6 +62,7 @@ void Partition::stop(Task& task) {
   s.group = nullptr;
 }
 
+void Partition::set_machine(StateMachine* machine) { state_->machine = machine; }
 const PartitionKey& Partition::key() const { return state_->key; }
 const std::string& Partition::topic_name() const { return state_->topic_name; }
 const TopicConfig& Partition::config() const { return state_->config; }
@@ -106,6 +108,11 @@ bool Partition::high_watermark_is_current() const {
   return state_->group != nullptr && state_->group->commit_is_current();
 }
 
+// Once an entry of this epoch is committed, so is all before it.
+bool Partition::leads_with_all_applied() const {
+  return is_leader() && high_watermark_is_current() && state_->applied.index >= state_->group->commit();
+}
+
 void Partition::watch(FetchWatch& watch) { state_->watches.push_back(&watch); }
 void Partition::unwatch(FetchWatch& watch) { std::erase(state_->watches, &watch); }
 
@@ -134,6 +141,7 @@ std::vector<BrokerId> Partition::State::compute_in_sync() const {
 
 void Partition::State::leadership_changed() {
   if (owner.on_leadership) owner.on_leadership(owner);
+  if (machine != nullptr) machine->on_leadership();
   wake_watches();
 }
 

@@ -13,6 +13,7 @@
 #include "base/entry.h"
 #include "consensus/driver.h"
 #include "partition/producers.h"
+#include "partition/state_machine.h"
 #include "partition/topic_config.h"
 #include "record/validate.h"
 #include "runtime/runtime.h"
@@ -98,6 +99,8 @@ class Partition {
   Partition(const Partition&) = delete;
   Partition& operator=(const Partition&) = delete;
 
+  /// Who applies this partition's batches beside the partition itself; before start(), and outlives stop().
+  void set_machine(StateMachine* machine);
   /// Replays what is committed and joins the group. Call once.
   Result<> start(Task& task, const Configuration& bootstrap);
   /// Answers every waiting request with kNotLeader or kDeleted and ends every fiber.
@@ -170,6 +173,8 @@ class Partition {
   Log& log() const;
   const ProducerTable& producer_table() const;
   EntryId applied() const;
+  /// This replica leads, and has applied all that was committed before its epoch: what a machine decides on is whole.
+  bool leads_with_all_applied() const;
 
   /// Called whenever leader, epoch or the in-sync set changed: the node tells the others.
   std::function<void(Partition&)> on_leadership;

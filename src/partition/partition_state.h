@@ -97,6 +97,7 @@ struct Partition::State final : GroupEvents {
   TopicConfig config;
   PartitionOptions options;
   RaftGroup* group = nullptr;
+  StateMachine* machine = nullptr;
 
   ProducerTable producers;
   EntryId applied;             ///< Entries up to here were looked at.

@@ -1,0 +1,401 @@
+#include "group/coordinator.h"
+
+#include <algorithm>
+
+#include "base/plant.h"
+
+namespace taffrail::group {
+
+using protocol::ErrorCode;
+
+namespace {
+
+Effects effects_of(const std::string& group) {
+  Effects out;
+  out.group = group;
+  return out;
+}
+
+template <class Response>
+Effects answer_error(const Call& call, const std::string& group, ErrorCode why) {
+  Effects out = effects_of(group);
+  Response response;
+  response.error_code = why;
+  out.replies.push_back({call.token, std::move(response)});
+  return out;
+}
+
+/// As Java counts: its strings are UTF-16.
+size_t utf16_units(std::string_view text) {
+  size_t units = 0;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if ((byte & 0xc0) != 0x80) ++units;
+    if (byte >= 0xf0) ++units;
+  }
+  return units;
+}
+
+}  // namespace
+
+Coordinator::Coordinator(const Table& table, const Options& options, Random& random, Instant now)
+    : table_(table), options_(options), random_(random) {
+  for (const auto& [id, stored] : table_.groups()) {
+    if (!stored.state || stored.state->members.empty()) continue;
+    Live& live = groups_[id];
+    live.classic = std::make_unique<ClassicGroup>(id, options_, &*stored.state, now);
+    live.stored = true;
+    schedule(id, live);
+  }
+}
+
+Coordinator::Live* Coordinator::find(const std::string& group) {
+  const auto it = groups_.find(group);
+  if (it != groups_.end()) return exists(group, it->second) ? &it->second : nullptr;
+  return table_.find(group) == nullptr ? nullptr : &find_or_make(group);
+}
+
+Coordinator::Live& Coordinator::find_or_make(const std::string& group) {
+  const auto [it, fresh] = groups_.try_emplace(group);
+  Live& live = it->second;
+  if (!fresh) return live;
+  // Members that the table knows were taken over at the start: this one has none.
+  const StoredGroup* stored = table_.find(group);
+  live.stored = stored != nullptr && stored->state.has_value();
+  live.classic = std::make_unique<ClassicGroup>(group, options_, live.stored ? &*stored->state : nullptr, Instant{});
+  return live;
+}
+
+bool Coordinator::exists(const std::string& group, const Live& live) const {
+  if (live.stored || !live.classic->is_idle()) return true;
+  for (const auto& [at, pending] : live.offsets)
+    if (pending.value) return true;
+  const StoredGroup* stored = table_.find(group);
+  if (stored == nullptr) return false;
+  return std::any_of(stored->offsets.begin(), stored->offsets.end(),
+                     [&](const auto& offset) { return !live.offsets.contains(offset.first); });
+}
+
+std::map<TopicPartition, protocol::OffsetCommitValue> Coordinator::offsets(const std::string& group, const Live& live) const {
+  std::map<TopicPartition, protocol::OffsetCommitValue> out;
+  if (const StoredGroup* stored = table_.find(group)) out = stored->offsets;
+  for (const auto& [at, pending] : live.offsets) {
+    if (pending.value) out[at] = *pending.value;
+    else out.erase(at);
+  }
+  return out;
+}
+
+const protocol::OffsetCommitValue* Coordinator::find_offset(const std::string& group, const Live& live,
+                                                            const TopicPartition& at) const {
+  if (const auto it = live.offsets.find(at); it != live.offsets.end()) return it->second.value ? &*it->second.value : nullptr;
+  const StoredGroup* stored = table_.find(group);
+  if (stored == nullptr) return nullptr;
+  const auto it = stored->offsets.find(at);
+  return it == stored->offsets.end() ? nullptr : &it->second;
+}
+
+void Coordinator::schedule(const std::string& group, Live& live) {
+  const Instant next = live.classic->next_deadline();
+  if (next == live.look) return;
+  if (live.look != Instant::never()) deadlines_.erase({live.look, group});
+  live.look = next;
+  if (next != Instant::never()) deadlines_.insert({next, group});
+}
+
+void Coordinator::settle(const std::string& group, const Effects& decided) {
+  const auto it = groups_.find(group);
+  if (it == groups_.end()) return;
+  Live& live = it->second;
+  schedule(group, live);
+  // What was decided, and does not stand in the log yet, is known here alone.
+  if (!decided.records.empty() || live.until > applied_) return;
+  if (!live.classic->is_idle() || !live.offsets.empty()) return;
+  if (live.look != Instant::never()) deadlines_.erase({live.look, group});
+  groups_.erase(it);
+}
+
+Instant Coordinator::next_deadline() const { return deadlines_.empty() ? Instant::never() : deadlines_.begin()->first; }
+
+Effects Coordinator::join(const Call& call, const protocol::JoinGroupRequest& request, const std::string& client_id,
+                          const std::string& client_host) {
+  const auto error = [&](ErrorCode why) {
+    Effects out = answer_error<protocol::JoinGroupResponse>(call, request.group_id, why);
+    std::get<protocol::JoinGroupResponse>(out.replies[0].answer).member_id = request.member_id;
+    return out;
+  };
+  if (request.group_id.empty()) return error(ErrorCode::kInvalidGroupId);
+  const Duration session = Duration::from_ms(request.session_timeout_ms);
+  if (session < options_.session_timeout_min || session > options_.session_timeout_max)
+    return error(ErrorCode::kInvalidSessionTimeout);
+  if (!request.member_id.empty() && find(request.group_id) == nullptr) return error(ErrorCode::kUnknownMemberId);
+  Live& live = find_or_make(request.group_id);
+  Effects out = effects_of(request.group_id);
+  live.classic->join({call, request, client_id, client_host, random_}, out);
+  settle(request.group_id, out);
+  return out;
+}
+
+Effects Coordinator::sync(const Call& call, const protocol::SyncGroupRequest& request) {
+  if (request.group_id.empty()) return answer_error<protocol::SyncGroupResponse>(call, request.group_id, ErrorCode::kInvalidGroupId);
+  Live* live = find(request.group_id);
+  if (live == nullptr) return answer_error<protocol::SyncGroupResponse>(call, request.group_id, ErrorCode::kUnknownMemberId);
+  Effects out = effects_of(request.group_id);
+  live->classic->sync(call, request, out);
+  settle(request.group_id, out);
+  return out;
+}
+
+Effects Coordinator::heartbeat(const Call& call, const protocol::HeartbeatRequest& request) {
+  using Response = protocol::HeartbeatResponse;
+  if (request.group_id.empty()) return answer_error<Response>(call, request.group_id, ErrorCode::kInvalidGroupId);
+  // Of members only, and those are here: nothing is made, and no deadline comes nearer.
+  const auto it = groups_.find(request.group_id);
+  if (it == groups_.end()) return answer_error<Response>(call, request.group_id, ErrorCode::kUnknownMemberId);
+  Effects out = effects_of(request.group_id);
+  it->second.classic->heartbeat(call, request, out);
+  return out;
+}
+
+Effects Coordinator::leave(const Call& call, const protocol::LeaveGroupRequest& request) {
+  using Response = protocol::LeaveGroupResponse;
+  if (request.group_id.empty()) return answer_error<Response>(call, request.group_id, ErrorCode::kInvalidGroupId);
+  std::vector<protocol::LeaveGroupRequest::Member> going = request.members;
+  if (call.version < 3) going = {{request.member_id, {}, {}, {}}};
+  Effects out = effects_of(request.group_id);
+  std::vector<ErrorCode> codes(going.size(), ErrorCode::kUnknownMemberId);
+  if (Live* live = find(request.group_id)) {
+    codes = live->classic->leave(call, going, out);
+    settle(request.group_id, out);
+  }
+  Response response;
+  if (call.version < 3) {
+    response.error_code = codes[0];
+  } else {
+    for (size_t i = 0; i < going.size(); ++i)
+      response.members.push_back({going[i].member_id, going[i].group_instance_id, codes[i], {}});
+  }
+  out.replies.push_back({call.token, std::move(response)});
+  return out;
+}
+
+Effects Coordinator::commit(const Call& call, const CommitRequest& request) {
+  Effects out = effects_of(request.group);
+  OffsetsReply reply;
+  Live* live = find(request.group);
+  if (live != nullptr) reply.error = live->classic->check_commit(call.now, request.generation, request.member, request.instance);
+  else if (request.generation >= 0) reply.error = call.version >= 9 ? ErrorCode::kGroupIdNotFound : ErrorCode::kIllegalGeneration;
+  for (const CommitRequest::Item& item : request.items) {
+    ErrorCode& code = reply.items.emplace_back(item.error);
+    if (reply.error != ErrorCode::kNone) code = reply.error;
+    if (code != ErrorCode::kNone) continue;
+    const std::string& metadata = item.value.metadata;
+    if (metadata.size() > INT16_MAX || utf16_units(metadata) > static_cast<size_t>(options_.offset_metadata_max)) {
+      code = ErrorCode::kOffsetMetadataTooLarge;
+      continue;
+    }
+    protocol::OffsetCommitValue value = item.value;
+    value.commit_timestamp = call.wall.ms;
+    if (request.retention_ms >= 0 && request.retention_ms <= INT64_MAX - call.wall.ms)
+      value.expire_timestamp = call.wall.ms + request.retention_ms;
+    out.records.push_back(OffsetRecord{request.group, item.at, std::move(value)});
+  }
+  out.replies.push_back({call.token, std::move(reply)});
+  settle(request.group, out);
+  return out;
+}
+
+Effects Coordinator::fetch(const Call& call, const std::string& group, const std::optional<std::vector<TopicPartition>>& wanted) {
+  Effects out = effects_of(group);
+  FetchReply reply;
+  static const Live kNothing;
+  const auto it = groups_.find(group);
+  const Live& live = it == groups_.end() ? kNothing : it->second;
+  if (wanted) {
+    for (const TopicPartition& at : *wanted) {
+      const protocol::OffsetCommitValue* value = find_offset(group, live, at);
+      reply.items.push_back({at, value == nullptr ? std::nullopt : std::optional(*value)});
+    }
+  } else {
+    for (auto& [at, value] : offsets(group, live)) reply.items.push_back({at, std::move(value)});
+  }
+  out.replies.push_back({call.token, std::move(reply)});
+  return out;
+}
+
+Effects Coordinator::describe(const Call& call, const std::string& group) {
+  Effects out = effects_of(group);
+  if (const Live* live = find(group)) {
+    out.replies.push_back({call.token, live->classic->describe()});
+    settle(group, out);
+    return out;
+  }
+  protocol::DescribeGroupsResponse::Group dead;
+  dead.group_id = group;
+  dead.group_state = "Dead";
+  if (call.version >= 6) {
+    dead.error_code = ErrorCode::kGroupIdNotFound;
+    dead.error_message = "Group " + group + " not found.";
+  }
+  out.replies.push_back({call.token, std::move(dead)});
+  return out;
+}
+
+std::vector<protocol::ListGroupsResponse::Group> Coordinator::list() const {
+  std::vector<protocol::ListGroupsResponse::Group> out;
+  const auto add = [&](const std::string& id, std::string_view type, std::string_view state) {
+    out.push_back({id, std::string(type), std::string(state), "classic", {}});
+  };
+  for (const auto& [id, live] : groups_)
+    if (exists(id, live)) add(id, live.classic->protocol_type(), live.classic->state_name());
+  for (const auto& [id, stored] : table_.groups())
+    if (!groups_.contains(id)) add(id, stored.state ? stored.state->protocol_type : "", "Empty");
+  return out;
+}
+
+Effects Coordinator::remove(const Call& call, const std::string& group) {
+  Effects out = effects_of(group);
+  protocol::DeleteGroupsResponse::Deleted deleted;
+  deleted.group_id = group;
+  const Live* live = find(group);
+  if (live == nullptr) {
+    deleted.error_code = ErrorCode::kGroupIdNotFound;
+  } else if (live->classic->state() != ClassicGroup::State::kEmpty) {
+    deleted.error_code = ErrorCode::kNonEmptyGroup;
+  } else {
+    for (const auto& [at, value] : offsets(group, *live)) out.records.push_back(OffsetRecord{group, at, {}});
+    if (live->stored) out.records.push_back(StateRecord{group, {}});
+  }
+  out.replies.push_back({call.token, std::move(deleted)});
+  settle(group, out);
+  return out;
+}
+
+Effects Coordinator::forget(const Call& call, const ForgetRequest& request) {
+  Effects out = effects_of(request.group);
+  OffsetsReply reply;
+  const Live* live = find(request.group);
+  std::optional<std::set<std::string>> subscribed;
+  if (live == nullptr) {
+    reply.error = ErrorCode::kGroupIdNotFound;
+  } else if (live->classic->state() != ClassicGroup::State::kEmpty) {
+    // Offsets of topics that nobody reads any more may go; of a group that is not understood, none.
+    if (live->classic->protocol_type() != "consumer") reply.error = ErrorCode::kNonEmptyGroup;
+    subscribed = live->classic->subscribed_topics();
+    if (!subscribed && reply.error == ErrorCode::kNone) {
+      subscribed.emplace();
+      for (const auto& [at, error] : request.items) subscribed->insert(at.topic);
+    }
+  }
+  for (const auto& [at, error] : request.items) {
+    ErrorCode& code = reply.items.emplace_back(reply.error == ErrorCode::kNone ? error : reply.error);
+    if (code != ErrorCode::kNone) continue;
+    if (subscribed && subscribed->contains(at.topic)) code = ErrorCode::kGroupSubscribedToTopic;
+    else if (find_offset(request.group, *live, at) != nullptr) out.records.push_back(OffsetRecord{request.group, at, {}});
+  }
+  out.replies.push_back({call.token, std::move(reply)});
+  settle(request.group, out);
+  return out;
+}
+
+std::vector<Effects> Coordinator::on_time(Instant now, WallTime wall) {
+  std::vector<std::string> due;
+  for (const auto& [at, group] : deadlines_) {
+    if (at > now) break;
+    due.push_back(group);
+  }
+  std::vector<Effects> all;
+  for (const std::string& group : due) {
+    Effects out = effects_of(group);
+    groups_.at(group).classic->on_time(now, wall, out);
+    settle(group, out);
+    if (!out.records.empty() || !out.replies.empty()) all.push_back(std::move(out));
+  }
+  return all;
+}
+
+// Which offsets count from when is Kafka's (KIP-211): from the last commit where nobody is subscribed, from the moment
+// that the last member left where there were members, and never while a group is busy with itself.
+std::vector<TopicPartition> Coordinator::expired(const StoredGroup& stored, const Live* live, WallTime wall) const {
+  using State = ClassicGroup::State;
+  const State state = live == nullptr ? State::kEmpty : live->classic->state();
+  const bool simple = !stored.state || stored.state->protocol_type.empty();
+  int64_t empty_since = -1;
+  std::optional<std::set<std::string>> subscribed;
+  if (!simple && state == State::kEmpty) empty_since = stored.state->current_state_timestamp;
+  if (state == State::kStable) subscribed = live->classic->subscribed_topics();
+  if (state != State::kEmpty && !subscribed && !PLANT("G09")) return {};
+  std::vector<TopicPartition> out;
+  for (const auto& [at, value] : stored.offsets) {
+    if (subscribed && subscribed->contains(at.topic)) continue;
+    const int64_t base = empty_since >= 0 ? empty_since : value.commit_timestamp;
+    const bool over = value.expire_timestamp >= 0 ? wall.ms >= value.expire_timestamp
+                                                  : wall.ms - base >= options_.offsets_retention.ms();
+    if (over) out.push_back(at);
+  }
+  return out;
+}
+
+std::vector<Effects> Coordinator::expire(WallTime wall) {
+  std::vector<Effects> all;
+  for (const auto& [id, stored] : table_.groups()) {
+    const auto it = groups_.find(id);
+    const Live* live = it == groups_.end() ? nullptr : &it->second;
+    // What is on its way may change the picture: the next round looks again.
+    if (live != nullptr && live->until > applied_) continue;
+    Effects out = effects_of(id);
+    for (TopicPartition& at : expired(stored, live, wall)) out.records.push_back(OffsetRecord{id, std::move(at), {}});
+    const bool nothing_left = out.records.size() == stored.offsets.size();
+    const bool idle = live == nullptr || live->classic->is_idle();
+    if (nothing_left && idle && stored.state) out.records.push_back(StateRecord{id, {}});
+    if (!out.records.empty()) all.push_back(std::move(out));
+  }
+  return all;
+}
+
+void Coordinator::appended(const Effects& effects, LogIndex index) {
+  if (effects.records.empty()) return;
+  Live& live = find_or_make(effects.group);
+  for (const Record& record : effects.records) {
+    if (const auto* offset = std::get_if<OffsetRecord>(&record)) {
+      live.offsets[offset->at] = {offset->value, index};
+      continue;
+    }
+    live.stored = std::get<StateRecord>(record).value.has_value();
+    if (live.stored) continue;
+    // A group of that name that comes now is another one.
+    live.classic = std::make_unique<ClassicGroup>(effects.group, options_, nullptr, Instant{});
+    schedule(effects.group, live);
+  }
+  live.until = index;
+  written_.push_back({index, effects.group});
+}
+
+Effects Coordinator::refused(const Effects& effects, Instant now, WallTime wall) {
+  Effects out = effects_of(effects.group);
+  if (PLANT("G14")) appended(effects, applied_);
+  const auto it = groups_.find(effects.group);
+  if (it == groups_.end()) return out;
+  if (effects.step != Effects::Step::kNone) it->second.classic->step_failed(effects.step, now, wall, out);
+  settle(effects.group, out);
+  return out;
+}
+
+void Coordinator::applied(LogIndex index) {
+  applied_ = index;
+  while (!written_.empty() && written_.front().first <= index) {
+    const std::string group = std::move(written_.front().second);
+    written_.pop_front();
+    const auto it = groups_.find(group);
+    if (it == groups_.end()) continue;
+    std::erase_if(it->second.offsets, [&](const auto& offset) { return offset.second.index <= index; });
+    settle(group, {});
+  }
+}
+
+LogIndex Coordinator::depends_on(const std::string& group) const {
+  const auto it = groups_.find(group);
+  return it == groups_.end() ? LogIndex{} : it->second.until;
+}
+
+}  // namespace taffrail::group

@@ -1,0 +1,121 @@
+// The groups of one partition of __consumer_offsets, as its leader decides about them.
+//
+//     request --> decide --> append --> [Raft] --> Table::apply --> reply
+//
+// Decisions are made on what the log will say once all that was appended is committed: the table of what is applied,
+// and over it the offsets that this leader has appended since. What is appended and then lost goes with the leadership,
+// and this object with it.
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/random.h"
+#include "group/classic_group.h"
+#include "group/effects.h"
+#include "group/options.h"
+#include "group/table.h"
+#include "protocol/list_groups.h"
+#include "protocol/offset_commit.h"
+
+namespace taffrail::group {
+
+/// An OffsetCommit whose topics were looked up.
+struct CommitRequest {
+  struct Item {
+    TopicPartition at;
+    protocol::OffsetCommitValue value;  ///< Offset, epoch, metadata, topic id; the times are filled in.
+    protocol::ErrorCode error = protocol::ErrorCode::kNone;  ///< Refused before it came here.
+  };
+  std::string group;
+  int32_t generation = -1;
+  std::string member;
+  std::optional<std::string> instance;
+  int64_t retention_ms = -1;
+  std::vector<Item> items;
+};
+
+/// What is asked to be forgotten; an item refused before it came here has its error.
+struct ForgetRequest {
+  std::string group;
+  std::vector<std::pair<TopicPartition, protocol::ErrorCode>> items;
+};
+
+class Coordinator {
+ public:
+  /// All that the log held of its groups when the leadership began is in `table`, which outlives this and goes on to
+  /// change by what is applied.
+  Coordinator(const Table& table, const Options& options, Random& random, Instant now);
+
+  Effects join(const Call& call, const protocol::JoinGroupRequest& request, const std::string& client_id,
+               const std::string& client_host);
+  Effects sync(const Call& call, const protocol::SyncGroupRequest& request);
+  Effects heartbeat(const Call& call, const protocol::HeartbeatRequest& request);
+  Effects leave(const Call& call, const protocol::LeaveGroupRequest& request);
+  Effects commit(const Call& call, const CommitRequest& request);
+  /// Of `wanted`, or of all that there are.
+  Effects fetch(const Call& call, const std::string& group, const std::optional<std::vector<TopicPartition>>& wanted);
+  Effects describe(const Call& call, const std::string& group);
+  Effects remove(const Call& call, const std::string& group);
+  Effects forget(const Call& call, const ForgetRequest& request);
+  std::vector<protocol::ListGroupsResponse::Group> list() const;
+
+  /// Sessions, rebalances: whatever is due.
+  std::vector<Effects> on_time(Instant now, WallTime wall);
+  /// When on_time() is wanted next; never() if nothing is under way.
+  Instant next_deadline() const;
+  /// Offsets whose time is over, and groups that nothing is left of (I-G6).
+  std::vector<Effects> expire(WallTime wall);
+
+  /// The records of `effects` stand in the log, the last of them at `index`.
+  void appended(const Effects& effects, LogIndex index);
+  /// They do not, and whoever waited for them was told so.
+  Effects refused(const Effects& effects, Instant now, WallTime wall);
+  /// The table holds all up to `index`.
+  void applied(LogIndex index);
+  /// What a reply about this group waits for: the last of its records.
+  LogIndex depends_on(const std::string& group) const;
+
+ private:
+  struct Pending {
+    std::optional<protocol::OffsetCommitValue> value;  ///< None: forgotten.
+    LogIndex index;
+  };
+  struct Live {
+    std::unique_ptr<ClassicGroup> classic;
+    std::map<TopicPartition, Pending> offsets;  ///< Appended, and not applied yet.
+    bool stored = false;                        ///< The log has a state of the group, or will have.
+    LogIndex until;                             ///< Its last record.
+    Instant look = Instant::never();            ///< Its place in `deadlines_`.
+  };
+  using Groups = std::map<std::string, Live, std::less<>>;
+
+  /// Null if there is no such group.
+  Live* find(const std::string& group);
+  Live& find_or_make(const std::string& group);
+  bool exists(const std::string& group, const Live& live) const;
+  /// The offsets that the log will have.
+  std::map<TopicPartition, protocol::OffsetCommitValue> offsets(const std::string& group, const Live& live) const;
+  const protocol::OffsetCommitValue* find_offset(const std::string& group, const Live& live, const TopicPartition& at) const;
+  /// Ends a decision: looks again when the group's clock runs, and drops what the table can make again.
+  void settle(const std::string& group, const Effects& decided);
+  void schedule(const std::string& group, Live& live);
+  std::vector<TopicPartition> expired(const StoredGroup& stored, const Live* live, WallTime wall) const;
+
+  const Table& table_;
+  const Options& options_;
+  Random& random_;
+  Groups groups_;  ///< Those with members, or with something under way.
+  std::set<std::pair<Instant, std::string>> deadlines_;
+  std::deque<std::pair<LogIndex, std::string>> written_;
+  LogIndex applied_;
+};
+
+}  // namespace taffrail::group

@@ -14,6 +14,8 @@
 
 namespace taffrail {
 
+namespace group { class Service; }
+
 class BrokerShard;
 class Guests;
 
@@ -29,6 +31,10 @@ class BrokerContext {
   virtual const Leaders& leaders() const = 0;
   /// The replica on this shard; null if it has none. Look it up again after every wait.
   virtual Partition* find_partition(const PartitionKey& key) = 0;
+  /// The coordinator's replica of a partition of the offsets topic, likewise.
+  virtual group::Service* find_groups(const PartitionKey& key) = 0;
+  /// All of those that are here.
+  virtual std::vector<group::Service*> groups() = 0;
   /// Registered brokers that this one hears from, itself included; sorted.
   virtual std::vector<BrokerId> alive_brokers() = 0;
   /// A producer id that nobody else was ever given (I-T8). Errors: as Controller::submit.

@@ -59,7 +59,7 @@ Outcome<protocol::ProduceResponse> produce(const Request&, protocol::ProduceRequ
 Outcome<protocol::FetchResponse> fetch(const Request&, protocol::FetchRequest);
 Outcome<protocol::ListOffsetsResponse> list_offsets(const Request&, protocol::ListOffsetsRequest);
 Outcome<protocol::OffsetForLeaderEpochResponse> offset_for_leader_epoch(const Request&, const protocol::OffsetForLeaderEpochRequest&);
-Outcome<protocol::FindCoordinatorResponse> find_coordinator(const Request&, const protocol::FindCoordinatorRequest&);
+Outcome<protocol::FindCoordinatorResponse> find_coordinator(const Request&, protocol::FindCoordinatorRequest);
 Outcome<protocol::InitProducerIdResponse> init_producer_id(const Request&, const protocol::InitProducerIdRequest&);
 Outcome<protocol::CreateTopicsResponse> create_topics(const Request&, protocol::CreateTopicsRequest);
 Outcome<protocol::DeleteTopicsResponse> delete_topics(const Request&, protocol::DeleteTopicsRequest);
@@ -68,6 +68,18 @@ Outcome<protocol::DescribeConfigsResponse> describe_configs(const Request&, cons
 Outcome<protocol::IncrementalAlterConfigsResponse> incremental_alter_configs(const Request&, protocol::IncrementalAlterConfigsRequest);
 Outcome<protocol::DescribeClusterResponse> describe_cluster(const Request&, const protocol::DescribeClusterRequest&);
 Outcome<protocol::DescribeTopicPartitionsResponse> describe_topic_partitions(const Request&, const protocol::DescribeTopicPartitionsRequest&);
+
+// Of groups, in members.cc, group_offsets.cc and group_admin.cc; each finds the shard of its group by itself.
+Outcome<protocol::JoinGroupResponse> join_group(const Request&, protocol::JoinGroupRequest);
+Outcome<protocol::SyncGroupResponse> sync_group(const Request&, protocol::SyncGroupRequest);
+Outcome<protocol::HeartbeatResponse> heartbeat(const Request&, protocol::HeartbeatRequest);
+Outcome<protocol::LeaveGroupResponse> leave_group(const Request&, protocol::LeaveGroupRequest);
+Outcome<protocol::OffsetCommitResponse> offset_commit(const Request&, protocol::OffsetCommitRequest);
+Outcome<protocol::OffsetFetchResponse> offset_fetch(const Request&, protocol::OffsetFetchRequest);
+Outcome<protocol::OffsetDeleteResponse> offset_delete(const Request&, protocol::OffsetDeleteRequest);
+Outcome<protocol::DescribeGroupsResponse> describe_groups(const Request&, protocol::DescribeGroupsRequest);
+Outcome<protocol::ListGroupsResponse> list_groups(const Request&, protocol::ListGroupsRequest);
+Outcome<protocol::DeleteGroupsResponse> delete_groups(const Request&, protocol::DeleteGroupsRequest);
 
 // The same for partitions that live on several shards, in split.cc: each shard answers for its own, and the answers
 // are joined in the order of the question.

@@ -17,9 +17,11 @@ using protocol::ApiKey;
 using protocol::ErrorCode;
 
 constexpr std::array kServed = {
-    ApiKey::kProduce, ApiKey::kFetch, ApiKey::kListOffsets, ApiKey::kMetadata, ApiKey::kFindCoordinator, ApiKey::kApiVersions,
-    ApiKey::kCreateTopics, ApiKey::kDeleteTopics, ApiKey::kInitProducerId, ApiKey::kOffsetForLeaderEpoch,
-    ApiKey::kDescribeConfigs, ApiKey::kCreatePartitions, ApiKey::kIncrementalAlterConfigs,
+    ApiKey::kProduce, ApiKey::kFetch, ApiKey::kListOffsets, ApiKey::kMetadata, ApiKey::kOffsetCommit, ApiKey::kOffsetFetch,
+    ApiKey::kFindCoordinator, ApiKey::kJoinGroup, ApiKey::kHeartbeat, ApiKey::kLeaveGroup, ApiKey::kSyncGroup,
+    ApiKey::kDescribeGroups, ApiKey::kListGroups, ApiKey::kApiVersions, ApiKey::kCreateTopics, ApiKey::kDeleteTopics,
+    ApiKey::kInitProducerId, ApiKey::kOffsetForLeaderEpoch, ApiKey::kDescribeConfigs, ApiKey::kCreatePartitions,
+    ApiKey::kDeleteGroups, ApiKey::kIncrementalAlterConfigs, ApiKey::kOffsetDelete,
     ApiKey::kDescribeCluster, ApiKey::kDescribeTopicPartitions};
 
 class KafkaHandler final : public RequestHandler {
@@ -100,6 +102,16 @@ Begun KafkaHandler::begin(Task& task, ConnectionInfo& connection, Slice frame) {
     case ApiKey::kListOffsets: return run<p::ListOffsetsRequest>(connection, request, h::list_offsets_on_shards);
     case ApiKey::kMetadata: return run<p::MetadataRequest>(connection, request, h::metadata);
     case ApiKey::kFindCoordinator: return run<p::FindCoordinatorRequest>(connection, request, h::find_coordinator);
+    case ApiKey::kOffsetCommit: return run<p::OffsetCommitRequest>(connection, request, h::offset_commit);
+    case ApiKey::kOffsetFetch: return run<p::OffsetFetchRequest>(connection, request, h::offset_fetch);
+    case ApiKey::kJoinGroup: return run<p::JoinGroupRequest>(connection, request, h::join_group);
+    case ApiKey::kHeartbeat: return run<p::HeartbeatRequest>(connection, request, h::heartbeat);
+    case ApiKey::kLeaveGroup: return run<p::LeaveGroupRequest>(connection, request, h::leave_group);
+    case ApiKey::kSyncGroup: return run<p::SyncGroupRequest>(connection, request, h::sync_group);
+    case ApiKey::kDescribeGroups: return run<p::DescribeGroupsRequest>(connection, request, h::describe_groups);
+    case ApiKey::kListGroups: return run<p::ListGroupsRequest>(connection, request, h::list_groups);
+    case ApiKey::kDeleteGroups: return run<p::DeleteGroupsRequest>(connection, request, h::delete_groups);
+    case ApiKey::kOffsetDelete: return run<p::OffsetDeleteRequest>(connection, request, h::offset_delete);
     case ApiKey::kApiVersions: return run<p::ApiVersionsRequest>(connection, request, h::api_versions);
     case ApiKey::kCreateTopics: return run<p::CreateTopicsRequest>(connection, request, h::create_topics);
     case ApiKey::kDeleteTopics: return run<p::DeleteTopicsRequest>(connection, request, h::delete_topics);

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "broker/handlers.h"
+#include "broker/internal_topics.h"
 
 namespace taffrail::handlers {
 
@@ -55,6 +56,7 @@ MetadataResponse::Topic describe_topic(const Request& request, const TopicRecord
   MetadataResponse::Topic out;
   out.name = record.name;
   out.topic_id = record.id;
+  out.is_internal = is_internal_topic(record.name);
   for (size_t i = 0; i < record.partitions.size(); ++i) {
     PartitionState state = describe(request.broker, record, i, alive, listener);
     out.partitions.push_back({state.error, static_cast<int32_t>(i), state.leader, state.epoch, std::move(state.replicas),
@@ -85,6 +87,10 @@ std::vector<std::string> MetadataCall::create_missing(Task& task) {
   for (const auto& topic : *message.topics) {
     if (!topic.name || !topic.topic_id.is_zero() || bad_topic_name(*topic.name) || broker.controller().image().find_topic(std::string_view(*topic.name))) continue;
     if (!names.insert(*topic.name).second) continue;
+    if (*topic.name == kOffsetsTopic) {
+      ensure_offsets_topic(task, broker, broker.runtime().now() + 5_s);
+      continue;
+    }
     NewTopic fresh;
     fresh.name = *topic.name;
     command.topics.push_back(std::move(fresh));
@@ -234,6 +240,7 @@ Outcome<protocol::DescribeTopicPartitionsResponse> describe_topic_partitions(
       continue;
     }
     out.topic_id = record->id;
+    out.is_internal = is_internal_topic(name);
     for (size_t p = first; p < record->partitions.size(); ++p) {
       if (left == 0) {
         response.next_cursor = protocol::TopicPartitionsCursor{name, static_cast<int32_t>(p), {}};

@@ -10,6 +10,7 @@
 
 #include "base/ids.h"
 #include "base/units.h"
+#include "group/options.h"
 #include "runtime/net.h"
 
 namespace taffrail {
@@ -71,6 +72,7 @@ struct NodeConfig {
   RaftConfig raft;
   StorageConfig storage;
   ServerConfig server;
+  group::Options groups;
 
   bool operator==(const NodeConfig&) const = default;
 };

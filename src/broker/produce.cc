@@ -5,6 +5,7 @@
 #include <map>
 
 #include "broker/handlers.h"
+#include "broker/internal_topics.h"
 
 namespace taffrail::handlers {
 
@@ -76,6 +77,12 @@ Outcome<ProduceResponse> produce(const Request& request, ProduceRequest message)
                           static_cast<size_t>(partition.index) < record->partitions.size();
       if (!exists) {
         out.error_code = record == nullptr ? unknown_topic(by_id) : ErrorCode::kUnknownTopicOrPartition;
+        failed = true;
+        continue;
+      }
+      if (is_internal_topic(record->name)) {
+        out.error_code = ErrorCode::kInvalidTopicException;
+        out.error_message = "brokers alone write into this topic";
         failed = true;
         continue;
       }

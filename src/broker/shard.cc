@@ -4,9 +4,15 @@
 
 #include <algorithm>
 
+#include "broker/internal_topics.h"
 #include "broker/kafka_handler.h"
+#include "group/service.h"
 
 namespace taffrail {
+
+BrokerShard::BrokerShard(Runtime& runtime, const NodeConfig& config, PeerChannel& peers)
+    : runtime_(runtime), config_(config), peers_(peers), guests_(runtime) {}
+BrokerShard::~BrokerShard() = default;
 
 Result<> BrokerShard::open(Task& task, const NodeIdentity& identity, Look look) {
   identity_ = identity;
@@ -85,8 +91,10 @@ void BrokerShard::stop_partitions(Task& task) {
   guests_.stop(task);
   scope_.cancel();
   scope_.join(task);
+  for (auto& [key, groups] : groups_) groups->stop(task);
   for (auto& [key, partition] : partitions_) partition->stop(task);
   partitions_.clear();
+  groups_.clear();
 }
 
 void BrokerShard::stop_raft(Task& task) {
@@ -141,6 +149,17 @@ std::vector<Partition*> BrokerShard::partitions() const {
 Partition* BrokerShard::find_partition(const PartitionKey& key) {
   const auto it = partitions_.find(key);
   return it == partitions_.end() ? nullptr : it->second.get();
+}
+
+group::Service* BrokerShard::find_groups(const PartitionKey& key) {
+  const auto it = groups_.find(key);
+  return it == groups_.end() ? nullptr : it->second.get();
+}
+
+std::vector<group::Service*> BrokerShard::groups() {
+  std::vector<group::Service*> out;
+  for (const auto& [key, groups] : groups_) out.push_back(groups.get());
+  return out;
 }
 
 Result<ProducerId> BrokerShard::new_producer_id(Task& task, Instant deadline) {
@@ -244,10 +263,16 @@ Result<> BrokerShard::open_partition(Task& task, const TopicRecord& topic, int32
   made->on_leadership = [this](Partition& p) { on_leadership(p); };
   Partition& opened = *made;
   partitions_[key] = std::move(made);
+  if (topic.name == kOffsetsTopic) {
+    auto& groups = groups_[key] = std::make_unique<group::Service>(runtime_, opened, config_.groups);
+    opened.set_machine(groups.get());
+  }
   if (const Result<> started = opened.start(task, bootstrap); !started) {
     runtime_.log().error("node", "{}-{} cannot be served here: {}", opened.topic_name(), partition, started.error().text());
+    if (group::Service* groups = find_groups(key)) groups->stop(task);
     opened.stop(task);
     partitions_.erase(key);
+    groups_.erase(key);
     return started;
   }
   // The first of the list is preferred: it need not wait for a timeout to lead a group that is new.
@@ -258,9 +283,11 @@ Result<> BrokerShard::open_partition(Task& task, const TopicRecord& topic, int32
 void BrokerShard::close_partition(Task& task, const PartitionKey& key) {
   const auto it = partitions_.find(key);
   if (it == partitions_.end()) return;
+  if (group::Service* groups = find_groups(key)) groups->stop(task);
   it->second->stop(task);
   announce_.erase(key);
   partitions_.erase(key);
+  groups_.erase(key);
 }
 
 void BrokerShard::on_leadership(Partition& partition) {

@@ -29,8 +29,8 @@ class BrokerShard final : public BrokerContext {
   using Endpoints = std::map<std::string, Endpoint>;
 
   /// All references outlive it.
-  BrokerShard(Runtime& runtime, const NodeConfig& config, PeerChannel& peers)
-      : runtime_(runtime), config_(config), peers_(peers), guests_(runtime) {}
+  BrokerShard(Runtime& runtime, const NodeConfig& config, PeerChannel& peers);
+  ~BrokerShard() override;
 
   // BrokerContext.
   Runtime& runtime() override { return runtime_; }
@@ -40,6 +40,8 @@ class BrokerShard final : public BrokerContext {
   ClusterView& controller() override { return *cluster_; }
   const Leaders& leaders() const override { return leaders_; }
   Partition* find_partition(const PartitionKey& key) override;
+  group::Service* find_groups(const PartitionKey& key) override;
+  std::vector<group::Service*> groups() override;
   std::vector<BrokerId> alive_brokers() override { return alive_(); }
   Result<ProducerId> new_producer_id(Task& task, Instant deadline) override;
   const Remote<BrokerShard>& shard(ShardId shard) override { return shards_.at(shard.value); }
@@ -106,6 +108,7 @@ class BrokerShard final : public BrokerContext {
   std::unique_ptr<Store> store_;
   std::unique_ptr<RaftDriver> driver_;
   std::map<PartitionKey, std::unique_ptr<Partition>> partitions_;
+  std::map<PartitionKey, std::unique_ptr<group::Service>> groups_;  ///< Of those partitions that are of the offsets topic.
   std::unique_ptr<RequestHandler> handler_;
   std::map<std::string, std::unique_ptr<Server>> servers_;
   Leaders leaders_;  ///< Of all partitions, wherever they live.

@@ -14,6 +14,7 @@
 
 #include "broker/guests.h"
 #include "broker/handlers.h"
+#include "broker/part.h"
 #include "broker/shard.h"
 
 namespace taffrail::handlers {
@@ -132,16 +133,6 @@ void join(Response&& part, const std::vector<Place>& places, Response& whole) {
     }
 }
 
-/// What a shard made of its part.
-template <class Response>
-struct PartAnswer {
-  std::optional<Response> response;  ///< None: none is due.
-  std::string close_because;
-};
-
-template <class Message>
-using Handler = Outcome<typename Message::Response> (*)(const Request&, Message);
-
 /// All parts of one request. Lives on the connection's shard for as long as the request does: answers that come later
 /// find nobody.
 template <class Message>
@@ -197,37 +188,6 @@ void Parts<Message>::cancel_all() {
       broker.shard(part.shard).post(broker.runtime(), [id = part.guest](BrokerShard& s) { s.guests().cancel(id); });
 }
 
-/// On the shard of a part: the handler, now, and what it does later in a fiber.
-template <class Message>
-void answer_part(BrokerShard& shard, const GuestId& id, std::string listener, int16_t version, Message message,
-                 Handler<Message> handler, std::function<void(Runtime&, PartAnswer<typename Message::Response>)> reply) {
-  using Response = typename Message::Response;
-  Guests& guests = shard.guests();
-  // A shard that is stopping answers nobody, and neither will the connection be there to hear.
-  if (!guests.admit(id)) return;
-  struct Visit {
-    ConnectionInfo connection;
-    typename Outcome<Response>::Later later;
-  };
-  auto visit = std::make_shared<Visit>();
-  visit->connection.listener = std::move(listener);
-  Outcome<Response> outcome = handler({shard, visit->connection, version, &guests.hurry_of(id)}, std::move(message));
-  if (auto* later = std::get_if<typename Outcome<Response>::Later>(&outcome.value)) {
-    visit->later = std::move(*later);
-    guests.run(id, "broker/part", [visit, &shard, reply](Task& task) {
-      std::optional<Response> response = visit->later(task);
-      visit->later = nullptr;
-      reply(shard.runtime(), {std::move(response), std::move(visit->connection.close_because)});
-    });
-    return;
-  }
-  PartAnswer<Response> answer;
-  answer.close_because = std::move(outcome.close_because);
-  if (auto* now = std::get_if<Response>(&outcome.value)) answer.response = std::move(*now);
-  guests.leave(id);
-  reply(shard.runtime(), std::move(answer));
-}
-
 template <class Message>
 void send_part(Parts<Message>& parts, const Request& request, ShardId shard, Message message,
                std::vector<Place> places, Handler<Message> handler) {
@@ -240,9 +200,9 @@ void send_part(Parts<Message>& parts, const Request& request, ShardId shard, Mes
   const auto reply = [to = parts.door.from(broker.runtime().shard()), which](Runtime& there, PartAnswer<Response> answer) {
     to.post(there, [which, answer = std::move(answer)](Parts<Message>& p) mutable { p.arrive(which, std::move(answer)); });
   };
-  broker.shard(shard).post(broker.runtime(), [id, listener = request.connection.listener, version = request.version,
+  broker.shard(shard).post(broker.runtime(), [id, connection = request.connection, version = request.version,
                                               message = std::move(message), handler, reply](BrokerShard& s) mutable {
-    answer_part<Message>(s, id, std::move(listener), version, std::move(message), handler, reply);
+    answer_part<Message>(s, id, std::move(connection), version, std::move(message), handler, reply);
   });
 }
 

@@ -178,6 +178,22 @@ std::vector<Setting> settings() {
                  [](const NodeConfig& c, const std::string&) {
                    return std::string(c.auto_create_topics ? "" : "false");
                  }});
+  all.push_back(number<int32_t>("groups.partitions", "number", "Of the topic that keeps groups and their offsets, when it is made.", 1,
+                                10'000, [](NodeConfig& c) -> int32_t& { return c.groups.offsets_partitions; }));
+  all.push_back(number<int16_t>("groups.replicas", "number", "Likewise; fewer while fewer nodes have registered.", 1, 1000,
+                                [](NodeConfig& c) -> int16_t& { return c.groups.offsets_replicas; }));
+  all.push_back(number<int32_t>("groups.size", "number", "Members that one group may have.", 1, INT32_MAX,
+                                [](NodeConfig& c) -> int32_t& { return c.groups.size_max; }));
+  all.push_back(time_ms("groups.first_wait_ms", "For more members, before a group's first generation.",
+                        [](NodeConfig& c) -> Duration& { return c.groups.initial_rebalance_delay; }));
+  all.push_back(time_ms("groups.session_min_ms", "What members may ask to be waited for: at least,",
+                        [](NodeConfig& c) -> Duration& { return c.groups.session_timeout_min; }));
+  all.push_back(time_ms("groups.session_max_ms", "and at most.",
+                        [](NodeConfig& c) -> Duration& { return c.groups.session_timeout_max; }));
+  all.push_back(time_ms("groups.retention_ms", "Offsets of a group without members are kept for this long.",
+                        [](NodeConfig& c) -> Duration& { return c.groups.offsets_retention; }));
+  all.push_back(time_ms("groups.retention_check_ms", "Between two looks for offsets that are too old.",
+                        [](NodeConfig& c) -> Duration& { return c.groups.retention_check; }));
   all.push_back(time_ms("raft.heartbeat_ms", "Between two signs of life of a leader.",
                         [](NodeConfig& c) -> Duration& { return c.raft.heartbeat; }));
   all.push_back(time_ms("raft.election_min_ms", "Silence after which a follower stands for election: at least,",
@@ -320,6 +336,8 @@ Result<> check_complete(const NodeConfig& c, std::string_view file) {
   if (!missing.empty()) return fail(Errc::kInvalid, fmt::format("{}: {} is missing", file, missing));
   if (c.raft.election_min > c.raft.election_max)
     return fail(Errc::kInvalid, fmt::format("{}: raft.election_min_ms is above raft.election_max_ms", file));
+  if (c.groups.session_timeout_min > c.groups.session_timeout_max)
+    return fail(Errc::kInvalid, fmt::format("{}: groups.session_min_ms is above groups.session_max_ms", file));
   if (c.raft.heartbeat * 2 > c.raft.election_min)
     return fail(Errc::kInvalid, fmt::format("{}: raft.heartbeat_ms is more than half of raft.election_min_ms: "
                                             "one lost message would start an election", file));

@@ -227,13 +227,15 @@ TEST(DescribeTopicPartitions, PagesInOrderWithEmptyLists) {
   });
 }
 
-TEST(FindCoordinator, SaysThatThereIsNobody) {
+TEST(FindCoordinator, SaysThatNobodyLooksAfterTransactions) {
   BrokerWorld w(9);
   w.run([&](Wire& wire) {
     FindCoordinatorRequest one;
-    one.key = "group";
+    one.key = "transaction";
+    one.key_type = CoordinatorType::kTransaction;
     EXPECT_EQ(wire.ask(one, 3).error_code, ErrorCode::kCoordinatorNotAvailable);
     FindCoordinatorRequest many;
+    many.key_type = CoordinatorType::kTransaction;
     many.coordinator_keys = {"a", "b"};
     const auto answer = wire.ask(many, 4);
     ASSERT_EQ(answer.coordinators.size(), 2u);

@@ -139,6 +139,16 @@ TEST(Versions, EveryServedVersionOfEveryApiAnswers) {
     metadata.topics.emplace();
     every(metadata);
     every(FindCoordinatorRequest{});
+    every(JoinGroupRequest{});
+    every(SyncGroupRequest{});
+    every(HeartbeatRequest{});
+    every(LeaveGroupRequest{});
+    every(OffsetCommitRequest{});
+    every(OffsetFetchRequest{});
+    every(OffsetDeleteRequest{});
+    every(DescribeGroupsRequest{});
+    every(ListGroupsRequest{});
+    every(DeleteGroupsRequest{});
     every(CreateTopicsRequest{});
     every(DeleteTopicsRequest{});
     every(CreatePartitionsRequest{});

@@ -89,6 +89,67 @@ std::string hostile_body(ApiKey key, int16_t version) {
       r.cursor = TopicPartitionsCursor{"good", 0, {}};
       return body_of(r, version);
     }
+    case ApiKey::kJoinGroup: {
+      JoinGroupRequest r;
+      // Refused at once, twice over: a join that is taken is answered when others have come.
+      r.session_timeout_ms = 1;
+      r.protocol_type = "consumer";
+      r.protocols.push_back({"range", Slice("subscription"), {}});
+      return body_of(r, version);
+    }
+    case ApiKey::kSyncGroup: {
+      SyncGroupRequest r;
+      r.group_id = "group";
+      r.member_id = "member";
+      r.assignments.push_back({"member", Slice("assignment"), {}});
+      return body_of(r, version);
+    }
+    case ApiKey::kHeartbeat: return body_of(HeartbeatRequest{"group", 1, "member", {}, {}}, version);
+    case ApiKey::kLeaveGroup: {
+      LeaveGroupRequest r;
+      r.group_id = "group";
+      if (version < 3) r.member_id = "member";
+      else r.members.push_back({"member", {}, {}, {}});
+      return body_of(r, version);
+    }
+    case ApiKey::kOffsetCommit: {
+      OffsetCommitRequest r;
+      r.group_id = "group";
+      r.topics.push_back({version < 10 ? "good" : "", {}, {{0, Offset(1), -1, "note", {}}}, {}});
+      return body_of(r, version);
+    }
+    case ApiKey::kOffsetFetch: {
+      OffsetFetchRequest r;
+      if (version < 8) {
+        r.group_id = "group";
+        r.topics->push_back({"good", {0}, {}});
+      } else {
+        r.groups.push_back({"group", {}, -1, {{{version < 10 ? "good" : "", {}, {0}, {}}}}, {}});
+      }
+      return body_of(r, version);
+    }
+    case ApiKey::kOffsetDelete: {
+      OffsetDeleteRequest r;
+      r.group_id = "group";
+      r.topics.push_back({"good", {{0, {}}}, {}});
+      return body_of(r, version);
+    }
+    case ApiKey::kDescribeGroups: {
+      DescribeGroupsRequest r;
+      r.groups = {"group"};
+      return body_of(r, version);
+    }
+    case ApiKey::kListGroups: {
+      ListGroupsRequest r;
+      if (version >= 4) r.states_filter = {"Stable"};
+      if (version >= 5) r.types_filter = {"classic"};
+      return body_of(r, version);
+    }
+    case ApiKey::kDeleteGroups: {
+      DeleteGroupsRequest r;
+      r.groups_names = {"group"};
+      return body_of(r, version);
+    }
     default: ADD_FAILURE() << "no body for " << static_cast<int>(key); return {};
   }
 }

@@ -1,0 +1,45 @@
+#include "broker/group_requests.h"
+
+#include "broker/internal_topics.h"
+
+namespace taffrail::handlers {
+
+int32_t group_partition(std::string_view group, int32_t partitions) {
+  uint32_t hash = 0;
+  const auto add = [&](uint32_t unit) { hash = 31 * hash + unit; };
+  for (size_t i = 0; i < group.size();) {
+    const auto lead = static_cast<unsigned char>(group[i]);
+    const size_t length = lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
+    uint32_t point = length == 1 ? lead : lead & (0xffU >> (length + 1));
+    for (size_t k = 1; k < length && i + k < group.size(); ++k) point = point << 6 | (static_cast<unsigned char>(group[i + k]) & 0x3f);
+    i += length;
+    if (point < 0x10000) {
+      add(point);
+    } else {
+      add(0xd800 + ((point - 0x10000) >> 10));
+      add(0xdc00 + ((point - 0x10000) & 0x3ff));
+    }
+  }
+  // Java's abs of its smallest integer is that integer; Kafka's Utils.abs makes it 0.
+  const auto value = static_cast<int32_t>(hash);
+  const int32_t positive = value == INT32_MIN ? 0 : value < 0 ? -value : value;
+  return positive % partitions;
+}
+
+std::optional<PartitionKey> coordinator_of(BrokerContext& broker, std::string_view group) {
+  const TopicRecord* topic = broker.controller().image().find_topic(kOffsetsTopic);
+  if (topic == nullptr || topic->partitions.empty()) return std::nullopt;
+  return PartitionKey{topic->id, group_partition(group, static_cast<int32_t>(topic->partitions.size()))};
+}
+
+ShardId shard_of_group(BrokerContext& broker, std::string_view group) {
+  const auto key = coordinator_of(broker, group);
+  return key ? shard_of(*key, broker.runtime().shard_count()) : broker.runtime().shard();
+}
+
+group::Service* find_groups(BrokerContext& broker, std::string_view group) {
+  const auto key = coordinator_of(broker, group);
+  return key ? broker.find_groups(*key) : nullptr;
+}
+
+}  // namespace taffrail::handlers

@@ -1,5 +1,5 @@
-"""One look at the bytes a broker keeps: which codecs its batches carry. A client that compresses nothing reads back just as well,
-so that what the clients read cannot tell."""
+"""Looks at what a broker keeps and clients do not tell: which codecs its batches carry, for a client that compresses nothing
+reads back just as well; and what a group has committed."""
 
 import collections
 import socket
@@ -7,6 +7,7 @@ import struct
 
 CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
 FETCH, VERSION = 1, 4
+OFFSET_FETCH, OFFSET_FETCH_VERSION, NOT_COORDINATOR = 9, 3, 16
 MAX_BYTES = 50_000_000
 
 
@@ -24,15 +25,39 @@ def receive(connection, n):
     return bytes(data)
 
 
-def fetch(address, topic, partition):
-    """Error and batches of a partition, from offset 0, in one answer."""
-    header = struct.pack(">hhi", FETCH, VERSION, 1) + string("conformance")
-    body = struct.pack(">iiiib", -1, 0, 1, MAX_BYTES, 0) + struct.pack(">i", 1) + string(topic)
-    body += struct.pack(">iiqi", 1, partition, 0, MAX_BYTES)
+def ask(address, key, version, body):
+    header = struct.pack(">hhi", key, version, 1) + string("conformance")
     host, port = address.rsplit(":", 1)
     with socket.create_connection((host, int(port)), 20) as connection:
         connection.sendall(struct.pack(">i", len(header) + len(body)) + header + body)
-        answer = receive(connection, struct.unpack(">i", receive(connection, 4))[0])
+        return receive(connection, struct.unpack(">i", receive(connection, 4))[0])
+
+
+def committed(addresses, group, topic, partitions):
+    """The group's offsets, by partition; -1: none."""
+    body = string(group) + struct.pack(">i", 1) + string(topic) + struct.pack(f">i{partitions}i", partitions, *range(partitions))
+    for address in addresses:
+        answer = ask(address, OFFSET_FETCH, OFFSET_FETCH_VERSION, body)
+        error = struct.unpack_from(">h", answer, len(answer) - 2)[0]
+        if error == NOT_COORDINATOR:
+            continue
+        if error != 0:
+            raise RuntimeError(f"offsets of {group}: error {error}")
+        at = 4 + 4 + 4 + 2 + len(topic.encode()) + 4
+        found = {}
+        for _ in range(partitions):
+            index, offset, size = struct.unpack_from(">iqh", answer, at)
+            found[index] = offset
+            at += 14 + max(size, 0) + 2
+        return found
+    raise RuntimeError(f"nobody coordinates {group}")
+
+
+def fetch(address, topic, partition):
+    """Error and batches of a partition, from offset 0, in one answer."""
+    body = struct.pack(">iiiib", -1, 0, 1, MAX_BYTES, 0) + struct.pack(">i", 1) + string(topic)
+    body += struct.pack(">iiqi", 1, partition, 0, MAX_BYTES)
+    answer = ask(address, FETCH, VERSION, body)
     at = 4 + 4 + 4  # Correlation, throttle time, one topic.
     at += 2 + struct.unpack_from(">h", answer, at)[0] + 4  # Its name, one partition.
     _, error, _, _, aborted = struct.unpack_from(">ihqqi", answer, at)

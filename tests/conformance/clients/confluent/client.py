@@ -1,8 +1,9 @@
-"""confluent-kafka for Python: `client.py write BOOTSTRAP TOPIC CODEC FILE`, `client.py read BOOTSTRAP PARTITIONS TOPIC...`.
-The streams are those of lib/records.py."""
+"""confluent-kafka for Python: `client.py write BOOTSTRAP TOPIC CODEC FILE`, `client.py read BOOTSTRAP PARTITIONS TOPIC...`,
+`client.py group BOOTSTRAP GROUP TOPIC` (lib/groups.py). The streams are those of lib/records.py."""
 
 import struct
 import sys
+import threading
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicPartition
 
@@ -73,4 +74,26 @@ def read(bootstrap, partitions, *topics):
     consumer.close()
 
 
-{"write": write, "read": read}[sys.argv[1]](*sys.argv[2:])
+def group(bootstrap, name, topic):
+    over = threading.Event()
+    threading.Thread(target=lambda: (sys.stdin.buffer.read(), over.set()), daemon=True).start()
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": name, "auto.offset.reset": "earliest", "enable.auto.commit": False,
+                         "session.timeout.ms": 6000, "partition.assignment.strategy": "cooperative-sticky"})
+    consumer.subscribe([topic])
+    owned = 0
+    while not over.is_set():
+        messages = consumer.consume(200, 0.2)
+        for message in messages:
+            if message.error():
+                raise KafkaException(message.error())
+            print(message.partition(), message.offset())
+        if messages:
+            consumer.commit(asynchronous=False)
+        if len(consumer.assignment()) != owned:
+            owned = len(consumer.assignment())
+            print("own", owned)
+        sys.stdout.flush()
+    consumer.close()
+
+
+{"write": write, "read": read, "group": group}[sys.argv[1]](*sys.argv[2:])

@@ -1,4 +1,5 @@
-// franz-go: `franz write BOOTSTRAP TOPIC CODEC FILE`, `franz read BOOTSTRAP PARTITIONS TOPIC...`.
+// franz-go: `franz write BOOTSTRAP TOPIC CODEC FILE`, `franz read BOOTSTRAP PARTITIONS TOPIC...`,
+// `franz group BOOTSTRAP GROUP TOPIC` (lib/groups.py).
 // The streams are those of lib/records.py.
 package main
 
@@ -11,6 +12,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -146,6 +148,46 @@ func read(bootstrap string, partitions int, topics []string) {
 	must(out.Flush())
 }
 
+func group(bootstrap, name, topic string) {
+	ctx, over := context.WithCancel(context.Background())
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		over()
+	}()
+	var owned atomic.Int64
+	count := func(sign int64) func(context.Context, *kgo.Client, map[string][]int32) {
+		return func(_ context.Context, _ *kgo.Client, partitions map[string][]int32) {
+			for _, list := range partitions {
+				owned.Add(sign * int64(len(list)))
+			}
+		}
+	}
+	client, err := kgo.NewClient(kgo.SeedBrokers(strings.Split(bootstrap, ",")...), kgo.ConsumerGroup(name), kgo.ConsumeTopics(topic),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.DisableAutoCommit(), kgo.SessionTimeout(6*time.Second),
+		kgo.HeartbeatInterval(time.Second), kgo.OnPartitionsAssigned(count(1)), kgo.OnPartitionsRevoked(count(-1)),
+		kgo.OnPartitionsLost(count(-1)))
+	must(err)
+	said := int64(0)
+	for ctx.Err() == nil {
+		turn, end := context.WithTimeout(ctx, 200*time.Millisecond)
+		fetches := client.PollFetches(turn)
+		end()
+		read := false
+		fetches.EachRecord(func(r *kgo.Record) {
+			fmt.Println(r.Partition, r.Offset)
+			read = true
+		})
+		if read {
+			must(client.CommitUncommittedOffsets(context.Background()))
+		}
+		if now := owned.Load(); now != said {
+			said = now
+			fmt.Println("own", now)
+		}
+	}
+	client.Close()
+}
+
 func main() {
 	switch args := os.Args[1:]; args[0] {
 	case "write":
@@ -154,7 +196,9 @@ func main() {
 		partitions, err := strconv.Atoi(args[2])
 		must(err)
 		read(args[1], partitions, args[3:])
+	case "group":
+		group(args[1], args[2], args[3])
 	default:
-		fail("write or read")
+		fail("write, read or group")
 	}
 }

@@ -1,4 +1,5 @@
-// The Java client: `write BOOTSTRAP TOPIC CODEC FILE`, `read BOOTSTRAP PARTITIONS TOPIC...`, `admin BOOTSTRAP`.
+// The Java client: `write BOOTSTRAP TOPIC CODEC FILE`, `read BOOTSTRAP PARTITIONS TOPIC...`, `admin BOOTSTRAP`,
+// `group BOOTSTRAP GROUP TOPIC` (lib/groups.py).
 // The streams are those of lib/records.py.
 import java.io.BufferedInputStream;
 import java.io.BufferedOutputStream;
@@ -33,6 +34,7 @@ public final class Client {
       case "write" -> write(rest[0], rest[1], rest[2], rest[3]);
       case "read" -> read(rest[0], Integer.parseInt(rest[1]), Arrays.asList(rest).subList(2, rest.length));
       case "admin" -> Admins.run(rest[0]);
+      case "group" -> group(rest[0], rest[1], rest[2]);
       default -> throw new IllegalArgumentException(args[0]);
     }
   }
@@ -114,6 +116,45 @@ public final class Client {
             field(out, header.value());
           }
         }
+      }
+    }
+  }
+
+  // With the assignors that it has by default: range, and cooperative-sticky to come.
+  private static void group(String bootstrap, String name, String topic) throws Exception {
+    AtomicReference<Boolean> over = new AtomicReference<>(false);
+    Thread input = new Thread(() -> {
+      try {
+        while (System.in.read() >= 0) {}
+      } catch (IOException ended) {
+        // The end of the input, too.
+      }
+      over.set(true);
+    });
+    input.setDaemon(true);
+    input.start();
+    Properties config = new Properties();
+    config.put("bootstrap.servers", bootstrap);
+    config.put("group.id", name);
+    config.put("group.protocol", "classic");
+    config.put("auto.offset.reset", "earliest");
+    config.put("enable.auto.commit", "false");
+    config.put("session.timeout.ms", "6000");
+    config.put("heartbeat.interval.ms", "1000");
+    try (var consumer = new KafkaConsumer<>(config, new ByteArrayDeserializer(), new ByteArrayDeserializer())) {
+      consumer.subscribe(List.of(topic));
+      int owned = 0;
+      while (!over.get()) {
+        var records = consumer.poll(Duration.ofMillis(200));
+        StringBuilder lines = new StringBuilder();
+        for (var record : records) lines.append(record.partition()).append(' ').append(record.offset()).append('\n');
+        if (!records.isEmpty()) consumer.commitSync();
+        if (consumer.assignment().size() != owned) {
+          owned = consumer.assignment().size();
+          lines.append("own ").append(owned).append('\n');
+        }
+        System.out.print(lines);
+        System.out.flush();
       }
     }
   }

@@ -6,15 +6,16 @@
 
 namespace taffrail::sim {
 
-CampaignReport run_campaign(uint64_t first, uint64_t end,
-                            const std::function<bool(uint64_t seed, const RunReport&)>& progress) {
+CampaignReport run_campaign(uint64_t first, uint64_t end, bool groups,
+                            const std::function<bool(const Scenario&, const RunReport&)>& progress) {
   CampaignReport total;
   std::map<std::string, uint64_t> runs_with;
-  for (const char* always : {"elections", "truncations", "recoveries", "repairs"}) runs_with[always] = 0;
+  for (const char* always : {"elections", "truncations", "recoveries", "repairs", "groups"}) runs_with[always] = 0;
   std::vector<uint64_t> acked;
   const auto stacks = std::make_shared<StackPool>(StackPool::default_stack_size());
   for (uint64_t seed = first; seed < end; ++seed) {
-    const RunReport run = run_scenario(Scenario::from_seed(seed), {.stacks = stacks});
+    const Scenario scenario = groups ? Scenario::with_group(seed) : Scenario::from_seed(seed);
+    const RunReport run = run_scenario(scenario, {.stacks = stacks});
     ++total.seeds;
     total.events += run.events;
     total.simulated = total.simulated + run.simulated;
@@ -22,6 +23,7 @@ CampaignReport run_campaign(uint64_t first, uint64_t end,
     runs_with["truncations"] += run.truncations > 0;
     runs_with["recoveries"] += run.recoveries > 0;
     runs_with["repairs"] += run.repairs > 0;
+    runs_with["groups"] += run.commits > 0;
     for (const auto& [kind, count] : run.faults) ++runs_with[kind];
     if (run.sent > 0) acked.push_back(run.acked * 1000 / run.sent);
     if (!run.violation.empty()) {
@@ -29,7 +31,7 @@ CampaignReport run_campaign(uint64_t first, uint64_t end,
       ++total.signatures[run.signature()];
       if (total.failing_seeds.size() < 20) total.failing_seeds.push_back(seed);
     }
-    if (progress && !progress(seed, run)) break;
+    if (progress && !progress(scenario, run)) break;
   }
   std::sort(acked.begin(), acked.end());
   if (!acked.empty()) total.acked_per_mille_median = acked[acked.size() / 2];

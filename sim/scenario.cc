@@ -7,6 +7,7 @@
 
 #include "broker/identity.h"
 #include "sim/checkers/white_box.h"
+#include "sim/group_workload.h"
 #include "sim/nemesis.h"
 #include "storage/store.h"
 
@@ -15,6 +16,8 @@ namespace {
 
 constexpr std::string_view kFirstLine = "taffrail scenario, format 1";
 constexpr std::string_view kToken = "TF1-";
+/// Behind the seed, where a group was asked for.
+constexpr char kGroupMark = 'g';
 
 std::optional<uint64_t> number(std::string_view text) {
   uint64_t value = 0;
@@ -64,20 +67,36 @@ Scenario Scenario::from_seed(uint64_t seed) {
   profile.faults_max = 12;
   profile.damage = true;
   s.faults = expand(profile, tape);
+  Stream& groups = tape.stream({.kind = StreamKind::kKnobs, .name = "group"});
+  const bool grouped = groups.hits(1, 10, "a group");
+  const auto members = static_cast<uint32_t>(groups.draw_between(2, 4, "members"));
+  if (grouped) s.members = members;
   return s;
 }
 
-std::string Scenario::token() const { return fmt::format("{}{}", kToken, seed); }
+Scenario Scenario::with_group(uint64_t seed) {
+  Scenario s = from_seed(seed);
+  if (s.members == 0) s.members = 3;
+  return s;
+}
+
+std::string Scenario::token() const {
+  const bool asked_for = members > 0 && from_seed(seed).members == 0;
+  return fmt::format("{}{}{}", kToken, seed, asked_for ? std::string(1, kGroupMark) : "");
+}
 
 Result<Scenario> Scenario::from_token(std::string_view token) {
-  const auto seed = token.starts_with(kToken) ? number(token.substr(kToken.size())) : number(token);
+  std::string_view digits = token.starts_with(kToken) ? token.substr(kToken.size()) : token;
+  const bool grouped = digits.ends_with(kGroupMark);
+  if (grouped) digits.remove_suffix(1);
+  const auto seed = number(digits);
   if (!seed) return fail(Errc::kInvalid, fmt::format("\"{}\" is not a token like {}123, nor a seed", token, kToken));
-  return from_seed(*seed);
+  return grouped ? with_group(*seed) : from_seed(*seed);
 }
 
 std::string Scenario::print() const {
-  std::string out = fmt::format("{}\nseed {}\nrun {}\nbrokers {}\nclients {}\nlength_ms {}\noperations {}\npartitions {}\ndrawn_world {}\n",
-                                kFirstLine, seed, run_kind_name(run), brokers, clients, length.ms(), operations, partitions,
+  std::string out = fmt::format("{}\nseed {}\nrun {}\nbrokers {}\nclients {}\nlength_ms {}\noperations {}\npartitions {}\nmembers {}\ndrawn_world {}\n",
+                                kFirstLine, seed, run_kind_name(run), brokers, clients, length.ms(), operations, partitions, members,
                                 drawn_world ? 1 : 0);
   return out + print_faults(faults);
 }
@@ -117,6 +136,7 @@ Result<Scenario> Scenario::parse(std::string_view text) {
     else if (word == "length_ms") s.length = Duration::from_ms(static_cast<int64_t>(std::min<uint64_t>(*value, 86'400'000)));
     else if (word == "operations") s.operations = static_cast<uint32_t>(std::min<uint64_t>(*value, 10'000'000));
     else if (word == "partitions") s.partitions = static_cast<int32_t>(std::clamp<uint64_t>(*value, 1, 1000));
+    else if (word == "members") s.members = static_cast<uint32_t>(std::min<uint64_t>(*value, 20));
     else if (word == "drawn_world") s.drawn_world = *value != 0;
     else return fail(Errc::kInvalid, fmt::format("\"{}\": there is no such line in a scenario", line));
   }
@@ -150,6 +170,16 @@ RunReport run_scenario(const Scenario& scenario, const RunOptions& options) {
     shape.config.raft.election_min = std::max(shape.config.raft.election_min, round * 3);
     shape.config.raft.election_max = shape.config.raft.election_min * 2;
     shape.config.raft.heartbeat = shape.config.raft.election_min / draws.draw_between(3, 6, "heartbeats of an election");
+    if (scenario.members > 0) {
+      Stream& groups = world->stream(StreamKind::kKnobs, 3);
+      group::Options& set = shape.config.groups;
+      set.offsets_partitions = static_cast<int32_t>(groups.draw_between(1, 2, "offsets partitions"));
+      set.offsets_replicas = scenario.run == RunKind::kLiveness ? static_cast<int16_t>(scenario.brokers) : int16_t{3};
+      set.initial_rebalance_delay = Duration::from_ms(groups.draw_between(0, 400, "first wait"));
+      set.session_timeout_min = 500_ms;
+      set.commit_timeout = Duration::from_ms(groups.draw_between(500, 5'000, "commit timeout"));
+      set.offsets_retention = 315'360'000_s;  // Wall clocks jump; what that does to offsets is not looked at here.
+    }
     SimCluster cluster(*world, shape);
     Nemesis nemesis(*world, cluster.machines(), scenario.faults, {.brokers = scenario.brokers});
     std::vector<bool> damaged(scenario.brokers);
@@ -164,8 +194,16 @@ RunReport run_scenario(const Scenario& scenario, const RunOptions& options) {
     load.replication_factor = scenario.run == RunKind::kLiveness ? static_cast<int16_t>(scenario.brokers) : int16_t{3};
     load.min_insync_replicas = static_cast<int32_t>(draws.draw_between(1, 2, "min insync"));
     Workload workload(cluster, load);
+    GroupWorkloadOptions members;
+    members.topic = load.topic;
+    members.partitions = load.partitions;
+    members.members = scenario.members;
+    members.trouble = scenario.length - 1_s;
+    members.ready = [&workload] { return workload.topic_created(); };
+    GroupWorkload group(cluster, members);
     nemesis.release();
     workload.start();
+    if (scenario.members > 0) group.start();
 
     const auto look = [&] {
       if (report.violation.empty())
@@ -197,6 +235,10 @@ RunReport run_scenario(const Scenario& scenario, const RunOptions& options) {
       }
       if (why) report.violation = "liveness: " + *why;
     }
+    // Likewise a topic of offsets.
+    const bool grouped = scenario.members > 0 && !idle && group.can_finish(nemesis.core().size(), shape.config.groups.offsets_replicas);
+    if (report.violation.empty() && grouped)
+      if (const auto why = group.finish(60_s)) report.violation = "liveness: " + *why;
     workload.stop_readers();
     for (int i = 0; i < 100 && look() && !workload.readers_done(); ++i) world->run_for(100_ms);
     std::optional<std::string> unread;
@@ -207,11 +249,16 @@ RunReport run_scenario(const Scenario& scenario, const RunOptions& options) {
     if (report.violation.empty()) {
       report.all_violations = inside.check_settled(damaged, [&](uint32_t i) { return refuses(*world, cluster.broker(i)); });
       for (std::string& v : workload.history().check(/*complete=*/true)) report.all_violations.push_back(std::move(v));
+      for (std::string& v : group.history().check()) report.all_violations.push_back(std::move(v));
+      if (scenario.members > 0)
+        for (std::string& v : check_group_replicas(cluster)) report.all_violations.push_back(std::move(v));
       if (!report.all_violations.empty()) report.violation = report.all_violations.front();
       look();
     }
     report.sent = workload.history().sends().size();
     report.acked = workload.history().count(History::Outcome::kAcked);
+    report.generations = group.history().generations();
+    report.commits = group.history().commits(GroupHistory::Outcome::kStored);
     report.elections = inside.elections();
     report.truncations = inside.truncations();
     report.repairs = inside.repairs();

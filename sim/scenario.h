@@ -25,11 +25,14 @@ struct Scenario {
   Duration length = 10_s;      ///< Until everything heals.
   uint32_t operations = 200;
   int32_t partitions = 3;
+  uint32_t members = 0;        ///< Of a consumer group; 0: none.
   bool drawn_world = true;     ///< Latencies, windows and clocks by the seed; else as they are by default.
   std::vector<Fault> faults;
 
   /// The general profile: everything by the seed.
   static Scenario from_seed(uint64_t seed);
+  /// The same with a consumer group, which one seed in ten has by itself.
+  static Scenario with_group(uint64_t seed);
   /// A file's text, and back. Errors: kInvalid with the line.
   std::string print() const;
   static Result<Scenario> parse(std::string_view text);
@@ -51,6 +54,8 @@ struct RunReport {
   uint64_t truncations = 0;    ///< Cuts of uncommitted entries.
   uint64_t repairs = 0;        ///< What damage took and other replicas gave back: pieces of holes, ends of logs.
   uint64_t refused = 0;        ///< Brokers that, after damage, refuse to start and say why.
+  uint64_t generations = 0;    ///< Of the group that members were told of.
+  uint64_t commits = 0;        ///< Of offsets, acknowledged.
   uint64_t recoveries = 0;     ///< Starts of a broker on a directory that was not empty.
   std::map<std::string, uint64_t> faults;  ///< Kinds that took effect, with how often.
   std::vector<std::string> stops;          ///< Processes that stopped themselves, and why.

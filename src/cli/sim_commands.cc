@@ -55,17 +55,19 @@ std::string joined(const std::map<std::string, uint64_t>& counts) {
   return out.empty() ? "none" : out;
 }
 
-Result<ExitCode> run(Task& task, Session& session, const std::string& seeds, const std::string& plant, bool keep_going) {
+Result<ExitCode> run(Task& task, Session& session, const std::string& seeds, const std::string& plant, bool keep_going,
+                     bool groups) {
   const SeedRange range = TRY(parse_seeds(seeds));
   TRY(choose_plant(plant));
   const Instant began = session.runtime.now();
   Instant said = began;
   std::vector<std::string> lines;
   std::optional<Error> lost;
-  const sim::CampaignReport report = sim::run_campaign(range.first, range.end, [&](uint64_t seed, const sim::RunReport& r) {
+  const sim::CampaignReport report = sim::run_campaign(range.first, range.end, groups, [&](const sim::Scenario& scenario, const sim::RunReport& r) {
+    const uint64_t seed = scenario.seed;
     if (!r.violation.empty())
       if (const auto written = session.out.raw(task, session.out.json() ? "" : fmt::format(
-              "seed {} failed: {}\n  taffrail sim replay TF1-{}\n", seed, r.violation, seed)); !written)
+              "seed {} failed: {}\n  taffrail sim replay {}\n", seed, r.violation, scenario.token())); !written)
         lost = written.error();
     // The loop's own clock stands still while a campaign computes: a whole turn of the loop between runs.
     (void)session.runtime.sleep_for(task, 1_ns);
@@ -127,6 +129,8 @@ Result<ExitCode> replay(Task& task, Session& session, const std::string& what, c
       {"acknowledged", static_cast<int64_t>(report.acked)},
       {"elections", static_cast<int64_t>(report.elections)},
       {"truncations", static_cast<int64_t>(report.truncations)},
+      {"generations of the group", static_cast<int64_t>(report.generations)},
+      {"commits of the group", static_cast<int64_t>(report.commits)},
       {"recoveries", static_cast<int64_t>(report.recoveries)},
       {"faults that took effect", joined(report.faults)},
       {"processes that stopped themselves", static_cast<int64_t>(report.stops.size())},
@@ -158,13 +162,15 @@ void add_run(CLI::App& sim, Invocation& chosen) {
   auto seeds = std::make_shared<std::string>("0..100");
   auto plant = std::make_shared<std::string>();
   auto keep_going = std::make_shared<bool>(false);
+  auto groups = std::make_shared<bool>(false);
   command->add_option("--seeds", *seeds, "FIRST..END, END not included, or one seed")->capture_default_str();
   command->add_option("--plant", *plant, "Plant this bug, in a build that holds them (R01, S04, ...)");
   command->add_flag("--keep-going", *keep_going, "Go on after a failure");
-  command->callback([&chosen, seeds, plant, keep_going] {
+  command->add_flag("--groups", *groups, "A consumer group in every scenario, not in one of ten");
+  command->callback([&chosen, seeds, plant, keep_going, groups] {
     chosen.winds_down = true;
-    chosen.body = [seeds, plant, keep_going](Task& task, Session& session) {
-      return run(task, session, *seeds, *plant, *keep_going);
+    chosen.body = [seeds, plant, keep_going, groups](Task& task, Session& session) {
+      return run(task, session, *seeds, *plant, *keep_going, *groups);
     };
   });
 }

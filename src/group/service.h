@@ -53,6 +53,7 @@ class Service final : public StateMachine {
   bool is_opening() const { return coordinator_ == nullptr && partition_.is_leader(); }
   /// For checkers.
   const Table& table() const { return table_; }
+  const Partition& partition() const { return partition_; }
   const Coordinator* coordinator() const { return coordinator_.get(); }
 
   // StateMachine.

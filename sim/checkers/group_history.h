@@ -1,0 +1,83 @@
+// What the members of one consumer group were told by their coordinators, and what must never be seen together
+// (docs/invariants.md, "Groups"). Every question has a moment at which it was asked and one at which its answer was
+// heard: what it did lies between the two.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/ids.h"
+#include "base/units.h"
+
+namespace taffrail {
+
+class GroupHistory {
+ public:
+  struct Span {
+    Instant asked;
+    Instant heard;
+  };
+  struct Who {
+    std::string member;
+    std::optional<std::string> instance;
+    int32_t generation = -1;
+    /// A static member keeps its place under another id.
+    const std::string& place() const { return instance ? *instance : member; }
+  };
+  enum class Outcome : uint8_t { kStored, kRefused, kUnknown };
+
+  void joined(Span when, Who who, bool leads) { joins_.push_back({when, std::move(who), leads}); }
+  /// The partitions that a SyncGroup gave.
+  void assigned(Span when, Who who, std::vector<int32_t> partitions);
+  void alive(Span when, Who who) { accepted_.push_back({when, std::move(who), "heartbeat"}); }
+  void commit(Span when, Who who, int32_t partition, Offset offset, Outcome outcome);
+  /// What a question found committed; kNoOffset: nothing.
+  void found(Span when, int32_t partition, Offset offset) { reads_.push_back({when, partition, offset}); }
+
+  size_t generations() const;
+  size_t commits(Outcome outcome) const;
+  /// Every violation, one line each, its name first.
+  std::vector<std::string> check() const;
+
+ private:
+  struct Join {
+    Span when;
+    Who who;
+    bool leads = false;
+  };
+  struct Assignment {
+    Who who;
+    std::vector<int32_t> partitions;
+  };
+  struct Accepted {
+    Span when;
+    Who who;
+    const char* what;
+  };
+  struct Commit {
+    Span when;
+    Who who;
+    int32_t partition = 0;
+    Offset offset;
+    Outcome outcome = Outcome::kUnknown;
+  };
+  struct Read {
+    Span when;
+    int32_t partition = 0;
+    Offset offset;
+  };
+  void check_owners(std::vector<std::string>& out) const;
+  void check_offsets(std::vector<std::string>& out) const;
+  void check_fencing(std::vector<std::string>& out) const;
+  void check_generations(std::vector<std::string>& out) const;
+
+  std::vector<Join> joins_;
+  std::vector<Assignment> assignments_;
+  std::vector<Accepted> accepted_;
+  std::vector<Commit> commits_;
+  std::vector<Read> reads_;
+};
+
+}  // namespace taffrail

@@ -1,0 +1,241 @@
+#include "sim/group_workload.h"
+
+#include <fmt/core.h>
+
+#include <map>
+#include <set>
+
+#include "broker/internal_topics.h"
+#include "broker/shard.h"
+#include "client/group_member.h"
+#include "group/service.h"
+
+namespace taffrail::sim {
+
+using client::GroupMember;
+using client::GroupMemberOptions;
+using client::GroupPlace;
+
+/// Writes down what one member is told, in the world's own time.
+class GroupWorkload::Recorder final : public client::GroupObserver {
+ public:
+  explicit Recorder(GroupWorkload& workload) : history_(workload.history_), world_(workload.cluster_.world()) {}
+
+  int64_t mark() override { return world_.now().ns; }
+  void on_joined(int64_t asked, const GroupPlace& place, const std::string& leader) override {
+    history_.joined(since(asked), who(place), leader == place.member);
+  }
+  void on_assigned(int64_t asked, const GroupPlace& place, const std::vector<client::TopicPartition>& given) override {
+    std::vector<int32_t> partitions;
+    for (const auto& at : given) partitions.push_back(at.partition);
+    history_.assigned(since(asked), who(place), std::move(partitions));
+  }
+  void on_alive(int64_t asked, const GroupPlace& place) override { history_.alive(since(asked), who(place)); }
+  void on_commit(int64_t asked, const GroupPlace& place, const client::TopicPartition& at, Offset offset,
+                 std::optional<protocol::ErrorCode> code) override {
+    using protocol::ErrorCode;
+    // What timed out on its way to a majority may be there or not.
+    const bool unknown = !code || *code == ErrorCode::kCoordinatorNotAvailable || *code == ErrorCode::kNotCoordinator ||
+                         *code == ErrorCode::kRequestTimedOut;
+    history_.commit(since(asked), who(place), at.partition, offset,
+                    unknown ? GroupHistory::Outcome::kUnknown
+                            : *code == ErrorCode::kNone ? GroupHistory::Outcome::kStored : GroupHistory::Outcome::kRefused);
+  }
+  void on_committed(int64_t asked, const client::TopicPartition& at, Offset offset) override {
+    history_.found(since(asked), at.partition, offset);
+  }
+
+ private:
+  static GroupHistory::Who who(const GroupPlace& place) { return {place.member, place.instance, place.generation}; }
+  GroupHistory::Span since(int64_t asked) const { return {Instant{asked}, world_.now()}; }
+
+  GroupHistory& history_;
+  World& world_;
+};
+
+// Shared with the members' fibers, which may outlive the workload in a world that is torn down.
+struct GroupWorkload::Progress {
+  uint32_t running = 0;
+  bool calm = false;  ///< Nobody leaves, hangs or dies any more.
+  bool stop = false;
+  std::map<uint32_t, std::set<int32_t>> owned;
+};
+
+GroupWorkload::GroupWorkload(SimCluster& cluster, GroupWorkloadOptions options)
+    : cluster_(cluster), options_(std::move(options)), progress_(std::make_shared<Progress>()) {}
+GroupWorkload::~GroupWorkload() = default;
+
+void GroupWorkload::start() {
+  progress_->running = options_.members;
+  const size_t machines = cluster_.machines().size() - cluster_.broker_count();
+  for (uint32_t i = 0; i < options_.members; ++i) {
+    const NodeId at = cluster_.client(static_cast<uint32_t>(i % machines));
+    cluster_.world().spawn(at, fmt::format("workload/member-{}", i), [this, progress = progress_, i](Task& task, Runtime& runtime) {
+      bool ready = true;
+      while (ready && options_.ready && !options_.ready() && !progress->stop) ready = runtime.sleep_for(task, 20_ms).has_value();
+      if (ready) run_member(task, runtime, *this, progress, i);
+      progress->owned.erase(i);
+      --progress->running;
+    });
+  }
+}
+
+void GroupWorkload::run_member(Task& task, Runtime& runtime, GroupWorkload& self, std::shared_ptr<Progress> progress, uint32_t number) {
+  World& world = self.cluster_.world();
+  Stream& draws = world.stream(StreamKind::kWorkload, 100 + number);
+  Recorder recorder(self);
+  const Instant trouble_ends = world.now() + self.options_.trouble;
+  GroupMemberOptions options;
+  options.group = self.options_.group;
+  options.topics = {self.options_.topic};
+  if (draws.hits(1, 3, "static member")) options.instance = fmt::format("instance-{}", number);
+  options.session_timeout = 1_s;
+  options.rebalance_timeout = 2_s;
+  options.heartbeat_interval = 200_ms;
+  options.request_timeout = 2_s;
+  options.consumer.request_timeout = 2_s;
+  client::Cluster view(runtime, self.cluster_.bootstrap());
+  std::map<client::TopicPartition, Offset> read;
+  while (!progress->stop && !task.cancelled()) {
+    GroupMember member(view, options, &recorder);
+    member.before_giving_back = [&](Task& t) {
+      if (!read.empty()) (void)member.commit(t, read, runtime.now() + 1_s);
+      read.clear();
+    };
+    bool again = false;
+    while (!again && !progress->stop && !task.cancelled()) {
+      const auto polled = member.poll(task, runtime.now() + 300_ms);
+      auto& owned = progress->owned[number];
+      owned.clear();
+      for (const auto& at : member.owned()) owned.insert(at.partition);
+      if (polled)
+        for (const client::Polled& part : *polled) read[part.from] = part.position;
+      else if (polled.error().code == Errc::kFenced)
+        again = true;
+      else if (!runtime.sleep_for(task, 50_ms))
+        break;
+      const bool calm = progress->calm || world.now() >= trouble_ends;
+      const uint64_t what = draws.draw(60, "member");
+      if (what < 25 && !read.empty()) {
+        if (member.commit(task, read, runtime.now() + 1_s)) read.clear();
+      } else if (what == 57 && !calm) {
+        (void)member.leave(task, runtime.now() + 1_s);
+        if (!runtime.sleep_for(task, Duration::from_ms(draws.draw_between(0, 500, "away")))) break;
+      } else if (what == 58 && !calm) {
+        // A process that hangs past its session, and then speaks as if nothing were.
+        member.silent = true;
+        if (!runtime.sleep_for(task, Duration::from_ms(draws.draw_between(500, 2'500, "hang")))) break;
+        member.silent = false;
+        if (!read.empty()) (void)member.commit(task, read, runtime.now() + 1_s);
+      } else if (what == 59 && !calm) {
+        again = true;  // A process that dies and is started again.
+        if (draws.hits(1, 2, "dies late") && !runtime.sleep_for(task, Duration::from_ms(draws.draw_between(0, 1'500, "away")))) break;
+      }
+    }
+    progress->owned[number].clear();
+    if (progress->stop) (void)member.leave(task, runtime.now() + 1_s);
+    read.clear();
+    member.close(task);
+  }
+  view.close(task);
+}
+
+bool GroupWorkload::can_finish(size_t brokers, int16_t replicas) const {
+  if (brokers >= static_cast<size_t>(replicas)) return true;
+  for (uint32_t i = 0; i < cluster_.broker_count(); ++i)
+    if (cluster_.serving(i) && cluster_.node(i)->context().controller().image().find_topic(kOffsetsTopic) != nullptr) return true;
+  return false;
+}
+
+bool GroupWorkload::all_owned() const {
+  std::map<int32_t, int> owners;
+  for (const auto& [member, partitions] : progress_->owned)
+    for (const int32_t p : partitions) ++owners[p];
+  if (owners.size() != static_cast<size_t>(options_.partitions)) return false;
+  for (const auto& [partition, count] : owners)
+    if (count != 1) return false;
+  return true;
+}
+
+std::optional<std::string> GroupWorkload::finish(Duration limit) {
+  World& world = cluster_.world();
+  const Instant end = world.now() + limit;
+  progress_->calm = true;
+  while (!all_owned() && world.now() < end && !world.failure()) world.run_for(100_ms);
+  if (!all_owned()) {
+    std::string state;
+    for (const auto& [member, partitions] : progress_->owned) state += fmt::format(" member {} owns {}", member, partitions.size());
+    return fmt::format("the group does not come to own its {} partitions once each:{}", options_.partitions, state);
+  }
+  progress_->stop = true;
+  for (int i = 0; i < 200 && progress_->running > 0 && !world.failure(); ++i) world.run_for(100_ms);
+  if (progress_->running > 0) return "members of the group do not come to an end";
+  std::optional<std::string> problem = "what the group has committed could not be asked for";
+  (void)world.run_fiber(cluster_.client(0), [&](Task& task, Runtime& runtime) {
+    // Who joins alone gets everything, and is told what is committed.
+    Recorder recorder(*this);
+    client::Cluster view(runtime, cluster_.bootstrap());
+    GroupMemberOptions options;
+    options.group = options_.group;
+    options.topics = {options_.topic};
+    options.session_timeout = 1_s;
+    options.rebalance_timeout = 2_s;
+    {
+      GroupMember member(view, options, &recorder);
+      const Instant until = runtime.now() + 20_s;
+      while (member.owned().size() != static_cast<size_t>(options_.partitions) && runtime.now() < until)
+        if (!member.poll(task, runtime.now() + 100_ms) && !runtime.sleep_for(task, 100_ms)) break;
+      if (member.owned().size() == static_cast<size_t>(options_.partitions)) problem.reset();
+      (void)member.leave(task, runtime.now() + 2_s);
+      member.close(task);
+    }
+    view.close(task);
+  }, 60_s);
+  return problem;
+}
+
+std::vector<std::string> check_group_replicas(SimCluster& cluster) {
+  std::vector<std::string> out;
+  std::map<PartitionKey, std::map<LogIndex, std::pair<uint32_t, Slice>>> seen;
+  for (uint32_t i = 0; i < cluster.broker_count(); ++i) {
+    if (!cluster.serving(i)) continue;
+    (void)cluster.world().run_fiber(cluster.broker(i), [&](Task& task, Runtime&) {
+      taffrail::Node* node = cluster.node(i);
+      if (node == nullptr) return;
+      for (BrokerShard* shard : node->shards())
+        for (group::Service* service : shard->groups()) {
+          const PartitionKey key = service->partition().key();
+          Log& log = service->partition().log();
+          const LogIndex end = service->partition().applied().index;
+          const Slice live = service->save();
+          group::Table replayed;
+          bool whole = log.first_index() <= LogIndex(1);
+          for (LogIndex next = log.first_index(); whole && next <= end;) {
+            const auto entries = log.read_entries(task, next, 1_MiB, 1000);
+            whole = entries && !entries->empty();
+            if (!whole) break;
+            for (const Entry& entry : *entries) {
+              if (entry.meta.index > end) break;
+              next = entry.meta.index + 1;
+              if (entry.meta.kind != EntryKind::kBatch) continue;
+              const auto batch = BatchView::parse(entry.payload);
+              if (!batch || !replayed.apply(*batch)) out.push_back(fmt::format("I-G5 replay: broker {} cannot read entry {}", i + 1, entry.meta.index.value));
+            }
+            if (entries->back().meta.index >= end) break;
+          }
+          // What happened during the reads is another state.
+          if (service->partition().applied().index != end) continue;
+          if (whole && replayed.save() != live)
+            out.push_back(fmt::format("I-G5 replay: the groups of broker {}, {}-{}, are not what its log says", i + 1,
+                                      service->partition().topic_name(), key.partition));
+          const auto [it, fresh] = seen[key].try_emplace(end, i, live);
+          if (!fresh && it->second.second != live)
+            out.push_back(fmt::format("I-G5 replay: brokers {} and {} disagree on the groups of {}-{}", it->second.first + 1, i + 1,
+                                      service->partition().topic_name(), key.partition));
+        }
+    }, 30_s);
+  }
+  return out;
+}
+
+}  // namespace taffrail::sim

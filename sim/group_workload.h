@@ -1,0 +1,57 @@
+// A consumer group in a scenario: members that read what the writers write, commit, leave, hang, die and come back. What
+// they are told goes into a GroupHistory.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "sim/checkers/group_history.h"
+#include "sim/cluster.h"
+
+namespace taffrail::sim {
+
+struct GroupWorkloadOptions {
+  std::string group = "readers";
+  std::string topic = "orders";
+  int32_t partitions = 3;
+  uint32_t members = 3;
+  std::function<bool()> ready = {};  ///< Members start when it says so: the topic has to be there.
+  Duration trouble = 9_s;  ///< From the start: until then members leave, hang and die.
+};
+
+/// One per scenario; lives on the cluster's client machines.
+class GroupWorkload {
+ public:
+  GroupWorkload(SimCluster& cluster, GroupWorkloadOptions options);
+  ~GroupWorkload();
+
+  void start();
+  /// False where the offsets topic was not made before a broker went for good: it takes `replicas` to make it.
+  bool can_finish(size_t brokers, int16_t replicas) const;
+  /// After everything has healed: waits until every partition is owned by one member, then stops the members, and asks what is
+  /// committed. The reason if that does not come within `limit`.
+  std::optional<std::string> finish(Duration limit);
+
+  const GroupHistory& history() const { return history_; }
+
+ private:
+  struct Progress;
+  class Recorder;
+  static void run_member(Task& task, Runtime& runtime, GroupWorkload& self, std::shared_ptr<Progress> progress, uint32_t number);
+  bool all_owned() const;
+
+  SimCluster& cluster_;
+  GroupWorkloadOptions options_;
+  GroupHistory history_;
+  std::shared_ptr<Progress> progress_;
+};
+
+/// I-G5 in a settled cluster: the groups of every replica are what a replay of its log gives, and the same on all that
+/// have applied as much. Violations, by name.
+std::vector<std::string> check_group_replicas(SimCluster& cluster);
+
+}  // namespace taffrail::sim

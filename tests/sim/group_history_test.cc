@@ -1,0 +1,103 @@
+// Goal: the checker of groups calls what must not be by its name, and nothing else. Method: hand-made histories, each with
+// the one thing wrong that a coordinator could do, beside the same without it.
+#include "sim/checkers/group_history.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace taffrail {
+namespace {
+
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::StartsWith;
+using Outcome = GroupHistory::Outcome;
+using Who = GroupHistory::Who;
+
+GroupHistory::Span at(int64_t asked, int64_t heard) { return {Instant{asked}, Instant{heard}}; }
+Who who(const std::string& member, int32_t generation) { return {member, {}, generation}; }
+Who fixed(const std::string& member, int32_t generation) { return {member, "i", generation}; }
+
+TEST(GroupHistory, OneOwnerPerGeneration) {
+  GroupHistory good;
+  good.assigned(at(1, 2), who("a", 1), {0, 1});
+  good.assigned(at(1, 2), who("b", 1), {2});
+  good.assigned(at(3, 4), who("b", 2), {0, 1, 2});
+  EXPECT_THAT(good.check(), IsEmpty());
+  GroupHistory bad = good;
+  bad.assigned(at(3, 4), who("a", 2), {1});
+  EXPECT_THAT(bad.check(), ElementsAre(StartsWith("I-G1")));
+  GroupHistory again;  // A static member is given its own once more, under its new id.
+  again.assigned(at(1, 2), fixed("a", 1), {0});
+  again.assigned(at(3, 4), fixed("b", 1), {0});
+  EXPECT_THAT(again.check(), IsEmpty());
+}
+
+TEST(GroupHistory, WhatWasAcknowledgedLastIsFound) {
+  GroupHistory h;
+  h.commit(at(1, 2), who("a", 1), 0, Offset(10), Outcome::kStored);
+  h.commit(at(3, 4), who("a", 1), 0, Offset(20), Outcome::kStored);
+  h.commit(at(5, 9), who("a", 1), 0, Offset(30), Outcome::kUnknown);
+  h.commit(at(5, 9), who("a", 1), 0, Offset(40), Outcome::kRefused);
+  const auto after = [&](int64_t asked, int64_t offset) {
+    GroupHistory with = h;
+    with.found(at(asked, asked + 1), 0, Offset(offset));
+    return with.check();
+  };
+  EXPECT_THAT(after(10, 20), IsEmpty());
+  EXPECT_THAT(after(10, 30), IsEmpty()) << "nobody knows, and it may be";
+  EXPECT_THAT(after(10, 10), ElementsAre(StartsWith("I-G2"))) << "an older one";
+  EXPECT_THAT(after(10, 40), ElementsAre(StartsWith("I-G2"))) << "one that was refused";
+  EXPECT_THAT(after(10, 25), ElementsAre(StartsWith("I-G2"))) << "one that nobody sent";
+  EXPECT_THAT(after(10, -1), ElementsAre(StartsWith("I-G2"))) << "nothing";
+  EXPECT_THAT(after(3, 10), IsEmpty()) << "asked while the second was on its way";
+  EXPECT_THAT(after(0, -1), IsEmpty());
+  GroupHistory back = h;  // Committed again, lower: as a seek does.
+  back.commit(at(11, 12), who("a", 1), 0, Offset(5), Outcome::kStored);
+  back.found(at(13, 14), 0, Offset(5));
+  EXPECT_THAT(back.check(), IsEmpty());
+}
+
+TEST(GroupHistory, NothingOfAnEarlierGenerationIsAccepted) {
+  GroupHistory h;
+  h.joined(at(1, 2), who("a", 1), true);
+  h.joined(at(3, 6), who("b", 2), true);
+  h.commit(at(5, 8), who("a", 1), 0, Offset(1), Outcome::kStored);
+  EXPECT_THAT(h.check(), IsEmpty()) << "asked before anybody was told of the next";
+  GroupHistory late = h;
+  late.commit(at(7, 8), who("a", 1), 0, Offset(2), Outcome::kRefused);
+  EXPECT_THAT(late.check(), IsEmpty());
+  late.commit(at(7, 8), who("a", 1), 0, Offset(2), Outcome::kStored);
+  EXPECT_THAT(late.check(), ElementsAre(StartsWith("I-G3")));
+  GroupHistory alive = h;
+  alive.alive(at(7, 8), who("a", 1));
+  EXPECT_THAT(alive.check(), ElementsAre(StartsWith("I-G3")));
+}
+
+TEST(GroupHistory, WhoseInstanceWasTakenIsOut) {
+  GroupHistory h;
+  h.joined(at(1, 2), fixed("a", 1), true);
+  h.joined(at(3, 4), fixed("b", 1), true);
+  h.alive(at(3, 5), fixed("a", 1));
+  h.alive(at(6, 7), fixed("b", 1));
+  EXPECT_THAT(h.check(), IsEmpty());
+  h.alive(at(5, 6), fixed("a", 1));
+  EXPECT_THAT(h.check(), ElementsAre(StartsWith("I-G4")));
+}
+
+TEST(GroupHistory, GenerationsRise) {
+  GroupHistory h;
+  h.joined(at(1, 2), who("a", 1), true);
+  h.joined(at(3, 4), who("a", 2), true);
+  h.joined(at(3, 5), who("b", 2), false);
+  EXPECT_THAT(h.check(), IsEmpty());
+  GroupHistory back = h;
+  back.joined(at(6, 7), who("c", 1), false);
+  EXPECT_THAT(back.check(), ElementsAre(StartsWith("I-G7")));
+  GroupHistory twice = h;
+  twice.joined(at(6, 7), who("c", 2), true);
+  EXPECT_THAT(twice.check(), ElementsAre(StartsWith("I-G7")));
+}
+
+}  // namespace
+}  // namespace taffrail

@@ -1,0 +1,40 @@
+// Goal: a scenario with a group does what it is there for, and is the same again. Method: a few seeds, calm and not.
+#include <gtest/gtest.h>
+
+#include "sim/scenario.h"
+
+namespace taffrail::sim {
+namespace {
+
+TEST(GroupScenario, MembersReadCommitAndBeginAnew) {
+  uint64_t generations = 0;
+  for (uint64_t seed = 0; seed < 5; ++seed) {
+    const RunReport report = run_scenario(Scenario::with_group(seed));
+    EXPECT_EQ(report.violation, "") << seed;
+    EXPECT_GT(report.commits, 0u) << seed;
+    generations += report.generations;
+  }
+  EXPECT_GT(generations, 10u);
+}
+
+TEST(GroupScenario, ATokenAndAFileGiveTheSameRunAgain) {
+  const Scenario scenario = Scenario::with_group(3);
+  const Hash128 hash = run_scenario(scenario).hash;
+  const auto from_token = Scenario::from_token(scenario.token());
+  ASSERT_TRUE(from_token.has_value());
+  EXPECT_EQ(from_token->members, scenario.members);
+  EXPECT_EQ(run_scenario(*from_token).hash, hash);
+  const auto from_file = Scenario::parse(scenario.print());
+  ASSERT_TRUE(from_file.has_value());
+  EXPECT_EQ(run_scenario(*from_file).hash, hash);
+}
+
+TEST(GroupScenario, OneSeedInTenHasAGroupByItself) {
+  int with = 0;
+  for (uint64_t seed = 0; seed < 400; ++seed) with += Scenario::from_seed(seed).members > 0 ? 1 : 0;
+  EXPECT_GT(with, 20);
+  EXPECT_LT(with, 60);
+}
+
+}  // namespace
+}  // namespace taffrail::sim

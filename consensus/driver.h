@@ -138,6 +138,9 @@ class RaftDriver {
   /// log's uncommitted end.
   Result<RaftGroup*> add(Task& task, const PartitionKey& key, Log& log, const Configuration& bootstrap,
                          GroupEvents& events);
+  /// What the group's leader gives to a member that is behind its log's start: for one whose own snapshot is
+  /// damaged, before add(). `bootstrap` as there. Errors: kUnavailable while nobody is asked who leads.
+  Result<Slice> ask_for_snapshot(Task& task, const PartitionKey& key, const Log& log, const Configuration& bootstrap);
   /// The group is forgotten; its log is the caller's to remove.
   void remove(const PartitionKey& key);
   RaftGroup* find(const PartitionKey& key);

@@ -56,6 +56,21 @@ void DriverState::learn_terms(RaftGroup::State& g) {
   if (view && view->last() == g.raft.log().last()) g.raft.on_repaired(*std::move(view));
 }
 
+Result<Slice> RaftDriver::ask_for_snapshot(Task& task, const PartitionKey& key, const Log& log, const Configuration& bootstrap) {
+  DriverState& d = *state_;
+  const LogView view = TRY(view_of(log, bootstrap));
+  ByteWriter question;
+  write_key(question, key);
+  for (const ReplicaId& member : view.configuration().members()) {
+    if (member == d.self || !d.peers.connected(member.node)) continue;
+    const Result<Slice> answer = d.peers.call(task, member.node, "snapshot", {Slice(question.view())}, d.runtime.now() + 2_s);
+    if (!answer && answer.error().code == Errc::kCancelled) return answer;
+    if (!answer || answer->size() < kSnapshotHead) continue;
+    return answer->sub(kSnapshotHead, answer->size() - kSnapshotHead);
+  }
+  return fail(Errc::kUnavailable, "none of the replicas that can be reached leads");
+}
+
 void DriverState::run_repairs(Task& task) {
   while (!task.cancelled()) {
     if (holed.empty()) {

@@ -158,11 +158,10 @@ void DriverState::fetch_snapshot(const PartitionKey& key, const effect::FetchSna
     EntryId last;
     last.index = LogIndex(in.i64());
     last.term = Term(in.i64());
-    const size_t head = 16;
     if (!in.ok() || last < fetch.offer.last) return;
     // What is made durable here must be what Raft is told below, and Raft knows only the offer's membership.
     if (last != fetch.offer.last) return;
-    const Result<> installed = group->events.on_snapshot(task, last, answer->sub(head, answer->size() - head));
+    const Result<> installed = group->events.on_snapshot(task, last, answer->sub(kSnapshotHead, answer->size() - kSnapshotHead));
     group = find(key, incarnation);
     if (group == nullptr) return;
     if (!installed) {

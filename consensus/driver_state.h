@@ -60,6 +60,9 @@ struct PeerShard {
   auto operator<=>(const PeerShard&) const = default;
 };
 
+/// Of the answer to a call for a snapshot: the entry that it reaches to. Its state follows.
+constexpr size_t kSnapshotHead = 16;
+
 /// Raft's view of the log: terms and memberships from what storage keeps in memory, no payloads.
 Result<LogView> view_of(const Log& log, const Configuration& bootstrap);
 

@@ -28,10 +28,21 @@ Result<> Partition::start(Task& task, const Configuration& bootstrap) {
     const Result<Snapshot> snapshot = s.log.read_snapshot(task);
     // A snapshot is a shortcut as long as the log reaches back to its beginning.
     const bool needed = s.log.prefix().index > LogIndex(0);
-    if (!snapshot && (needed || snapshot.error().code != Errc::kCorrupt)) return std::unexpected(snapshot.error());
-    if (snapshot) TRY(s.load_snapshot(snapshot->state));
-    else s.runtime.log().error("partition", "{}-{}: {}; the log is replayed from its start", s.topic_name,
-                               s.key.partition, snapshot.error().text());
+    if (!snapshot && snapshot.error().code != Errc::kCorrupt) return std::unexpected(snapshot.error());
+    if (snapshot) {
+      TRY(s.load_snapshot(snapshot->state));
+    } else if (needed) {
+      // What was before the start is in it and nowhere else here; the others know it, too.
+      const Result<Slice> state = s.driver.ask_for_snapshot(task, s.key, s.log, bootstrap);
+      if (!state) return fail(state.error().code, fmt::format("{}; {}", snapshot.error().text(), state.error().text()));
+      TRY(s.load_snapshot(state->view()));
+      s.entries_unsaved = s.options.snapshot_entries;  // To be saved again.
+      s.runtime.log().error("partition", "{}-{}: {}; it was replaced by the leader's", s.topic_name, s.key.partition,
+                            snapshot.error().text());
+    } else {
+      s.runtime.log().error("partition", "{}-{}: {}; the log is replayed from its start", s.topic_name, s.key.partition,
+                            snapshot.error().text());
+    }
     // What the table has in it is not read again.
     const LogIndex known = std::min(s.table_reaches.index, s.log.committed());
     const auto term = s.log.term_at(known);

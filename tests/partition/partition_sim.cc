@@ -204,6 +204,32 @@ TEST(Partition, AFollowerBehindTheStartIsGivenTheProducersToo) {
   EXPECT_TRUE(w.replica(away)->producer_table().applied().contains(ProducerId(7)));
 }
 
+TEST(Partition, ATableThatRottedBehindTheStartIsTheLeadersInstead) {
+  PartitionWorld w(42, {{"retention.bytes", "20000"}});
+  const uint32_t leader = *w.leader();
+  const uint32_t rotten = (leader + 1) % 3;
+  ASSERT_FALSE(w.write(leader, producer_batch(7, 3, 100)).has_value());
+  for (int32_t i = 0; i < 150; ++i) ASSERT_FALSE(w.write(leader, producer_batch(1, 0, i, 500)).has_value()) << i;
+  ASSERT_TRUE(w.world.run_until([&] { return w.replica(rotten)->log().first_index() > LogIndex(20); }, 120_s));
+  w.settle();
+  std::string path;
+  for (const auto& [name, file] : w.world.disk(w.cluster.broker(rotten)).image().files())
+    if (name.find(w.replica(rotten)->key().text() + "/snapshot") != std::string::npos) path = name;
+  ASSERT_NE(path, "");
+  w.world.kill(w.cluster.broker(rotten));
+  sim::DiskImage& image = w.world.disk(w.cluster.broker(rotten)).image();
+  sim::DiskImage::rot(**image.find(path), 0, 16, w.world.stream(sim::StreamKind::kWorkload, 9));
+  // Twice: what it was given it has saved.
+  for (int round = 0; round < 2; ++round) {
+    w.world.restart(w.cluster.broker(rotten));
+    w.settle();
+    expect_tables_agree(w);
+    EXPECT_TRUE(w.replica(rotten)->producer_table().applied().contains(ProducerId(7)));
+    w.world.run_for(10_s);
+    w.world.kill(w.cluster.broker(rotten));
+  }
+}
+
 TEST(Partition, FewerInSyncThanAskedForIsSaidBeforeTheAppend) {
   PartitionWorld w(51, {{"min.insync.replicas", "3"}});
   const uint32_t leader = *w.leader();

@@ -214,6 +214,7 @@ void RaftDriver::on_link(BrokerId node, bool up) {
   DriverState& d = *state_;
   if (d.stopping) return;
   if (up) {
+    if (PLANT("R55")) return;
     d.learn_shards(node, d.peers.shards_of(node));
     // Between the first shards, also when they share no group: a node that says nothing is not alive.
     if (d.runtime.shard() == ShardId(0)) d.heartbeat_to.try_emplace({node, ShardId(0)});
@@ -341,7 +342,9 @@ void DriverState::carry_out_one(RaftGroup::State& g, const Effect& e, const Appe
     std::vector<Entry> entries;
     for (LogIndex index = accept->first; index <= accept->last; ++index) {
       const auto at = static_cast<size_t>(index - request->prev.index - 1);
-      entries.push_back({request->entries[at], payloads[at]});
+      // R54: of a request whose beginning is here already, payloads are counted from its first.
+      const size_t of = PLANT("R54") ? static_cast<size_t>(index - accept->first) : at;
+      entries.push_back({request->entries[at], payloads[of]});
       // Offsets are dense at append: an entry that says otherwise comes from a history that is not ours.
       const Offset expected = g.uncommitted.empty() ? g.log.next_offset() : g.uncommitted.back().next_offset();
       if (entries.back().meta.base_offset != expected)

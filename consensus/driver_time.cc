@@ -1,6 +1,7 @@
 // Time: election and retry deadlines of all groups, and one heartbeat per node for all of them.
 #include <fmt/core.h>
 
+#include "base/plant.h"
 #include "consensus/driver_state.h"
 
 namespace taffrail {
@@ -58,6 +59,11 @@ void DriverState::run_heartbeats(Task& task) {
     send_heartbeats();
     heartbeat_due = false;
     const Instant next = runtime.now() + options.heartbeat_interval;
+    if (PLANT("K02")) {
+      const WallTime due{runtime.wall_now().ms + options.heartbeat_interval.ms()};
+      while (runtime.wall_now() < due)
+        if (!runtime.sleep_for(task, options.heartbeat_interval)) return;
+    }
     while (!heartbeat_due && runtime.now() < next) {
       const Result<> waited = heartbeat_wake.wait(task, next);
       if (!waited && waited.error().code == Errc::kCancelled) return;

@@ -197,6 +197,7 @@ void Raft::set_possibly_longer(bool possibly, Instant now, Effects& out) {
 }
 
 void Raft::set_vote_doubtful(Instant now, Effects& out) {
+  if (PLANT("R51")) return;
   vote_doubtful_ = true;
   vote_seen_ = {};
   vote_answered_.clear();
@@ -255,13 +256,14 @@ void Raft::on_tail_answer(ReplicaId from, const TailAnswer& answer, Instant now,
 }
 
 void Raft::voter_lost(ReplicaId voter, Instant now, Effects& out) {
-  if (!configuration().is_voter(voter) || voter == options_.self) return;
+  if (!configuration().is_voter(voter) || voter == options_.self || PLANT("R52")) return;
   if (vote_doubtful_) {
     insert(vote_answered_, voter);
     settle_vote_if_answered(now, out);
   }
   if (!possibly_longer_) return;
   insert(tail_answered_, voter);
+  if (PLANT("R53")) insert(tail_not_beyond_, voter);
   settle_tail_if_answered(out);
 }
 

@@ -3,9 +3,11 @@
 #include <fmt/core.h>
 
 #include <deque>
+#include <iterator>
 #include <map>
 
 #include "base/check.h"
+#include "base/plant.h"
 #include "net/frame_buffer.h"
 
 namespace taffrail {
@@ -226,7 +228,8 @@ Chain ServerConnection::take_ready(size_t& size) {
     if (gathered > 0 && gathered + slot.answer_size > kWriteMax) break;
     gathered += slot.answer_size;
     size += slot.request_size + slot.answer_size;
-    for (Slice& part : slot.answer) chain.push_back(std::move(part));
+    const auto at = PLANT("N01") ? chain.begin() : chain.end();  // N01: what is due together goes out newest first.
+    chain.insert(at, std::make_move_iterator(slot.answer.begin()), std::make_move_iterator(slot.answer.end()));
     slots_.pop_front();
   }
   return chain;

@@ -185,7 +185,10 @@ RunReport run_scenario(const Scenario& scenario, const RunOptions& options) {
     std::vector<bool> damaged(scenario.brokers);
     for (const Fault& fault : scenario.faults)
       if (Profile::damages(fault.kind) && fault.nodes.front() < scenario.brokers) damaged[fault.nodes.front()] = true;
-    WhiteBox inside(cluster);
+    const bool prompt = std::none_of(scenario.faults.begin(), scenario.faults.end(), [](const Fault& f) {
+      return f.kind == FaultKind::kSlowCpu || f.kind == FaultKind::kLinkSlow;
+    });
+    WhiteBox inside(cluster, prompt);
     WorkloadOptions load;
     load.operations = scenario.operations;
     load.partitions = scenario.partitions;
@@ -193,6 +196,7 @@ RunReport run_scenario(const Scenario& scenario, const RunOptions& options) {
     // Where only a random majority of the brokers heals, every partition has to be able to go on with it.
     load.replication_factor = scenario.run == RunKind::kLiveness ? static_cast<int16_t>(scenario.brokers) : int16_t{3};
     load.min_insync_replicas = static_cast<int32_t>(draws.draw_between(1, 2, "min insync"));
+    if (draws.hits(1, 4, "retention")) load.topic_configs["retention.bytes"] = std::to_string(draws.draw_between(5'000, 50'000, "retention bytes"));
     Workload workload(cluster, load);
     GroupWorkloadOptions members;
     members.topic = load.topic;

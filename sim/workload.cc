@@ -43,8 +43,8 @@ class Recorder final : public client::ClientObserver {
     for (const client::ConsumedRecord& record : records) poll.records.push_back({record.offset, id_of(record)});
     history_.polled(std::move(poll));
   }
-  void on_reset(const client::TopicPartition& at, Offset, Offset, const Error&) override {
-    history_.reset(who_, {at.topic, at.partition});
+  void on_reset(const client::TopicPartition& at, Offset from, Offset, const Error&) override {
+    history_.reset(who_, {at.topic, at.partition}, from);
   }
 
  private:
@@ -99,7 +99,7 @@ void Workload::start() {
     client::ProducerOptions options;
     const uint64_t kind = draws.draw(10, "writer kind");
     options.idempotent = kind < 7;
-    options.acks = kind == 9 ? 1 : -1;
+    options.acks = kind == 9 ? 1 : kind == 8 ? 0 : -1;
     options.codec = static_cast<Codec>(draws.draw(2, "compressed") == 0 ? 0 : draws.draw_between(1, 4, "codec"));
     options.linger = Duration::from_ms(static_cast<int64_t>(draws.draw(20, "linger")));
     options.request_timeout = 2_s;
@@ -193,7 +193,15 @@ std::optional<std::string> Workload::read_finally(Duration limit) {
           for (const client::ConsumedRecord& record : part.records) records.push_back({record.offset, id_of(record)});
       }
       consumer.close(task);
-      if (!problem) history_.final_read({options_.topic, p}, std::move(records), range.begin, range.end);
+      if (problem) break;
+      // Retention may have moved the start while it was read.
+      const Result<client::OffsetRange> now = admin.offsets(task, at, deadline);
+      if (!now) {
+        problem = fmt::format("offsets of {}: {}", at.text(), now.error().text());
+        break;
+      }
+      std::erase_if(records, [&](const History::Seen& seen) { return seen.offset < now->begin; });
+      history_.final_read({options_.topic, p}, std::move(records), now->begin, range.end);
     }
     view.close(task);
   }, limit + 5_s);

@@ -269,6 +269,7 @@ std::optional<Term> Log::term_at(LogIndex index) const {
 std::optional<std::pair<Term, Offset>> Log::epoch_end_offset(Term term) const {
   for (size_t i = terms_.size(); i-- > 0;) {
     if (terms_[i].term > term) continue;
+    if (PLANT("P02") && terms_[i].term != term) return std::pair(terms_[i].term, next_offset_);
     return std::pair(terms_[i].term, i + 1 < terms_.size() ? terms_[i + 1].start : next_offset_);
   }
   return std::nullopt;

@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/crc32c.h"
+#include "base/plant.h"
 #include "storage/log.h"
 #include "storage/store.h"
 
@@ -194,7 +195,7 @@ Result<std::optional<BatchByTime>> Log::find_batch_by_time(Task& task, int64_t t
       for (const auto& segment : files) {
         if (segment->max_timestamp() < timestamp_ms || segment->next_offset() <= start_offset_) continue;
         for (const ChunkRef& chunk : segment->chunks()) {
-          if (chunk.max_timestamp < timestamp_ms || chunk.next_offset <= start_offset_) continue;
+          if (chunk.max_timestamp < timestamp_ms + (PLANT("S32") ? 1 : 0) || chunk.next_offset <= start_offset_) continue;
           begin = begin ? std::min(*begin, chunk.first_index) : chunk.first_index;
           return;
         }

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/crc32c.h"
+#include "base/plant.h"
 #include "record/batch.h"
 #include "storage/checkpointer.h"
 #include "storage/log.h"
@@ -67,7 +68,7 @@ Result<> Log::fill_hole(Task& task, std::span<const Entry> entries) {
   const auto hole = std::find_if(open.begin(), open.end(), [&](const auto& h) { return h.first == entries.front().meta.index; });
   if (hole == open.end())
     return fail(Errc::kInvalid, fmt::format("{}: no hole begins at entry {}", key_.text(), entries.front().meta.index.value));
-  TRY(check_fits(entries, hole->second));
+  if (!PLANT("S30")) TRY(check_fits(entries, hole->second));
   std::vector<uint32_t> crcs;
   crcs.reserve(entries.size());
   for (const Entry& entry : entries) crcs.push_back(crc32c(entry.payload.view()));

@@ -116,7 +116,7 @@ void History::check_reads(std::vector<std::string>& out) const {
 }
 
 // lost-write (I-D1) and unseen: acknowledged, and not there at the end. regress (I-D4): seen, and not
-// there at the end. poll-skip against what is there (I-D9). wrong-ack (I-T9): acknowledged at an offset where it is not.
+// there at the end. out-of-range (I-D8): told to be out of a range that it was in. poll-skip against what is there (I-D9). wrong-ack (I-T9): acknowledged at an offset where it is not.
 void History::check_final(std::vector<std::string>& out) const {
   for (const auto& [key, final] : finals_) {
     std::map<uint64_t, Offset> at;
@@ -138,8 +138,17 @@ void History::check_final(std::vector<std::string>& out) const {
                                   send.offset.value, name(key), found->second.value));
       }
     }
+    Offset told_to_be_there;  // The end of what some reader was told to be committed, so far.
     for (const Poll& poll : polls_) {
-      if (poll.at != key || poll.from == kNoOffset) continue;
+      if (poll.at != key) continue;
+      told_to_be_there = std::max(told_to_be_there, poll.high_watermark);
+      if (poll.from == kNoOffset) {
+        if (poll.next != kNoOffset && poll.next >= final.log_start && poll.next <= told_to_be_there)
+          out.push_back(fmt::format("out-of-range: reader {} of {} was told that {} is not there; the log begins at {}, and {} "
+                                    "was committed (I-D8)", poll.reader, name(key), poll.next.value, final.log_start.value,
+                                    told_to_be_there.value));
+        continue;
+      }
       if (poll.next > final.end)
         out.push_back(fmt::format("regress: reader {} of {} came to {}, and the log ends at {} (I-D4)", poll.reader,
                                   name(key), poll.next.value, final.end.value));

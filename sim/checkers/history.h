@@ -59,8 +59,11 @@ class History {
   void sent(uint64_t id, uint32_t writer, const HistoryKey& to);
   void settled(uint64_t id, Outcome outcome, Offset offset, Instant at);
   void polled(Poll poll) { polls_.push_back(std::move(poll)); }
-  /// Reading went on somewhere else: the next poll of that reader starts anew.
-  void reset(uint32_t reader, const HistoryKey& at) { polls_.push_back({reader, at, kNoOffset, kNoOffset, {}, kNoOffset, kNoOffset, {}}); }
+  /// Reading went on somewhere else: the next poll of that reader starts anew. `lost`: because it was told that
+  /// the log does not hold that offset.
+  void reset(uint32_t reader, const HistoryKey& at, Offset lost = kNoOffset) {
+    polls_.push_back({reader, at, kNoOffset, lost, {}, kNoOffset, kNoOffset, {}});
+  }
   /// What a last reader found of a partition, from its start to its end, after everything had healed.
   void final_read(const HistoryKey& at, std::vector<Seen> records, Offset log_start, Offset end);
 

@@ -121,7 +121,8 @@ struct Reading {
       history.polled(std::move(poll));
     } else if (event == "reset") {
       const auto reader = line.number<uint32_t>();
-      history.reset(reader, line.key());
+      const HistoryKey at = line.key();
+      history.reset(reader, at, line.at_end() ? kNoOffset : Offset(line.number<int64_t>()));
     } else if (event == "final") {
       const HistoryKey at = line.key();
       const Offset start(line.number<int64_t>());

@@ -2,6 +2,9 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+#include <tuple>
+
 #include "base/crc32c.h"
 #include "broker/shard.h"
 #include "consensus/driver.h"
@@ -21,7 +24,7 @@ std::optional<std::string> WhiteBox::check_partition(uint32_t broker, Partition&
   return std::nullopt;
 }
 
-WhiteBox::WhiteBox(SimCluster& cluster) : cluster_(cluster) {
+WhiteBox::WhiteBox(SimCluster& cluster, bool prompt) : cluster_(cluster), prompt_(prompt) {
   cluster_.on_step = [this](const PartitionKey& key, const RaftSent* sent) { look(key, sent); };
 }
 
@@ -59,7 +62,7 @@ bool unharmed(const SimDisk& disk) {
 
 }  // namespace
 
-bool WhiteBox::is_durable(uint32_t broker, const RaftGroup& replica, LogIndex index) const {
+bool WhiteBox::is_durable(uint32_t broker, const RaftGroup& replica, LogIndex index, Group& group) {
   const Raft& raft = replica.raft();
   // A claim about an entry that was cut is no claim about what stands there now.
   if (index > raft.log().last().index) return false;
@@ -67,7 +70,12 @@ bool WhiteBox::is_durable(uint32_t broker, const RaftGroup& replica, LogIndex in
   if (!place) return true;  // In a segment, or below the start: not looked at.
   const OnMedium found = durable_frame(cluster_.world().disk(cluster_.broker(broker)), *place, raft.self().disk);
   if (found.harmed) return true;
-  return found.frame && found.frame->kind == FrameKind::kEntry && found.frame->meta.id() == raft.log().at(index);
+  if (!found.frame || found.frame->kind != FrameKind::kEntry || found.frame->meta.id() != raft.log().at(index)) return false;
+  const auto [same, fresh] = group.payloads.emplace(found.frame->meta.id(), found.frame->payload_crc);
+  if (same->second != found.frame->payload_crc && !seen_)
+    seen_ = fmt::format("I-R2 entry identity: entry {} of term {} is another one on broker {} than elsewhere ({})", index.value,
+                        found.frame->meta.term.value, broker + 1, replica.key().text());
+  return true;
 }
 
 bool WhiteBox::is_durable(uint32_t broker, const RaftGroup& replica, const HardState& wanted) const {
@@ -119,7 +127,7 @@ std::optional<std::string> WhiteBox::check_claims(Group& group, const PartitionK
     const auto broker = static_cast<uint32_t>(view.id.node.value) - 1;
     if (durable < view.raft->log().first()) continue;
     const RaftGroup* replica = cluster_.node(broker)->find_group(key);
-    if (!is_durable(broker, *replica, durable))
+    if (!is_durable(broker, *replica, durable, group))
       return fmt::format("I-R9 durability watermark: broker {} counts entry {} as durable, its disk does not hold it",
                          broker + 1, durable.value);
   }
@@ -147,7 +155,7 @@ std::optional<std::string> WhiteBox::check_sent(Group& group, const PartitionKey
   if (const auto* reply = std::get_if<AppendReply>(&sent.message); reply && reply->ok && reply->term > promised.term)
     promised = {reply->term, std::nullopt};
   if (const auto* reply = std::get_if<AppendReply>(&sent.message); reply && reply->ok)
-    if (reply->match >= replica->raft().log().first() && !is_durable(broker, *replica, reply->match))
+    if (reply->match >= replica->raft().log().first() && !is_durable(broker, *replica, reply->match, group))
       return fmt::format("I-R9 durability watermark: broker {} acknowledges entry {}, its disk does not hold it", broker + 1, reply->match.value);
   return std::nullopt;
 }
@@ -197,6 +205,38 @@ std::optional<std::string> WhiteBox::check_recovery(uint32_t broker) {
   return std::nullopt;
 }
 
+// I-L3: whoever is cut off from a quorum, and not busy with anything else, stops leading in time: two of its election
+// timeouts, and what was under way to it.
+std::optional<std::string> WhiteBox::check_lonely(uint32_t broker) {
+  if (!prompt_) return std::nullopt;
+  World& world = cluster_.world();
+  const NodeId me = cluster_.broker(broker);
+  const auto reaches = [&](uint32_t other) {
+    const NodeId it = cluster_.broker(other);
+    return world.up(it) && !world.net().blocked(me.value, it.value) && !world.net().blocked(it.value, me.value);
+  };
+  uint32_t reached = 0;
+  for (uint32_t i = 0; i < cluster_.broker_count(); ++i) reached += i == broker || reaches(i) ? 1 : 0;
+  // Fewer than any quorum: groups may have fewer members than there are brokers, never more.
+  if (reached >= 2 || world.paused(me)) {
+    cut_off_.erase(broker);
+    return std::nullopt;
+  }
+  const uint64_t incarnation = world.incarnation(me);
+  auto& [seen, since] = cut_off_.try_emplace(broker, incarnation, world.now()).first->second;
+  if (seen != incarnation) std::tie(seen, since) = std::pair(incarnation, world.now());
+  for (const Partition* partition : cluster_.node(broker)->partitions()) {
+    const RaftGroup* group = partition->group();
+    if (group == nullptr || group->raft().role() != Role::kLeader) continue;
+    const Delay& latency = world.knobs().net.latency;
+    const Duration allowed = group->raft().options().election_timeout_max * 2 + (latency.base + latency.jitter) * 4 + 1_s;
+    if (world.now() > since + allowed)
+      return fmt::format("I-L3 a lonely leader: broker {} reaches nobody since {} ms and still leads {}", broker + 1,
+                         (world.now() - since).ms(), partition->key().text());
+  }
+  return std::nullopt;
+}
+
 std::optional<std::string> WhiteBox::check_now() {
   if (seen_) return seen_;
   for (uint32_t i = 0; i < cluster_.broker_count(); ++i) {
@@ -214,6 +254,7 @@ std::optional<std::string> WhiteBox::check_now() {
     if (repaired > seen) repairs_ += repaired - seen;
     seen = std::max(seen, repaired);
     if (auto violation = check_recovery(i)) return violation;
+    if (auto violation = check_lonely(i)) return violation;
     for (const auto& [key, invariant] : node->quarantines())
       return fmt::format("{}: broker {} put {} in quarantine", invariant, i + 1, key.text());
     for (Partition* partition : node->partitions())
@@ -244,6 +285,49 @@ std::vector<std::string> WhiteBox::check_settled(const std::vector<bool>& damage
   return out;
 }
 
+namespace {
+
+// I-D6: an epoch ends where the first entry of a later one begins; one without entries, where the one before it does.
+std::optional<std::string> check_epochs(const Log& log, const std::vector<EntryMeta>& walked) {
+  if (walked.empty()) return std::nullopt;
+  for (size_t i = 1; i < walked.size(); ++i)
+    if (walked[i].term < walked[i - 1].term)
+      return fmt::format("I-D6 epochs: entry {} is of an older term than the one before it", walked[i].index.value);
+  size_t next = 0;
+  for (Term term = walked.front().term; term < walked.back().term; term = term + 1) {
+    while (walked[next].term <= term) ++next;
+    const auto said = log.epoch_end_offset(term);
+    const std::pair true_end(walked[next - 1].term, walked[next].base_offset);
+    if (!said || *said != true_end)
+      return fmt::format("I-D6 epochs: epoch {} ends at {}, the log says {}", term.value, true_end.second.value,
+                         said ? said->second.value : -1);
+  }
+  return std::nullopt;
+}
+
+// I-S3: by time, the first batch that reaches it; asked for the times of some batches, and for just after them.
+std::optional<std::string> check_times(Task& task, Log& log, const std::vector<EntryMeta>& walked) {
+  const Offset end = walked.empty() ? Offset(0) : walked.back().next_offset();
+  const size_t stride = walked.size() / 5 + 1;
+  for (size_t i = 0; i < walked.size(); i += stride) {
+    if (walked[i].kind != EntryKind::kBatch) continue;
+    for (const int64_t time : {walked[i].max_timestamp, walked[i].max_timestamp + 1}) {
+      const auto found = log.find_batch_by_time(task, time, end);
+      if (!found) return std::nullopt;  // Unreadable: told elsewhere, or cancelled.
+      const auto first = std::find_if(walked.begin(), walked.end(), [&](const EntryMeta& meta) {
+        return meta.kind == EntryKind::kBatch && meta.max_timestamp >= time && meta.next_offset() > log.start_offset();
+      });
+      const LogIndex is = *found ? (*found)->meta.index : LogIndex(0);
+      const LogIndex should = first == walked.end() ? LogIndex(0) : first->index;
+      if (is != should)
+        return fmt::format("I-S3 time lookup: the first batch at {} is entry {}, the log says {}", time, should.value, is.value);
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
 // False, and why, if something could not be read; what was read and is wrong goes to `out`.
 bool WhiteBox::read_logs(uint32_t i, Logs& logs, std::vector<std::string>& out, std::string& unreadable) {
   unreadable = fmt::format("the logs of broker {} could not be read", i + 1);
@@ -256,6 +340,7 @@ bool WhiteBox::read_logs(uint32_t i, Logs& logs, std::vector<std::string>& out, 
       const auto where = fmt::format("broker {} {}-{}", i + 1, partition->topic_name(), partition->key().partition);
       ProducerTable replayed;
       std::optional<Offset> next_offset;
+      std::vector<EntryMeta> walked;
       for (LogIndex next = log.first_index(); next <= log.committed();) {
         const auto entries = log.read_entries(task, next, 1_MiB, 1000);
         if (!entries) {
@@ -270,12 +355,16 @@ bool WhiteBox::read_logs(uint32_t i, Logs& logs, std::vector<std::string>& out, 
             out.push_back(fmt::format("I-S2 dense offsets: {}: entry {} begins at {}, not {}", where, entry.meta.index.value,
                                       entry.meta.base_offset.value, next_offset->value));
           next_offset = entry.meta.next_offset();
+          walked.push_back(entry.meta);
           if (entry.meta.kind == EntryKind::kBatch) {
             const auto batch = BatchView::parse(entry.payload);
             if (!batch || !batch->check_crc() || batch->base_offset() != entry.meta.base_offset) {
               out.push_back(fmt::format("I-S1 read-back: {}: entry {} is not the batch that was written", where, entry.meta.index.value));
               continue;
             }
+            if (batch->leader_epoch() != entry.meta.term.value)
+              out.push_back(fmt::format("I-D6 epochs: {}: the batch at {} says epoch {}, its entry is of term {}", where,
+                                        entry.meta.base_offset.value, batch->leader_epoch(), entry.meta.term.value));
             replayed.apply(*batch, entry.meta.id());
           }
           const Stored mine{entry.meta, crc32c(entry.payload), i};
@@ -285,6 +374,8 @@ bool WhiteBox::read_logs(uint32_t i, Logs& logs, std::vector<std::string>& out, 
                                       partition->key().text(), it->second.broker + 1, i + 1));
         }
       }
+      if (auto wrong = check_epochs(log, walked)) out.push_back(fmt::format("{}: {}", *wrong, where));
+      if (auto wrong = check_times(task, log, walked)) out.push_back(fmt::format("{}: {}", *wrong, where));
       const bool comparable = log.first_index() == LogIndex(1) && partition->applied().index == log.committed();
       if (comparable && replayed.applied() != partition->producer_table().applied())
         out.push_back(fmt::format("I-S5 replay: {}: the producers are not those that the log gives", where));

@@ -16,8 +16,8 @@ namespace taffrail::sim {
 
 class WhiteBox {
  public:
-  /// Looks after every step of Raft from now on.
-  explicit WhiteBox(SimCluster& cluster);
+  /// Looks after every step of Raft from now on. `prompt`: no fault makes a broker or a link slow.
+  WhiteBox(SimCluster& cluster, bool prompt);
   ~WhiteBox();
 
   /// Cheap checks, for many moments of a run. The first violation, by name.
@@ -36,6 +36,7 @@ class WhiteBox {
   struct Group {
     GroupChecker checker;
     std::map<ReplicaId, std::pair<uint64_t, EntryId>> claimed;  ///< Incarnation and durable end when last seen.
+    std::map<EntryId, uint32_t> payloads;  ///< Checksums of entries that were looked at on some medium.
     std::map<ReplicaId, HardState> promised;  ///< The latest term, and vote in it, that a message told of.
     std::map<Term, BrokerId> leaders;
     std::map<BrokerId, std::pair<uint64_t, EntryId>> last;  ///< By broker: incarnation and log end when last seen.
@@ -44,10 +45,11 @@ class WhiteBox {
   std::optional<std::string> check_claims(Group& group, const PartitionKey& key);
   std::optional<std::string> check_restarted(Group& group, const ReplicaView& view, EntryId claimed) const;
   std::optional<std::string> check_sent(Group& group, const PartitionKey& key, const RaftSent& sent);
-  bool is_durable(uint32_t broker, const RaftGroup& replica, LogIndex index) const;
+  bool is_durable(uint32_t broker, const RaftGroup& replica, LogIndex index, Group& group);
   bool is_durable(uint32_t broker, const RaftGroup& replica, const HardState& state) const;
   std::optional<std::string> check_partition(uint32_t broker, Partition& partition);
   std::optional<std::string> check_recovery(uint32_t broker);
+  std::optional<std::string> check_lonely(uint32_t broker);
   struct Stored {
     EntryMeta meta;
     uint32_t crc = 0;
@@ -57,6 +59,8 @@ class WhiteBox {
   bool read_logs(uint32_t broker, Logs& logs, std::vector<std::string>& out, std::string& unreadable);
 
   SimCluster& cluster_;
+  bool prompt_;
+  std::map<uint32_t, std::pair<uint64_t, Instant>> cut_off_;  ///< By broker that reaches no quorum: incarnation, since when.
   std::map<PartitionKey, Group> groups_;
   std::optional<std::string> seen_;  ///< What look() found first.
   std::vector<ReplicaView> views_;

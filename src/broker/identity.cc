@@ -5,6 +5,7 @@
 #include <charconv>
 
 #include "base/crc32c.h"
+#include "base/plant.h"
 
 namespace taffrail {
 namespace {
@@ -154,7 +155,9 @@ Result<NodeIdentity> load_identity(Task& task, Runtime& runtime, BrokerId id) {
 // The copy first: until the file itself says it, nobody has acted on it.
 Result<> save_identity(Task& task, Runtime& runtime, const NodeIdentity& identity) {
   const std::string text = identity.encode();
-  TRY(replace_file(task, runtime.disk(), kIdentityCopyFile, as_bytes(text)));
+  // M30: whatever was copied first stays the copy.
+  if (!(PLANT("M30") && TRY(runtime.disk().exists(task, kIdentityCopyFile))))
+    TRY(replace_file(task, runtime.disk(), kIdentityCopyFile, as_bytes(text)));
   return replace_file(task, runtime.disk(), kIdentityFile, as_bytes(text));
 }
 

@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include "base/plant.h"
 #include "controller/decide.h"
 
 namespace taffrail {
@@ -44,7 +45,7 @@ Decision decide_allocate_producer_ids(const ClusterImage& image, const AllocateP
   }
   out.reply.first_producer_id = image.next_producer_id();
   out.reply.producer_id_count = kProducerIdBlock;
-  out.records.push_back(AllocateProducerIds{command.broker, kProducerIdBlock});
+  if (!PLANT("M31")) out.records.push_back(AllocateProducerIds{command.broker, kProducerIdBlock});
   return out;
 }
 

@@ -120,7 +120,7 @@ Faulty<Appended> Partition::State::append(Slice batch, Acks acks, bool allow_zst
   CHECK(view.has_value(), "a batch that was just checked parses");
   Entry entry;
   entry.meta.kind = EntryKind::kBatch;
-  entry.meta.base_offset = log.next_offset();
+  entry.meta.base_offset = PLANT("S17") && log.next_offset() > Offset(0) ? log.next_offset() - 1 : log.next_offset();
   entry.meta.offset_count = view->last_offset_delta() + 1;
   entry.meta.max_timestamp = view->max_timestamp();
   entry.payload = batch;

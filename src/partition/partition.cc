@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/plant.h"
 #include "partition/partition_state.h"
 
 namespace taffrail {
@@ -93,7 +94,7 @@ EntryId Partition::applied() const {
 ReadView Partition::view() const {
   const State& s = *state_;
   const Offset high = s.group == nullptr ? s.log.start_offset() : std::max(s.group->commit_offset(), s.log.start_offset());
-  return {s.log.start_offset(), high, high, s.log.next_offset(), s.term};
+  return {s.log.start_offset(), PLANT("T07") ? s.log.next_offset() : high, high, s.log.next_offset(), s.term};
 }
 
 std::optional<Fault> Partition::check_leader(int32_t client_epoch) const {

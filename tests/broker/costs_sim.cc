@@ -192,5 +192,33 @@ TEST_F(CostsOf, AReadAndADuplicateCostTheOthersNothing) {
   for (uint32_t i = 0; i < 3; ++i) EXPECT_EQ(again.syncs[i] + again.writes[i], 0u);
 }
 
+// I-L4: a cluster that nobody asks anything of says that it is alive, and nothing else.
+TEST(CostsOfNothing, AreHeartbeatsAndNoBytesOnAnyDisk) {
+  NodeConfig config = exact_config();
+  config.raft.heartbeat = 100_ms;
+  config.raft.election_min = 1_s;
+  config.raft.election_max = 2_s;
+  config.housekeeping_interval = 1_s;
+  BrokerWorld w(2, 3, config, exact_knobs());
+  w.create_topic("t", 30, 3);
+  w.world.run_for(10_s);  // Closing marks are written.
+  uint64_t written[3];
+  uint64_t sent[3][3];
+  const auto links = [&](const auto& call) {
+    for (uint32_t i = 0; i < 3; ++i)
+      for (uint32_t k = 0; k < 3; ++k)
+        if (i != k) call(i, k, w.world.net().writes(w.cluster.broker(i).value, w.cluster.broker(k).value));
+  };
+  for (uint32_t i = 0; i < 3; ++i) written[i] = w.world.disk(w.cluster.broker(i)).stats().writes;
+  links([&](uint32_t i, uint32_t k, uint64_t count) { sent[i][k] = count; });
+  w.world.run_for(60_s);
+  for (uint32_t i = 0; i < 3; ++i) EXPECT_EQ(w.world.disk(w.cluster.broker(i)).stats().writes, written[i]) << "broker " << i;
+  links([&](uint32_t i, uint32_t k, uint64_t count) {
+    // Its own heartbeat and the answer to the other's, each ten times a second, whatever the number of partitions;
+    // and now and then a sign of life of the link.
+    EXPECT_LE(count - sent[i][k], 60u * 20 + 60) << "from broker " << i << " to broker " << k;
+  });
+}
+
 }  // namespace
 }  // namespace taffrail::test

@@ -324,6 +324,20 @@ TEST(Raft, AVoterWhoseDiskIsGoneIsNotWaitedFor) {
   EXPECT_FALSE(r.raft.vote_doubtful());
 }
 
+TEST(Raft, ADiskThatIsGoneSaysNothingOfWhatItHeld) {
+  LogView log({}, {.voters = {replica(1), replica(2), replica(3), replica(4), replica(5)}});
+  log.append(id(1, 1));
+  Replica r(std::move(log), 1);
+  Effects out;
+  r.raft.set_possibly_longer(true, kStart, out);
+  r.step(2, TailAnswer{Term(1), id(1, 1), id(1, 1)});
+  r.raft.voter_lost(replica(4), kStart, out);
+  r.raft.voter_lost(replica(5), kStart, out);
+  EXPECT_TRUE(r.raft.possibly_longer()) << "with 4 and 5 this one may have made a majority, and 3 may have it";
+  r.step(3, TailAnswer{Term(1), id(1, 1), id(1, 1)});
+  EXPECT_FALSE(r.raft.possibly_longer());
+}
+
 TEST(Raft, AGroupOfOneIsItsOwnMajorityOnceItsVoteIsDurable) {
   LogView log({}, Configuration{.voters = {replica(1)}});
   Raft raft({.self = replica(1)}, {}, std::move(log), {}, 1, kStart);

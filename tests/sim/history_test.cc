@@ -56,6 +56,24 @@ TEST(History, OneOffsetWithTwoRecordsIsInconsistent) {
   EXPECT_THAT(told.history.check(false), ElementsAre(StartsWith("inconsistent-offsets: ")));
 }
 
+TEST(History, AnOffsetThatIsThereIsNotOutOfRange) {
+  Told told;
+  told.poll(0, 2, {seen(0, 10), seen(1, 11)}, 2);
+  told.history.reset(kReader, kAt, Offset(2));
+  told.finally_all();
+  EXPECT_THAT(told.history.check(true), ElementsAre(StartsWith("out-of-range: ")));
+}
+
+TEST(History, AnOffsetBelowTheStartOrBehindWhatIsCommittedIsOutOfRange) {
+  Told told;
+  told.poll(0, 2, {seen(0, 10), seen(1, 11)}, 2);
+  told.history.reset(kReader, kAt, Offset(3));
+  told.history.reset(kReader, kAt, Offset(1));
+  told.history.reset(kReader, kAt);
+  told.finally({seen(2, 12)}, 2);
+  EXPECT_THAT(told.history.check(true), ElementsAre());
+}
+
 TEST(History, ARecordAtTwoOffsetsIsADuplicateIfItsWriterIsIdempotent) {
   Told told;
   told.finally({seen(0, 10), seen(1, 11), seen(2, 12), seen(3, 12)}, 0, 4);

@@ -1,0 +1,79 @@
+// Goal: the checker of a group says so when something is wrong that no schedule of raft_prop.cc brings about, because
+// the code under test does not let it. Method: replicas and memberships made by hand.
+#include "consensus/invariants.h"
+
+#include <gtest/gtest.h>
+
+#include "consensus/support/test_node.h"
+
+namespace taffrail {
+namespace {
+
+using testing::replica;
+
+constexpr Instant kStart{1'000'000'000};
+
+Configuration voters(std::vector<ReplicaId> list) { return {.voters = std::move(list)}; }
+
+Raft raft_of(LogView log, HardState hard = {}, LogIndex commit = {}) {
+  return Raft({.self = replica(1)}, hard, std::move(log), commit, 1, kStart);
+}
+
+std::string found(const Raft& raft, ReplicaId as = replica(1)) {
+  GroupChecker checker;
+  const ReplicaView view{as, 1, &raft, nullptr, nullptr};
+  return checker.check({&view, 1}).value_or("");
+}
+
+void campaign(Raft& raft) {
+  Effects out;
+  raft.tick(raft.next_deadline(), out);
+  ASSERT_EQ(raft.role(), Role::kPreCandidate);
+}
+
+TEST(GroupChecker, NothingIsWrongWithAGroupThatIsWell) {
+  LogView log({}, voters({replica(1), replica(2), replica(3)}));
+  log.append({LogIndex(1), Term(1)});
+  log.append({LogIndex(2), Term(1)}, voters({replica(1), replica(2), replica(3), replica(4)}));
+  Raft raft = raft_of(std::move(log), {Term(1), std::nullopt}, LogIndex(1));
+  campaign(raft);
+  EXPECT_EQ(found(raft), "");
+}
+
+TEST(GroupChecker, MembershipsThatCanMissEachOther) {
+  LogView log({}, voters({replica(1), replica(2), replica(3)}));
+  log.append({LogIndex(1), Term(1)}, voters({replica(1), replica(4), replica(5)}));
+  EXPECT_TRUE(found(raft_of(std::move(log))).starts_with("I-R10"));
+}
+
+TEST(GroupChecker, TwoChangesUnderWayAtOnce) {
+  LogView log({}, voters({replica(1)}));
+  log.append({LogIndex(1), Term(1)}, voters({replica(1), replica(2)}));
+  log.append({LogIndex(2), Term(1)}, voters({replica(1), replica(2), replica(3)}));
+  Raft raft = raft_of(std::move(log));
+  Effects out;
+  raft.tick(raft.next_deadline(), out);
+  raft.step(replica(2), VoteReply{Term(2), true, true}, kStart, out);
+  raft.step(replica(1), VoteReply{Term(2), false, true}, kStart, out);
+  raft.step(replica(2), VoteReply{Term(2), false, true}, kStart, out);
+  ASSERT_EQ(raft.role(), Role::kLeader);
+  EXPECT_TRUE(found(raft).starts_with("I-R10"));
+}
+
+TEST(GroupChecker, ACandidateWithoutAVote) {
+  Raft raft = raft_of(LogView({}, voters({replica(1), replica(2), replica(3)})));
+  campaign(raft);
+  // As if the one that campaigns were the learner 9.
+  EXPECT_TRUE(found(raft, replica(9)).starts_with("I-R11"));
+}
+
+TEST(GroupCheckerDeathTest, DroppingWhatIsNotCommitted) {
+  LogView log({}, voters({replica(1), replica(2), replica(3)}));
+  for (int64_t i = 1; i <= 3; ++i) log.append({LogIndex(i), Term(1)});
+  Raft raft = raft_of(std::move(log), {Term(1), std::nullopt}, LogIndex(2));
+  raft.on_prefix_dropped(LogIndex(2));
+  EXPECT_DEATH(raft.on_prefix_dropped(LogIndex(3)), "I-R12");
+}
+
+}  // namespace
+}  // namespace taffrail

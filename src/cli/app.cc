@@ -37,6 +37,7 @@ class Tree {
     add_produce();
     add_consume();
     add_topic();
+    add_group();
     add_cluster();
     add_inspect();
     add_sim();
@@ -120,7 +121,47 @@ class Tree {
     c->add_flag("-e,--until-end", o->until_end, "Stop at what is the end now");
     c->add_flag("--read-committed", o->committed_only, "Leave out what transactions did not commit");
     c->add_option("-K,--key-separator", o->key_separator, "Print KEY, this, VALUE");
-    runs(c, o, &consume);
+    c->add_option("-g,--group", o->group, "Share the partitions with others of this group, and commit what was printed")
+        ->excludes("--partition");
+    c->callback([this, o] {
+      chosen_.body = [o](Task& task, Session& session) { return consume(task, session, *o); };
+      // A member says goodbye.
+      chosen_.winds_down = !o->group.empty();
+    });
+  }
+
+  void add_group() {
+    CLI::App* group = app_.add_subcommand("group", "Look at consumer groups, and move their offsets");
+    group->require_subcommand(1);
+    CLI::App* ls = group->add_subcommand("ls", "List groups");
+    ls->callback([this] { chosen_.body = &group_ls; });
+    auto shown = std::make_shared<std::string>();
+    CLI::App* show = group->add_subcommand("show", "Show a group's members, and what each of them reads");
+    show->add_option("NAME", *shown)->required();
+    runs(show, shown, &group_show);
+    auto behind = std::make_shared<std::string>();
+    CLI::App* lag = group->add_subcommand("lag", "Show how far a group is behind");
+    lag->add_option("NAME", *behind)->required();
+    runs(lag, behind, &group_lag);
+
+    auto s = std::make_shared<GroupSeek>();
+    CLI::App* seek = group->add_subcommand("seek", "Set where a group without members reads on");
+    seek->add_option("NAME", s->group)->required();
+    seek->add_option("--to", s->to, "start, end, OFFSET or @MILLISECONDS (since 1970)")->required();
+    seek->add_option("-t,--topic", s->topics, "Any number of times; default: all that the group has committed")->allow_extra_args(false);
+    seek->add_option("-p,--partition", s->partition, "Only this one")->needs("--topic");
+    seek->add_flag("--dry-run", s->dry_run, "Show what would be changed, and change nothing");
+    runs(seek, s, &group_seek);
+
+    auto names = std::make_shared<std::vector<std::string>>();
+    auto yes = std::make_shared<bool>(false);
+    CLI::App* rm = group->add_subcommand("rm", "Remove groups without members, with their offsets");
+    rm->add_option("NAME", *names)->required();
+    rm->add_flag("--yes", *yes, "Yes, for good");
+    rm->callback([this, names, yes] {
+      if (!*yes) throw CLI::RequiredError("--yes: the offsets of these groups go for good; that flag");
+      chosen_.body = [names](Task& task, Session& session) { return group_rm(task, session, *names); };
+    });
   }
 
   void add_topic() {

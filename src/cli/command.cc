@@ -19,17 +19,21 @@ ExitCode exit_code_of(const Error& error) {
 
 std::string next_step(const Error& error) {
   const bool about_topic = error.message.find("topic") != std::string::npos;
+  const bool about_group = error.message.find("group") != std::string::npos;
   switch (error.code) {
     case Errc::kUnavailable:
     case Errc::kClosed:
       return "is a broker running there? start some with `taffrail up`, or name others with -b HOST:PORT";
     case Errc::kNotFound:
       return about_topic ? "`taffrail topic ls` shows what there is, `taffrail topic create NAME` makes one"
-                         : "";
+             : about_group ? "`taffrail group ls` shows what there is"
+                           : "";
     case Errc::kExists: return about_topic ? "`taffrail topic show NAME` shows it" : "";
     case Errc::kTimedOut: return "`taffrail cluster show` tells who is there; --timeout SECONDS waits longer";
     case Errc::kNoSpace: return "make room on the disk of the data directory, then start again";
-    case Errc::kBusy: return "another process has it: stop that one, or choose another directory or port";
+    case Errc::kBusy:
+      if (about_group) return "`taffrail group show NAME` tells who they are";
+      return "another process has it: stop that one, or choose another directory or port";
     case Errc::kUnsupported: return "the other side is older or newer than this program";
     case Errc::kCorrupt: return "`taffrail inspect` looks at files of a store without changing them";
     default: return "";

@@ -40,6 +40,22 @@ struct TopicAlter {
 };
 Result<ExitCode> topic_alter(Task& task, Session& session, const TopicAlter& options);
 
+// Groups (group.cc).
+
+Result<ExitCode> group_ls(Task& task, Session& session);
+Result<ExitCode> group_show(Task& task, Session& session, const std::string& name);
+Result<ExitCode> group_lag(Task& task, Session& session, const std::string& name);
+Result<ExitCode> group_rm(Task& task, Session& session, const std::vector<std::string>& names);
+
+struct GroupSeek {
+  std::string group;
+  std::vector<std::string> topics;  ///< Empty: all that the group has committed.
+  std::optional<int32_t> partition;
+  std::string to;                   ///< start, end, OFFSET, @MS.
+  bool dry_run = false;             ///< Say what would be, and do nothing.
+};
+Result<ExitCode> group_seek(Task& task, Session& session, const GroupSeek& options);
+
 // Records (produce.cc, consume.cc).
 
 struct Produce {
@@ -62,6 +78,7 @@ struct Consume {
   bool until_end = false;      ///< Stop where the partitions ended at the beginning.
   bool committed_only = false;
   std::string key_separator;   ///< Print keys before values; empty: values only.
+  std::string group;           ///< Share with the others of this group, and commit; empty: alone.
 };
 Result<ExitCode> consume(Task& task, Session& session, const Consume& options);
 

@@ -8,6 +8,7 @@
 #include "cli/commands.h"
 #include "client/admin.h"
 #include "client/consumer.h"
+#include "client/group_member.h"
 
 namespace taffrail::cli {
 namespace {
@@ -113,9 +114,77 @@ Result<ExitCode> read_on(Task& task, Session& session, const Consume& options,
   return ExitCode::kOk;
 }
 
+/// What all partitions hold now, under --until-end.
+Result<Ends> ends_of(Task& task, client::Cluster& cluster, const Consume& options, Instant deadline) {
+  client::Admin admin(cluster);
+  Ends ends;
+  for (const std::string& name : options.topics) {
+    const client::TopicView topic = TRY(cluster.topic(task, name, deadline));
+    if (!options.until_end) continue;
+    for (const auto& p : topic.partitions) ends[{name, p.index}] = TRY(admin.offsets(task, {name, p.index}, deadline)).end;
+  }
+  return ends;
+}
+
+// What was printed is committed: after each answer's worth, and before partitions go to somebody else.
+Result<> read_as_member(Task& task, Session& session, const Consume& options, client::GroupMember& member, const Ends& ends) {
+  uint64_t left = options.count == 0 ? UINT64_MAX : options.count;
+  std::map<client::TopicPartition, Offset> printed;
+  member.before_giving_back = [&](Task& t) {
+    if (!printed.empty()) (void)member.commit(t, printed, session.runtime.now() + 5_s);
+    printed.clear();
+  };
+  const auto is_over = [&] {
+    if (left == 0 || session.stop.is_set()) return true;
+    if (!options.until_end || member.place().generation < 0) return false;
+    for (const auto& at : member.owned())
+      if (const auto end = ends.find(at); end != ends.end() && member.position(at) < end->second) return false;
+    return true;
+  };
+  Result<> done;
+  while (done && !is_over()) {
+    const auto polled = TRY(member.poll(task, session.runtime.now() + 300_ms));
+    std::string text;
+    for (const client::Polled& part : polled)
+      for (const auto& record : part.records) {
+        if (left == 0) break;
+        text += text_of(part.from, record, options, session.out.format());
+        printed[part.from] = record.offset + 1;
+        --left;
+      }
+    if (text.empty()) continue;
+    done = session.out.raw(task, text);
+    // Nobody took it: it is not read.
+    if (!done) printed.clear();
+    if (done && member.commit(task, printed, session.runtime.now() + 5_s)) printed.clear();
+  }
+  (void)member.leave(task, session.runtime.now() + 5_s);
+  return done;
+}
+
+Result<ExitCode> consume_in_group(Task& task, Session& session, const Consume& options) {
+  if (options.from != "start" && options.from != "end")
+    return fail(Errc::kInvalid, "a group reads on from what it has committed; --from start or end says where it begins without, and "
+                                "`taffrail group seek` moves it");
+  return with_cluster(task, session, [&](client::Cluster& cluster, Instant deadline) -> Result<ExitCode> {
+    const Ends ends = TRY(ends_of(task, cluster, options, deadline));
+    client::GroupMemberOptions member_options;
+    member_options.group = options.group;
+    member_options.topics = options.topics;
+    if (options.from == "end") member_options.consumer.reset = client::ResetTo::kEnd;
+    if (options.committed_only) member_options.consumer.isolation = protocol::IsolationLevel::kReadCommitted;
+    client::GroupMember member(cluster, member_options);
+    const Result<> read = read_as_member(task, session, options, member, ends);
+    member.close(task);
+    if (!read && read.error().code != Errc::kClosed) return std::unexpected(read.error());  // kClosed: "| head".
+    return ExitCode::kOk;
+  });
+}
+
 }  // namespace
 
 Result<ExitCode> consume(Task& task, Session& session, const Consume& options) {
+  if (!options.group.empty()) return consume_in_group(task, session, options);
   return with_cluster(task, session, [&](client::Cluster& cluster, Instant deadline) -> Result<ExitCode> {
     client::ConsumerOptions consumer_options;
     if (options.committed_only)

@@ -159,8 +159,9 @@ Result<ClusterView> Admin::describe_cluster(Task& task, Instant deadline) {
   });
 }
 
-Result<OffsetRange> Admin::offsets(Task& task, const TopicPartition& of, Instant deadline) {
-  return until_settled(task, cluster_, deadline, [&]() -> Result<OffsetRange> {
+// One partition may stand in a request once, so begin and end are two questions.
+Result<Offset> Admin::find_offset(Task& task, const TopicPartition& of, int64_t what, Instant deadline) {
+  return until_settled(task, cluster_, deadline, [&]() -> Result<Offset> {
     const LeaderView leader = TRY(cluster_.leader(task, of, deadline));
     const auto connected = cluster_.connect(task, leader.broker, deadline);
     // Who cannot be reached may not lead any more: the others know.
@@ -168,34 +169,39 @@ Result<OffsetRange> Admin::offsets(Task& task, const TopicPartition& of, Instant
       cluster_.forget_leader(of, leader.epoch);
       return fail(again(connected.error().code), connected.error().message);
     }
-    const auto& connection = *connected;
-    // One partition may stand in a request once, so begin and end are two questions.
-    const auto ask_for = [&](int64_t what) -> Result<Offset> {
-      protocol::ListOffsetsRequest request;
-      auto& topic = request.topics.emplace_back();
-      topic.name = of.topic;
-      auto& part = topic.partitions.emplace_back();
-      part.partition_index = of.partition;
-      part.current_leader_epoch = leader.epoch;
-      part.timestamp = what;
-      const auto answer = connection->call(task, request, deadline);
-      if (!answer) {
-        cluster_.forget_leader(of, leader.epoch);
-        return fail(again(answer.error().code), answer.error().message);
-      }
-      if (answer->topics.size() != 1 || answer->topics[0].partitions.size() != 1)
-        return fail(Errc::kCorrupt, "ListOffsets answers something else");
-      const auto& found = answer->topics[0].partitions[0];
-      if (found.error_code == ErrorCode::kNone) return found.offset;
+    protocol::ListOffsetsRequest request;
+    auto& topic = request.topics.emplace_back();
+    topic.name = of.topic;
+    auto& part = topic.partitions.emplace_back();
+    part.partition_index = of.partition;
+    part.current_leader_epoch = leader.epoch;
+    part.timestamp = what;
+    const auto answer = (*connected)->call(task, request, deadline);
+    if (!answer) {
       cluster_.forget_leader(of, leader.epoch);
-      const Error why = kafka_error(found.error_code, of.text());
-      return fail(protocol::is_retriable(found.error_code) ? Errc::kUnavailable : why.code, why.message);
-    };
-    OffsetRange range;
-    range.begin = TRY(ask_for(protocol::ListOffsetsTimestamp::kEarliest));
-    range.end = TRY(ask_for(protocol::ListOffsetsTimestamp::kLatest));
-    return range;
+      return fail(again(answer.error().code), answer.error().message);
+    }
+    if (answer->topics.size() != 1 || answer->topics[0].partitions.size() != 1)
+      return fail(Errc::kCorrupt, "ListOffsets answers something else");
+    const auto& found = answer->topics[0].partitions[0];
+    if (found.error_code == ErrorCode::kNone) return found.offset;
+    cluster_.forget_leader(of, leader.epoch);
+    const Error why = kafka_error(found.error_code, of.text());
+    return fail(protocol::is_retriable(found.error_code) ? Errc::kUnavailable : why.code, why.message);
   });
+}
+
+Result<OffsetRange> Admin::offsets(Task& task, const TopicPartition& of, Instant deadline) {
+  OffsetRange range;
+  range.begin = TRY(find_offset(task, of, protocol::ListOffsetsTimestamp::kEarliest, deadline));
+  range.end = TRY(find_offset(task, of, protocol::ListOffsetsTimestamp::kLatest, deadline));
+  return range;
+}
+
+Result<Offset> Admin::offset_at(Task& task, const TopicPartition& of, WallTime time, Instant deadline) {
+  const Offset found = TRY(find_offset(task, of, std::max<int64_t>(time.ms, 0), deadline));
+  if (found != kNoOffset) return found;
+  return find_offset(task, of, protocol::ListOffsetsTimestamp::kLatest, deadline);
 }
 
 }  // namespace taffrail::client

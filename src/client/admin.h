@@ -71,10 +71,14 @@ class Admin {
   Result<ClusterView> describe_cluster(Task& task, Instant deadline);
   /// Where a partition begins and ends, as its leader says. Errors: kNotFound, kTimedOut, kCancelled.
   Result<OffsetRange> offsets(Task& task, const TopicPartition& of, Instant deadline);
+  /// The first record of that time or later; the end if there is none. Errors: as offsets().
+  Result<Offset> offset_at(Task& task, const TopicPartition& of, WallTime time, Instant deadline);
 
  private:
   template <class Request>
   Result<typename Request::Response> ask(Task& task, const Request& request, Instant deadline);
+  /// `what`: a time, or one of ListOffsetsTimestamp.
+  Result<Offset> find_offset(Task& task, const TopicPartition& of, int64_t what, Instant deadline);
 
   Cluster& cluster_;
 };

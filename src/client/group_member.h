@@ -70,6 +70,8 @@ class GroupMember {
   Result<> commit(Task& task, const std::map<TopicPartition, Offset>& offsets, Instant deadline);
   const std::set<TopicPartition>& owned() const { return owned_; }
   const GroupPlace& place() const { return place_; }
+  /// Where the next read of an owned partition begins; kNoOffset while that is not known.
+  Offset position(const TopicPartition& of) const { return consumer_.position(of); }
   /// Tells the others at once; without it they wait for the end of the session. close() still follows.
   Result<> leave(Task& task, Instant deadline);
   /// Ends its fibers and connections.

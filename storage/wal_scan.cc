@@ -132,6 +132,10 @@ Result<WalFileScan> scan_wal_file(Task& task, Disk& disk, const std::string& pat
     return std::unexpected(header.error());
   }
   if (id) FileWalk(out, *id, all).run();
+  // Before a group is written to it a file is as long as its header says, durably.
+  if (out.header && !out.groups.empty() && size < out.header->capacity)
+    out.bad.push_back({.file = path, .position = size, .size_bytes = out.header->capacity - size,
+                       .what = "the file is cut short", .sequences = std::nullopt, .group_next = {}, .logs = std::nullopt, .cut = true});
   return out;
 }
 
@@ -253,7 +257,14 @@ Result<WalScan> scan_wal(Task& task, Disk& disk, const std::string& directory, c
   }
   for (const BadStretch* bad : stretches) {
     if (bad->sequences) continue;
-    if (bad->last) {
+    if (bad->last && bad->cut) {
+      // Whatever stood there was durable, or nothing: no crash makes a file shorter.
+      scan.all_damaged = true;
+      scan.damaged_files.insert(bad->file);
+      scan.damage.push_back({.file = bad->file, .position = bad->position, .size_bytes = bad->size_bytes,
+                             .log = std::nullopt, .what = bad->what});
+      scan.next = scan.next + 1;
+    } else if (bad->last) {
       // The last group, and its header is gone: whose it was nobody knows. One sequence is given up for
       // it, so that the next start, should this one not get to its end, comes to the same.
       scan.all_possibly_longer = true;

@@ -42,6 +42,7 @@ struct BadStretch {
   /// No good header follows it anywhere.
   bool last = false;
   bool counted = false;  ///< Among the torn bytes.
+  bool cut = false;      ///< The file ends there, before its capacity, although it was in use: it was whole then.
 };
 
 /// One file, seen alone.

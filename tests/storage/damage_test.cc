@@ -152,6 +152,22 @@ TEST(Damage, OfAHeaderInTheMiddleIsDamage) {
   EXPECT_TRUE(world.store->find_log(test_key(1))->possibly_longer());
 }
 
+TEST(Damage, AFileThatIsCutShortIsDamageAlsoBetweenGroups) {
+  TestWorld world;
+  write_ten_groups(world);
+  world.crash(false);
+  // Behind a group in the middle: what is left reads well to its end.
+  const Found last = frames(world, "group", std::nullopt).at(6);
+  world.disk.overwrite(last.file, world.disk.contents(last.file).substr(0, last.row.position));
+  ASSERT_TRUE(world.open(roomy()));
+  ASSERT_FALSE(world.store->recovery().damage.empty());
+  EXPECT_NE(world.store->recovery().damage.front().text().find("cut short"), std::string::npos);
+  for (Log* log : world.store->logs()) {
+    EXPECT_TRUE(log->possibly_longer());
+    EXPECT_TRUE(log->hard_state_doubtful());
+  }
+}
+
 TEST(Damage, ZerosBehindTheLastGroupAreACleanEnd) {
   TestWorld world;
   write_ten_groups(world);

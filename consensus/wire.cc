@@ -177,20 +177,6 @@ Result<> read_entries(Reader& read, AppendRequest& request, std::vector<uint32_t
 
 }  // namespace
 
-void write_key(ByteWriter& out, const PartitionKey& key) {
-  out.u64(key.topic.high);
-  out.u64(key.topic.low);
-  out.i32(key.partition);
-}
-
-PartitionKey read_key(ByteReader& in) {
-  PartitionKey key;
-  key.topic.high = in.u64();
-  key.topic.low = in.u64();
-  key.partition = in.i32();
-  return key;
-}
-
 std::string encode_envelope(const RaftEnvelope& envelope) {
   ByteWriter out;
   out.u8(kFormat);

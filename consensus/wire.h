@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "base/bytes.h"
+#include "base/key_bytes.h"
 #include "consensus/messages.h"
 
 namespace taffrail {
@@ -41,9 +41,5 @@ Result<std::vector<Slice>> split_payloads(const RaftEnvelope& envelope, const Sl
 /// Decodes the memberships among `payloads`, one payload for each entry, into
 /// `request.configurations`. Errors: kCorrupt, kUnsupported.
 Result<> fill_configurations(AppendRequest& request, std::span<const Slice> payloads);
-
-/// uuid topic, i32 partition: a group, in every message between drivers.
-void write_key(ByteWriter& out, const PartitionKey& key);
-PartitionKey read_key(ByteReader& in);
 
 }  // namespace taffrail

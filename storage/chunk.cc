@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "base/crc32c.h"
+#include "base/key_bytes.h"
 #include "base/plant.h"
 #include "storage/segment.h"
 
@@ -185,9 +186,7 @@ std::string encode_segment_header(const PartitionKey& key, LogIndex first, Offse
   out.u32(kSegmentMagic);
   out.u16(kVersion);
   out.u16(0);
-  out.u64(key.topic.high);
-  out.u64(key.topic.low);
-  out.i32(key.partition);
+  write_key(out, key);
   out.u32(0);
   out.i64(first.value);
   out.i64(base.value);
@@ -204,9 +203,7 @@ Result<SegmentHeader> parse_segment_header(ByteView bytes, std::string_view file
   const uint16_t version = in.u16();
   in.u16();
   SegmentHeader header;
-  header.key.topic.high = in.u64();
-  header.key.topic.low = in.u64();
-  header.key.partition = in.i32();
+  header.key = read_key(in);
   in.u32();
   header.first = LogIndex(in.i64());
   header.base = Offset(in.i64());

@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/crc32c.h"
+#include "base/key_bytes.h"
 #include "base/plant.h"
 #include "storage/checkpointer.h"
 #include "storage/log.h"
@@ -126,9 +127,7 @@ Result<> Log::write_snapshot(Task& task, const Snapshot& snapshot) {
   out.u32(kSnapshotMagic);
   out.u16(kSnapshotVersion);
   out.u16(0);
-  out.u64(key_.topic.high);
-  out.u64(key_.topic.low);
-  out.i32(key_.partition);
+  write_key(out, key_);
   out.i64(snapshot.last.index.value);
   out.i64(snapshot.last.term.value);
   out.i64(snapshot.next_offset.value);
@@ -166,10 +165,7 @@ Result<Snapshot> Log::read_snapshot(Task& task) {
   const uint32_t magic = in.u32();
   const uint16_t version = in.u16();
   in.u16();
-  PartitionKey key;
-  key.topic.high = in.u64();
-  key.topic.low = in.u64();
-  key.partition = in.i32();
+  const PartitionKey key = read_key(in);
   snapshot.last.index = LogIndex(in.i64());
   snapshot.last.term = Term(in.i64());
   snapshot.next_offset = Offset(in.i64());

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "base/crc32c.h"
+#include "base/key_bytes.h"
 #include "storage/segment.h"
 
 namespace taffrail {
@@ -25,9 +26,7 @@ Result<> Segment::write_index(Task& task) {
   out.u32(kIndexMagic);
   out.u16(kVersion);
   out.u16(0);
-  out.u64(key_.topic.high);
-  out.u64(key_.topic.low);
-  out.i32(key_.partition);
+  write_key(out, key_);
   out.i64(first_.value);
   out.u64(end_);
   out.u64(payload_bytes_);
@@ -71,10 +70,7 @@ Result<bool> Segment::load_index(Task& task, uint64_t end) {
   if (ByteReader(bytes.last(4)).u32() != crc32c(bytes.first(bytes.size() - 4))) return false;
   if (in.u32() != kIndexMagic || in.u16() != kVersion) return false;
   in.u16();
-  PartitionKey key;
-  key.topic.high = in.u64();
-  key.topic.low = in.u64();
-  key.partition = in.i32();
+  const PartitionKey key = read_key(in);
   const LogIndex first(in.i64());
   if (key != key_ || first != first_ || in.u64() != end) return false;
   const uint64_t payload_bytes = in.u64();

@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/crc32c.h"
+#include "base/key_bytes.h"
 #include "base/plant.h"
 
 namespace taffrail {
@@ -23,20 +24,6 @@ uint32_t identity_crc(const DiskId& disk) {
     id[8 + i] = static_cast<uint8_t>(disk.low >> (56 - 8 * i));
   }
   return crc32c(id);
-}
-
-void write_key(ByteWriter& out, const PartitionKey& key) {
-  out.u64(key.topic.high);
-  out.u64(key.topic.low);
-  out.i32(key.partition);
-}
-
-PartitionKey read_key(ByteReader& in) {
-  PartitionKey key;
-  key.topic.high = in.u64();
-  key.topic.low = in.u64();
-  key.partition = in.i32();
-  return key;
 }
 
 void write_id(ByteWriter& out, const EntryId& id) {

@@ -1,5 +1,7 @@
 #include "broker/leaders.h"
 
+#include "base/key_bytes.h"
+
 namespace taffrail {
 namespace {
 constexpr uint16_t kFormat = 1;
@@ -29,9 +31,7 @@ Slice Leaders::encode(std::span<const Update> updates) {
   out.u16(kFormat);
   out.u32(static_cast<uint32_t>(updates.size()));
   for (const auto& [key, leadership] : updates) {
-    out.u64(key.topic.high);
-    out.u64(key.topic.low);
-    out.i32(key.partition);
+    write_key(out, key);
     out.i64(leadership.epoch.value);
     out.i32(leadership.leader.value);
     out.u64(leadership.version);
@@ -48,9 +48,7 @@ Result<std::vector<Leaders::Update>> Leaders::decode(ByteView bytes) {
   std::vector<Update> updates;
   for (uint32_t left = in.u32(); left > 0 && in.ok(); --left) {
     Update& u = updates.emplace_back();
-    u.first.topic.high = in.u64();
-    u.first.topic.low = in.u64();
-    u.first.partition = in.i32();
+    u.first = read_key(in);
     u.second.epoch = Term(in.i64());
     u.second.leader = BrokerId(in.i32());
     u.second.version = in.u64();

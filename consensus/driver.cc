@@ -142,6 +142,9 @@ Result<RaftGroup*> RaftDriver::add(Task& task, const PartitionKey& key, Log& log
   state->marked = log.last_sequence();
   RaftGroup::State& g = *state;
   RaftGroup* group = d.groups.emplace(key, std::unique_ptr<RaftGroup>(new RaftGroup(std::move(state)))).first->second.get();
+  if (log.possibly_longer() || log.hard_state_doubtful())
+    d.runtime.log().warn("raft", "{}: a crash or damage may have taken the end of its log; until the other replicas say what "
+                         "they hold it neither leads nor votes", key.text());
   Effects effects;
   if (log.possibly_longer()) g.raft.set_possibly_longer(true, now, effects);
   if (log.hard_state_doubtful()) g.raft.set_vote_doubtful(now, effects);

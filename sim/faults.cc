@@ -144,6 +144,9 @@ class Expansion {
   }
 
   bool allowed(FaultKind kind) const {
+    // Of a disk that lies about its syncs nobody can know; more than a minority of them leaves nothing to ask for.
+    const bool lies = kind == FaultKind::kMisdirected || kind == FaultKind::kLostWrite;
+    if (lies && profile_.run == RunKind::kAny) return false;
     if (Profile::damages(kind)) return profile_.damage && !victims_.empty();
     return profile_.brokers + profile_.clients >= nodes_needed(kind);
   }

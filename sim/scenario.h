@@ -56,6 +56,7 @@ struct RunReport {
   uint64_t refused = 0;        ///< Brokers that, after damage, refuse to start and say why.
   uint64_t generations = 0;    ///< Of the group that members were told of.
   uint64_t commits = 0;        ///< Of offsets, acknowledged.
+  uint64_t waiting = 0;        ///< 1 if the rest waits for an operator: one disk may hold less than it promised, another is gone.
   uint64_t recoveries = 0;     ///< Starts of a broker on a directory that was not empty.
   std::map<std::string, uint64_t> faults;  ///< Kinds that took effect, with how often.
   std::vector<std::string> stops;          ///< Processes that stopped themselves, and why.

@@ -280,7 +280,7 @@ std::vector<std::string> WhiteBox::check_settled(const std::vector<bool>& damage
       if (cluster_.serving(i)) whole = read_logs(i, logs, out, unreadable);
     }
     if (!whole && damaged[i] && !cluster_.serving(i) && refuses(i)) continue;
-    if (!whole) out.push_back("I-S1 read-back: " + unreadable);
+    if (!whole) out.push_back("unrepaired: " + unreadable + " (I-S8)");
   }
   return out;
 }

@@ -132,6 +132,7 @@ Result<ExitCode> replay(Task& task, Session& session, const std::string& what, c
       {"generations of the group", static_cast<int64_t>(report.generations)},
       {"commits of the group", static_cast<int64_t>(report.commits)},
       {"recoveries", static_cast<int64_t>(report.recoveries)},
+      {"waits for an operator", static_cast<int64_t>(report.waiting)},
       {"faults that took effect", joined(report.faults)},
       {"processes that stopped themselves", static_cast<int64_t>(report.stops.size())},
   }));

@@ -204,6 +204,27 @@ TEST(Partition, AFollowerBehindTheStartIsGivenTheProducersToo) {
   EXPECT_TRUE(w.replica(away)->producer_table().applied().contains(ProducerId(7)));
 }
 
+// Seed 1405: the leader met the damage while it sent to a follower, had the hole filled by another, and never sent again.
+TEST(Partition, WhatALeaderHadRepairedGoesOnToWhoWaitedForIt) {
+  PartitionWorld w(43);
+  const uint32_t leader = *w.leader();
+  const uint32_t away = (leader + 1) % 3;
+  w.world.kill(w.cluster.broker(away));
+  // More than is kept in memory: what comes first is read from its segment.
+  for (int32_t i = 0; i < 100; ++i) ASSERT_FALSE(w.write(leader, producer_batch(1, 0, i, 20'000)).has_value()) << i;
+  ASSERT_EQ(*w.leader(), leader);
+  sim::InodeRef segment;
+  for (const auto& [name, file] : w.world.disk(w.cluster.broker(leader)).image().files())
+    if (!segment && name.find(w.replica(leader)->key().text()) != std::string::npos && name.ends_with(".log")) segment = file;
+  ASSERT_TRUE(segment);
+  sim::DiskImage::rot(*segment, 1, 16, w.world.stream(sim::StreamKind::kWorkload, 9));
+  ASSERT_TRUE(w.replica(leader)->log().holes().empty());
+  w.world.restart(w.cluster.broker(away));
+  w.settle();
+  EXPECT_EQ(w.replica(away)->log().last_index(), w.replica(leader)->log().last_index());
+  EXPECT_FALSE(w.world.trace().story().find("were repaired from broker") == std::string::npos) << "nothing was damaged";
+}
+
 TEST(Partition, ATableThatRottedBehindTheStartIsTheLeadersInstead) {
   PartitionWorld w(42, {{"retention.bytes", "20000"}});
   const uint32_t leader = *w.leader();

@@ -329,7 +329,7 @@ void Server::State::take_in(std::unique_ptr<Connection> socket) {
   connections.emplace(id, std::move(owned));
   runtime.spawn(scope, std::move(fiber_name), [this, id, connection](Task& task) {
     connection->run(task);
-    connections.erase(id);
+    if (!PLANT("N04")) connections.erase(id);
   });
 }
 

@@ -264,6 +264,21 @@ std::optional<std::string> WhiteBox::check_now() {
   return std::nullopt;
 }
 
+// I-N4: a connection that its client has closed is forgotten.
+std::optional<std::string> WhiteBox::check_left_behind() {
+  const auto left = [this]() -> std::optional<std::string> {
+    for (uint32_t i = 0; i < cluster_.broker_count(); ++i) {
+      size_t open = 0;
+      if (taffrail::Node* node = cluster_.serving(i) ? cluster_.node(i) : nullptr)
+        for (BrokerShard* shard : node->shards()) open += shard->connection_count();
+      if (open > 0) return fmt::format("I-N4 nothing left behind: broker {} has {} connections of clients that are gone", i + 1, open);
+    }
+    return std::nullopt;
+  };
+  cluster_.world().run_until([&] { return !left(); }, 5_s);
+  return left();
+}
+
 // I-D2 and I-R3: the same bytes at the same place on every replica. I-S8: what damage took is back. I-S1: what is read back is what its
 // envelope says. I-S2: offsets dense. I-S5: live producers are what a replay of the log gives.
 std::vector<std::string> WhiteBox::check_settled(const std::vector<bool>& damaged,

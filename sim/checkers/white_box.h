@@ -27,6 +27,9 @@ class WhiteBox {
   /// One that refuses to start since is left out.
   std::vector<std::string> check_settled(const std::vector<bool>& damaged, const std::function<bool(uint32_t)>& refuses);
 
+  /// Once every client has closed what it opened: nothing of theirs is left at the brokers. The first violation.
+  std::optional<std::string> check_left_behind();
+
   /// Pieces of logs that were repaired from other replicas.
   uint64_t repairs() const { return repairs_; }
   uint64_t elections() const { return elections_; }

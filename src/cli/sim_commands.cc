@@ -55,8 +55,21 @@ std::string joined(const std::map<std::string, uint64_t>& counts) {
   return out.empty() ? "none" : out;
 }
 
-Result<ExitCode> run(Task& task, Session& session, const std::string& seeds, const std::string& plant, bool keep_going,
-                     bool groups) {
+struct RunArguments {
+  std::string seeds = "0..100";
+  std::string plant;
+  bool keep_going = false;
+  bool groups = false;
+  bool hashes = false;
+};
+
+std::string hash_line(bool json, uint64_t seed, const sim::RunReport& r) {
+  return json ? fmt::format("{{\"seed\":{},\"hash\":\"{}\"}}\n", seed, r.hash.text())
+              : fmt::format("seed {} trace hash {}\n", seed, r.hash.text());
+}
+
+Result<ExitCode> run(Task& task, Session& session, const RunArguments& arguments) {
+  const auto& [seeds, plant, keep_going, groups, hashes] = arguments;
   const SeedRange range = TRY(parse_seeds(seeds));
   TRY(choose_plant(plant));
   const Instant began = session.runtime.now();
@@ -69,6 +82,8 @@ Result<ExitCode> run(Task& task, Session& session, const std::string& seeds, con
       if (const auto written = session.out.raw(task, session.out.json() ? "" : fmt::format(
               "seed {} failed: {}\n  taffrail sim replay {}\n", seed, r.violation, scenario.token())); !written)
         lost = written.error();
+    if (hashes)
+      if (const auto written = session.out.raw(task, hash_line(session.out.json(), seed, r)); !written) lost = written.error();
     // The loop's own clock stands still while a campaign computes: a whole turn of the loop between runs.
     (void)session.runtime.sleep_for(task, 1_ns);
     if (!session.out.json() && session.runtime.now() - said > 10_s) {
@@ -160,19 +175,15 @@ Result<ExitCode> check_history(Task& task, Session& session, const std::string& 
 
 void add_run(CLI::App& sim, Invocation& chosen) {
   auto* command = sim.add_subcommand("run", "Run scenarios drawn from seeds, and check every one");
-  auto seeds = std::make_shared<std::string>("0..100");
-  auto plant = std::make_shared<std::string>();
-  auto keep_going = std::make_shared<bool>(false);
-  auto groups = std::make_shared<bool>(false);
-  command->add_option("--seeds", *seeds, "FIRST..END, END not included, or one seed")->capture_default_str();
-  command->add_option("--plant", *plant, "Plant this bug, in a build that holds them (R01, S04, ...)");
-  command->add_flag("--keep-going", *keep_going, "Go on after a failure");
-  command->add_flag("--groups", *groups, "A consumer group in every scenario, not in one of ten");
-  command->callback([&chosen, seeds, plant, keep_going, groups] {
+  auto arguments = std::make_shared<RunArguments>();
+  command->add_option("--seeds", arguments->seeds, "FIRST..END, END not included, or one seed")->capture_default_str();
+  command->add_option("--plant", arguments->plant, "Plant this bug, in a build that holds them (R01, S04, ...)");
+  command->add_flag("--keep-going", arguments->keep_going, "Go on after a failure");
+  command->add_flag("--groups", arguments->groups, "A consumer group in every scenario, not in one of ten");
+  command->add_flag("--hashes", arguments->hashes, "Print the trace hash of every seed: other builds give the same");
+  command->callback([&chosen, arguments] {
     chosen.winds_down = true;
-    chosen.body = [seeds, plant, keep_going, groups](Task& task, Session& session) {
-      return run(task, session, *seeds, *plant, *keep_going, *groups);
-    };
+    chosen.body = [arguments](Task& task, Session& session) { return run(task, session, *arguments); };
   });
 }
 

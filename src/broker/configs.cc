@@ -173,6 +173,38 @@ Outcome<protocol::DescribeConfigsResponse> describe_configs(const Request& reque
   return response;
 }
 
+// Replaces everything that was set: the change of each resource begins by forgetting it.
+Outcome<protocol::AlterConfigsResponse> alter_configs(const Request& request, protocol::AlterConfigsRequest message) {
+  AlterConfigsCommand command;
+  command.validate_only = message.validate_only;
+  for (const auto& resource : message.resources) {
+    auto& out = command.resources.emplace_back();
+    out.type = static_cast<int8_t>(resource.resource_type);
+    out.name = resource.resource_name;
+    out.changes.push_back({{}, AlterConfigsCommand::Op::kDeleteAll, {}});
+    for (const auto& config : resource.configs)
+      out.changes.push_back({config.name, AlterConfigsCommand::Op::kSet, config.value});
+  }
+  return Outcome<protocol::AlterConfigsResponse>::later(
+      [&broker = request.broker, command = std::move(command), message = std::move(message)](Task& task) {
+        protocol::AlterConfigsResponse response;
+        const Result<ControllerReply> reply = broker.controller().submit(task, command, broker.runtime().now() + 30_s);
+        for (size_t i = 0; i < message.resources.size(); ++i) {
+          auto& out = response.responses.emplace_back();
+          out.resource_type = message.resources[i].resource_type;
+          out.resource_name = message.resources[i].resource_name;
+          if (!reply) {
+            out.error_code = error_of_submit(reply.error());
+            out.error_message = reply.error().message;
+          } else if (i < reply->items.size() && reply->items[i].error != ErrorCode::kNone) {
+            out.error_code = reply->items[i].error;
+            out.error_message = reply->items[i].message;
+          }
+        }
+        return response;
+      });
+}
+
 Outcome<protocol::IncrementalAlterConfigsResponse> incremental_alter_configs(
     const Request& request, protocol::IncrementalAlterConfigsRequest message) {
   AlterConfigsCommand command;

@@ -66,6 +66,10 @@ Outcome<protocol::DeleteTopicsResponse> delete_topics(const Request&, protocol::
 Outcome<protocol::CreatePartitionsResponse> create_partitions(const Request&, protocol::CreatePartitionsRequest);
 Outcome<protocol::DescribeConfigsResponse> describe_configs(const Request&, const protocol::DescribeConfigsRequest&);
 Outcome<protocol::IncrementalAlterConfigsResponse> incremental_alter_configs(const Request&, protocol::IncrementalAlterConfigsRequest);
+Outcome<protocol::AlterConfigsResponse> alter_configs(const Request&, protocol::AlterConfigsRequest);
+Outcome<protocol::DeleteRecordsResponse> delete_records(const Request&, protocol::DeleteRecordsRequest);
+Outcome<protocol::DescribeLogDirsResponse> describe_log_dirs(const Request&, protocol::DescribeLogDirsRequest);
+Outcome<protocol::DescribeProducersResponse> describe_producers(const Request&, protocol::DescribeProducersRequest);
 Outcome<protocol::DescribeClusterResponse> describe_cluster(const Request&, const protocol::DescribeClusterRequest&);
 Outcome<protocol::DescribeTopicPartitionsResponse> describe_topic_partitions(const Request&, const protocol::DescribeTopicPartitionsRequest&);
 
@@ -87,6 +91,8 @@ Outcome<protocol::ProduceResponse> produce_on_shards(const Request&, protocol::P
 Outcome<protocol::FetchResponse> fetch_on_shards(const Request&, protocol::FetchRequest);
 Outcome<protocol::ListOffsetsResponse> list_offsets_on_shards(const Request&, protocol::ListOffsetsRequest);
 Outcome<protocol::OffsetForLeaderEpochResponse> offset_for_leader_epoch_on_shards(const Request&, protocol::OffsetForLeaderEpochRequest);
+Outcome<protocol::DeleteRecordsResponse> delete_records_on_shards(const Request&, protocol::DeleteRecordsRequest);
+Outcome<protocol::DescribeProducersResponse> describe_producers_on_shards(const Request&, protocol::DescribeProducersRequest);
 
 // What several of them need, in common.cc.
 

@@ -20,9 +20,10 @@ constexpr std::array kServed = {
     ApiKey::kProduce, ApiKey::kFetch, ApiKey::kListOffsets, ApiKey::kMetadata, ApiKey::kOffsetCommit, ApiKey::kOffsetFetch,
     ApiKey::kFindCoordinator, ApiKey::kJoinGroup, ApiKey::kHeartbeat, ApiKey::kLeaveGroup, ApiKey::kSyncGroup,
     ApiKey::kDescribeGroups, ApiKey::kListGroups, ApiKey::kApiVersions, ApiKey::kCreateTopics, ApiKey::kDeleteTopics,
-    ApiKey::kInitProducerId, ApiKey::kOffsetForLeaderEpoch, ApiKey::kDescribeConfigs, ApiKey::kCreatePartitions,
-    ApiKey::kDeleteGroups, ApiKey::kIncrementalAlterConfigs, ApiKey::kOffsetDelete,
-    ApiKey::kDescribeCluster, ApiKey::kDescribeTopicPartitions};
+    ApiKey::kDeleteRecords, ApiKey::kInitProducerId, ApiKey::kOffsetForLeaderEpoch, ApiKey::kDescribeConfigs,
+    ApiKey::kAlterConfigs, ApiKey::kDescribeLogDirs, ApiKey::kCreatePartitions, ApiKey::kDeleteGroups,
+    ApiKey::kIncrementalAlterConfigs, ApiKey::kOffsetDelete, ApiKey::kDescribeCluster, ApiKey::kDescribeProducers,
+    ApiKey::kDescribeTopicPartitions};
 
 class KafkaHandler final : public RequestHandler {
  public:
@@ -115,14 +116,19 @@ Begun KafkaHandler::begin(Task& task, ConnectionInfo& connection, Slice frame) {
     case ApiKey::kApiVersions: return run<p::ApiVersionsRequest>(connection, request, h::api_versions);
     case ApiKey::kCreateTopics: return run<p::CreateTopicsRequest>(connection, request, h::create_topics);
     case ApiKey::kDeleteTopics: return run<p::DeleteTopicsRequest>(connection, request, h::delete_topics);
+    case ApiKey::kDeleteRecords: return run<p::DeleteRecordsRequest>(connection, request, h::delete_records_on_shards);
     case ApiKey::kInitProducerId: return run<p::InitProducerIdRequest>(connection, request, h::init_producer_id);
     case ApiKey::kOffsetForLeaderEpoch:
       return run<p::OffsetForLeaderEpochRequest>(connection, request, h::offset_for_leader_epoch_on_shards);
     case ApiKey::kDescribeConfigs: return run<p::DescribeConfigsRequest>(connection, request, h::describe_configs);
+    case ApiKey::kAlterConfigs: return run<p::AlterConfigsRequest>(connection, request, h::alter_configs);
+    case ApiKey::kDescribeLogDirs: return run<p::DescribeLogDirsRequest>(connection, request, h::describe_log_dirs);
     case ApiKey::kCreatePartitions: return run<p::CreatePartitionsRequest>(connection, request, h::create_partitions);
     case ApiKey::kIncrementalAlterConfigs:
       return run<p::IncrementalAlterConfigsRequest>(connection, request, h::incremental_alter_configs);
     case ApiKey::kDescribeCluster: return run<p::DescribeClusterRequest>(connection, request, h::describe_cluster);
+    case ApiKey::kDescribeProducers:
+      return run<p::DescribeProducersRequest>(connection, request, h::describe_producers_on_shards);
     case ApiKey::kDescribeTopicPartitions:
       return run<p::DescribeTopicPartitionsRequest>(connection, request, h::describe_topic_partitions);
     default: break;

@@ -21,6 +21,10 @@
 namespace taffrail::handlers {
 namespace {
 
+using protocol::DeleteRecordsRequest;
+using protocol::DeleteRecordsResponse;
+using protocol::DescribeProducersRequest;
+using protocol::DescribeProducersResponse;
 using protocol::FetchRequest;
 using protocol::FetchResponse;
 using protocol::ListOffsetsRequest;
@@ -32,22 +36,21 @@ using protocol::ProduceResponse;
 
 // Where the messages keep what they have in common.
 auto& topics_of(ProduceRequest& m) { return m.topic_data; }
-auto& topics_of(FetchRequest& m) { return m.topics; }
-auto& topics_of(ListOffsetsRequest& m) { return m.topics; }
-auto& topics_of(OffsetForLeaderEpochRequest& m) { return m.topics; }
 auto& topics_of(ProduceResponse& m) { return m.responses; }
 auto& topics_of(FetchResponse& m) { return m.responses; }
-auto& topics_of(ListOffsetsResponse& m) { return m.topics; }
-auto& topics_of(OffsetForLeaderEpochResponse& m) { return m.topics; }
+auto& topics_of(auto& m) { return m.topics; }
 
 auto& partitions_of(ProduceRequest::Topic& t) { return t.partition_data; }
 auto& partitions_of(ProduceResponse::Topic& t) { return t.partition_responses; }
+auto& partitions_of(DescribeProducersRequest::Topic& t) { return t.partition_indexes; }
 auto& partitions_of(auto& topic) { return topic.partitions; }
 
 int32_t index_of(const ProduceRequest::Partition& p) { return p.index; }
 int32_t index_of(const FetchRequest::Partition& p) { return p.partition; }
 int32_t index_of(const ListOffsetsRequest::Partition& p) { return p.partition_index; }
 int32_t index_of(const OffsetForLeaderEpochRequest::Partition& p) { return p.partition; }
+int32_t index_of(const DeleteRecordsRequest::Partition& p) { return p.partition_index; }
+int32_t index_of(int32_t partition) { return partition; }
 
 const std::string& name_of(const auto& topic) {
   if constexpr (requires { topic.name; }) return topic.name;
@@ -296,6 +299,16 @@ Outcome<FetchResponse> fetch_on_shards(const Request& request, FetchRequest mess
 Outcome<ListOffsetsResponse> list_offsets_on_shards(const Request& request, ListOffsetsRequest message) {
   if (request.broker.runtime().shard_count() == 1) return list_offsets(request, std::move(message));
   return on_shards<ListOffsetsRequest>(request, std::move(message), list_offsets);
+}
+
+Outcome<DeleteRecordsResponse> delete_records_on_shards(const Request& request, DeleteRecordsRequest message) {
+  if (request.broker.runtime().shard_count() == 1) return delete_records(request, std::move(message));
+  return on_shards<DeleteRecordsRequest>(request, std::move(message), delete_records);
+}
+
+Outcome<DescribeProducersResponse> describe_producers_on_shards(const Request& request, DescribeProducersRequest message) {
+  if (request.broker.runtime().shard_count() == 1) return describe_producers(request, std::move(message));
+  return on_shards<DescribeProducersRequest>(request, std::move(message), describe_producers);
 }
 
 Outcome<OffsetForLeaderEpochResponse> offset_for_leader_epoch_on_shards(const Request& request, OffsetForLeaderEpochRequest message) {

@@ -155,7 +155,7 @@ AlterConfigsCommand read_alter_configs(ByteReader& in) {
       AlterConfigsCommand::Change change;
       change.name = r.sized_text();
       const int8_t op = r.i8();
-      if (op < static_cast<int8_t>(Op::kSet) || op > static_cast<int8_t>(Op::kSubtract)) spoil(r);
+      if (op < static_cast<int8_t>(Op::kSet) || op > static_cast<int8_t>(Op::kDeleteAll)) spoil(r);
       change.op = static_cast<Op>(op);
       change.value = read_optional_text(r);
       return change;

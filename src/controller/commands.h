@@ -36,7 +36,8 @@ struct CreatePartitionsCommand {
   bool validate_only = false;
 };
 struct AlterConfigsCommand {
-  enum class Op : int8_t { kSet = 0, kDelete = 1, kAppend = 2, kSubtract = 3 };
+  /// kDeleteAll: of the resource; its change names no config, and comes first.
+  enum class Op : int8_t { kSet = 0, kDelete = 1, kAppend = 2, kSubtract = 3, kDeleteAll = 4 };
   struct Change { std::string name; Op op; std::optional<std::string> value; };
   struct Resource { int8_t type = 0; std::string name; std::vector<Change> changes; };
   std::vector<Resource> resources;

@@ -29,6 +29,7 @@ std::string_view op_name(Op op) {
     case Op::kDelete: return "DELETE";
     case Op::kAppend: return "APPEND";
     case Op::kSubtract: return "SUBTRACT";
+    case Op::kDeleteAll: return "DELETE ALL";
   }
   return "UNKNOWN";
 }
@@ -66,6 +67,10 @@ struct Kind {
 };
 
 std::optional<Refusal> apply_change(ConfigMap& configs, const Change& change, const Kind& kind) {
+  if (change.op == Op::kDeleteAll) {
+    configs.clear();
+    return std::nullopt;
+  }
   if (change.op == Op::kDelete) {
     if (const auto it = configs.find(change.name); it != configs.end()) configs.erase(it);
     return std::nullopt;

@@ -1,6 +1,8 @@
 // What follows from committed entries, the same on every replica, and what the leader proposes on its own.
 #include <fmt/core.h>
 
+#include <algorithm>
+
 #include "base/check.h"
 #include "base/plant.h"
 #include "partition/partition_state.h"
@@ -121,7 +123,13 @@ void Partition::State::apply_command(const Entry& entry, bool beyond_table) {
       for (const auto& [id, newest] : command->producers) producers.apply_expiry(id, newest);
     return;
   }
-  pending_start = asked_start = *command;
+  // Two of them may be on their way, proposed on the same start: the log keeps what both keep.
+  PartitionCommand start = *command;
+  if (asked_start) {
+    start.start = std::max(start.start, asked_start->start);
+    start.first = std::max(start.first, asked_start->first);
+  }
+  pending_start = asked_start = start;
   start_wake.notify_all();
 }
 
@@ -284,12 +292,13 @@ Result<> Partition::State::on_snapshot(Task& task, EntryId last, Slice state) {
   return {};
 }
 
-void Partition::State::propose(const PartitionCommand& command) {
+Result<> Partition::State::propose(const PartitionCommand& command) {
   Entry entry;
   entry.meta.kind = EntryKind::kCommand;
   entry.meta.base_offset = log.next_offset();
   entry.payload = command.encode();
-  (void)group->propose(std::span(&entry, 1));
+  TRY(group->propose(std::span(&entry, 1)));
+  return {};
 }
 
 // Whole segments, the oldest first, only what is committed; the leader's clock decides, replicas obey.
@@ -316,7 +325,37 @@ void Partition::State::propose_retention() {
   command.first = last_gone->next_index;
   runtime.log().info("partition", "{}-{}: retention moves the log start to {}", topic_name, key.partition,
                      command.start.value);
-  propose(command);
+  (void)propose(command);  // Else the next look does.
+}
+
+Faulty<Offset> Partition::State::delete_records(Task& task, Offset before, Instant deadline) {
+  const Use use(*this);
+  if (auto fault = owner.check_leader(-1)) return std::unexpected(std::move(*fault));
+  if (!owner.high_watermark_is_current()) return std::unexpected(Fault{PartitionFault::kOffsetNotAvailable, {}, {}});
+  const Offset high = owner.view().high_watermark;
+  const Offset start = before == kNoOffset ? high : before;
+  if (start < Offset(0) || start > high)
+    return std::unexpected(Fault{PartitionFault::kOutOfRange,
+                                 fmt::format("offset {} is outside [0, {}]", start.value, high.value), {}});
+  const Term asked_in = term;
+  bool asked = false;
+  while (log.start_offset() < start) {
+    if (!asked && !pending_start) {
+      // Files go by whole segments, as with retention: what a segment has beyond the start stays with it.
+      PartitionCommand command;
+      command.start = start;
+      command.first = log.first_index();
+      for (const SegmentInfo& segment : log.segments())
+        if (segment.next_offset <= start) command.first = std::max(command.first, segment.next_index);
+      if (!propose(command)) return std::unexpected(not_leader());
+      asked = true;
+    }
+    if (const Result<> moved = start_moved.wait(task, deadline); !moved)
+      return std::unexpected(Fault{PartitionFault::kTimedOut, {}, {}});
+    if (auto fault = owner.check_leader(-1)) return std::unexpected(std::move(*fault));
+    if (term != asked_in) return std::unexpected(not_leader());
+  }
+  return log.start_offset();
 }
 
 void Partition::State::propose_expiry() {
@@ -331,7 +370,7 @@ void Partition::State::propose_expiry() {
   }
   if (command.producers.empty()) return;
   for (const auto& [id, newest] : command.producers) producer_seen.erase(id);
-  propose(command);
+  (void)propose(command);
 }
 
 }  // namespace taffrail

@@ -108,6 +108,10 @@ std::optional<Fault> Partition::check_leader(int32_t client_epoch) const {
   return std::nullopt;
 }
 
+Faulty<Offset> Partition::delete_records(Task& task, Offset before, Instant deadline) {
+  return state_->delete_records(task, before, deadline);
+}
+
 Faulty<Appended> Partition::append(Slice batch, Acks acks, bool allow_zstd) {
   return state_->append(std::move(batch), acks, allow_zstd);
 }
@@ -130,6 +134,7 @@ void Partition::unwatch(FetchWatch& watch) { std::erase(state_->watches, &watch)
 
 void Partition::State::wake_watches() {
   for (FetchWatch* watch : watches) watch->wake();
+  start_moved.notify_all();
 }
 
 // In sync, as clients see it: a voter that a short while ago was heard of and held everything committed. One

@@ -139,6 +139,11 @@ class Partition {
   void watch(FetchWatch& watch);
   void unwatch(FetchWatch& watch);
 
+  /// Moves the log's start to `before`, or to the high watermark if that is -1: an entry like retention's, committed
+  /// and carried out here when this returns. Gives the start, which stays where it is if it lies behind `before`
+  /// already. Faults: kOutOfRange past the high watermark; kTimedOut: it may still happen.
+  Faulty<Offset> delete_records(Task& task, Offset before, Instant deadline);
+
   struct TimedOffset {
     Offset offset = kNoOffset;
     int64_t timestamp = -1;

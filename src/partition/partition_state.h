@@ -73,8 +73,9 @@ struct Partition::State final : GroupEvents {
   void run_opener(Task& task, Term term);
   void run_housekeeping(Task& task);
   void propose_retention();
+  Faulty<Offset> delete_records(Task& task, Offset before, Instant deadline);
   void propose_expiry();
-  void propose(const PartitionCommand& command);
+  Result<> propose(const PartitionCommand& command);
   Result<> load_snapshot(ByteView bytes);
   Slice encode_snapshot() const;
   bool wants_snapshot() const {
@@ -107,6 +108,7 @@ struct Partition::State final : GroupEvents {
   std::optional<PartitionCommand> pending_start;  ///< Committed; the housekeeper carries it out.
   std::optional<PartitionCommand> asked_start;    ///< The newest one applied, carried out or not.
   WaitQueue start_wake;
+  WaitQueue start_moved;
   WaitQueue apply_wake;
   WaitQueue applied_moved;
 

@@ -2,15 +2,19 @@
 // fuzz targets. Who wants one message includes its own header.
 #pragma once
 
+#include "protocol/alter_configs.h"
 #include "protocol/api_versions.h"
 #include "protocol/coordinator_records.h"
 #include "protocol/create_partitions.h"
 #include "protocol/create_topics.h"
 #include "protocol/delete_groups.h"
+#include "protocol/delete_records.h"
 #include "protocol/delete_topics.h"
 #include "protocol/describe_cluster.h"
 #include "protocol/describe_configs.h"
 #include "protocol/describe_groups.h"
+#include "protocol/describe_log_dirs.h"
+#include "protocol/describe_producers.h"
 #include "protocol/describe_topic_partitions.h"
 #include "protocol/fetch.h"
 #include "protocol/find_coordinator.h"
@@ -42,6 +46,8 @@ void for_each_message(Visit&& visit) {
   visit.template operator()<OffsetCommitValue>();
   visit.template operator()<GroupMetadataKey>();
   visit.template operator()<GroupMetadataValue>();
+  visit.template operator()<AlterConfigsRequest>();
+  visit.template operator()<AlterConfigsResponse>();
   visit.template operator()<ApiVersionsRequest>();
   visit.template operator()<ApiVersionsResponse>();
   visit.template operator()<CreatePartitionsRequest>();
@@ -50,6 +56,8 @@ void for_each_message(Visit&& visit) {
   visit.template operator()<CreateTopicsResponse>();
   visit.template operator()<DeleteGroupsRequest>();
   visit.template operator()<DeleteGroupsResponse>();
+  visit.template operator()<DeleteRecordsRequest>();
+  visit.template operator()<DeleteRecordsResponse>();
   visit.template operator()<DeleteTopicsRequest>();
   visit.template operator()<DeleteTopicsResponse>();
   visit.template operator()<DescribeClusterRequest>();
@@ -58,6 +66,10 @@ void for_each_message(Visit&& visit) {
   visit.template operator()<DescribeConfigsResponse>();
   visit.template operator()<DescribeGroupsRequest>();
   visit.template operator()<DescribeGroupsResponse>();
+  visit.template operator()<DescribeLogDirsRequest>();
+  visit.template operator()<DescribeLogDirsResponse>();
+  visit.template operator()<DescribeProducersRequest>();
+  visit.template operator()<DescribeProducersResponse>();
   visit.template operator()<DescribeTopicPartitionsRequest>();
   visit.template operator()<DescribeTopicPartitionsResponse>();
   visit.template operator()<FetchRequest>();

@@ -150,6 +150,27 @@ std::string hostile_body(ApiKey key, int16_t version) {
       r.groups_names = {"group"};
       return body_of(r, version);
     }
+    case ApiKey::kDeleteRecords: {
+      DeleteRecordsRequest r;
+      r.topics.push_back({"good", {{0, Offset(0), {}}}, {}});
+      return body_of(r, version);
+    }
+    case ApiKey::kDescribeProducers: {
+      DescribeProducersRequest r;
+      r.topics.push_back({"good", {0}, {}});
+      return body_of(r, version);
+    }
+    case ApiKey::kDescribeLogDirs: {
+      DescribeLogDirsRequest r;
+      r.topics.emplace().push_back({"good", {0}, {}});
+      return body_of(r, version);
+    }
+    case ApiKey::kAlterConfigs: {
+      AlterConfigsRequest r;
+      r.validate_only = true;
+      r.resources.push_back({ConfigResourceType::kTopic, "good", {{"retention.ms", "1000", {}}}, {}});
+      return body_of(r, version);
+    }
     default: ADD_FAILURE() << "no body for " << static_cast<int>(key); return {};
   }
 }

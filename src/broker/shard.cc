@@ -197,8 +197,19 @@ void BrokerShard::run_reconciler(Task& task) {
   }
 }
 
+// An image only goes forward: what was in it and is not any more was deleted.
+void BrokerShard::forget_deleted_topics() {
+  const auto& topics = cluster_->image().topics();
+  for (const auto& [id, name] : topics_seen_)
+    if (!topics.contains(id))
+      for (const auto& [key, groups] : groups_) groups->forget_topic(name, id);
+  std::erase_if(topics_seen_, [&](const auto& seen) { return !topics.contains(seen.first); });
+  for (const auto& [id, topic] : topics) topics_seen_.try_emplace(id, topic.name);
+}
+
 // The image may change during every wait, so what is to be done is collected first and looked up again.
 Result<> BrokerShard::reconcile(Task& task) {
+  forget_deleted_topics();
   std::set<PartitionKey> wanted;
   std::vector<std::pair<TopicId, int32_t>> to_open;
   for (const auto& [id, topic] : cluster_->image().topics()) {

@@ -353,6 +353,22 @@ std::vector<Effects> Coordinator::expire(WallTime wall) {
   return all;
 }
 
+std::vector<Effects> Coordinator::forget_topic(const std::string& name, const TopicId& id) {
+  std::set<std::string> with_offsets;
+  for (const auto& [group, stored] : table_.groups()) with_offsets.insert(group);
+  for (const auto& [group, live] : groups_) with_offsets.insert(group);
+  static const Live kNothing;
+  std::vector<Effects> all;
+  for (const std::string& group : with_offsets) {
+    const auto it = groups_.find(group);
+    Effects out = effects_of(group);
+    for (const auto& [at, value] : offsets(group, it == groups_.end() ? kNothing : it->second))
+      if (at.topic == name && (value.topic_id.is_zero() || value.topic_id == id)) out.records.push_back(OffsetRecord{group, at, {}});
+    if (!out.records.empty()) all.push_back(std::move(out));
+  }
+  return all;
+}
+
 void Coordinator::appended(const Effects& effects, LogIndex index) {
   if (effects.records.empty()) return;
   Live& live = find_or_make(effects.group);

@@ -74,6 +74,9 @@ class Coordinator {
   /// Offsets whose time is over, and groups that nothing is left of (I-G6).
   std::vector<Effects> expire(WallTime wall);
 
+  /// A topic is gone for certain, and with it what was read of it; not what was read of another topic of that name.
+  std::vector<Effects> forget_topic(const std::string& name, const TopicId& id);
+
   /// The records of `effects` stand in the log, the last of them at `index`.
   void appended(const Effects& effects, LogIndex index);
   /// They do not, and whoever waited for them was told so.

@@ -107,6 +107,15 @@ std::optional<std::vector<protocol::ListGroupsResponse::Group>> Service::list() 
   return coordinator_->list();
 }
 
+void Service::forget_topic(const std::string& name, const TopicId& id) {
+  if (coordinator_ == nullptr) return;
+  const uint64_t reign = reign_;
+  for (Effects& effects : coordinator_->forget_topic(name, id)) {
+    carry_out(std::move(effects));
+    if (reign != reign_) return;
+  }
+}
+
 void Service::carry_out(Effects effects) {
   if (!effects.records.empty()) {
     const uint64_t reign = reign_;

@@ -49,6 +49,9 @@ class Service final : public StateMachine {
   /// Of the groups that are led here; nothing if they are not known yet.
   std::optional<std::vector<protocol::ListGroupsResponse::Group>> list() const;
 
+  /// The topic is gone for certain. Where this replica leads, offsets of it go, too.
+  void forget_topic(const std::string& name, const TopicId& id);
+
   /// Whether this replica leads, and is still reading what earlier leaders committed.
   bool is_opening() const { return coordinator_ == nullptr && partition_.is_leader(); }
   /// For checkers.

@@ -27,6 +27,7 @@ NodeConfig exact_config() {
   config.raft.election_min = 40_s;
   config.raft.election_max = 80_s;
   config.housekeeping_interval = 1000_s;
+  config.groups.offsets_partitions = 1;
   return config;
 }
 
@@ -110,6 +111,29 @@ TEST_F(CostsOf, ARecordUnderAcksAllIsOneRoundTripToTheFollowersAndOneSyncOnEach)
   }
   EXPECT_EQ(c.between_brokers(), 4u);
   // The client's round trip, the followers', and one sync: the leader's own runs beside theirs.
+  EXPECT_GE(taken, 800_us + 20_ms);
+  EXPECT_LT(taken, 800_us + 20_ms + 500_us);
+}
+
+TEST_F(CostsOf, ACommitOfAGroupIsOneRoundTripAndOneSharedSync) {
+  w.run([&](Wire& wire) {
+    FindCoordinatorRequest find;
+    find.coordinator_keys = {"g"};
+    (void)wire.ask(find, 4);
+  });
+  ASSERT_FALSE(w.cluster.await_settled(300_s).has_value());
+  leader = w.leader_of("__consumer_offsets");
+  OffsetCommitRequest commit;
+  commit.group_id = "g";
+  commit.topics.push_back({"t", {}, {{0, Offset(1), -1, "", {}}}, {}});
+  Duration taken;
+  const Costs c = of([&](Wire& wire) {
+    const Instant before = wire.runtime().now();
+    EXPECT_EQ(wire.ask(commit, 9).topics.at(0).partitions.at(0).error_code, ErrorCode::kNone);
+    taken = wire.runtime().now() - before;
+  });
+  for (uint32_t i = 0; i < 3; ++i) EXPECT_EQ(c.syncs[i], 1u) << "broker " << i;
+  EXPECT_EQ(c.between_brokers(), 4u);
   EXPECT_GE(taken, 800_us + 20_ms);
   EXPECT_LT(taken, 800_us + 20_ms + 500_us);
 }

@@ -228,6 +228,24 @@ TEST(Groups, TopicsAreNamedByIdFromSomeVersionOn) {
   });
 }
 
+TEST(Groups, ForgetATopicThatIsDeleted) {
+  for (const uint32_t shards : {1u, 2u}) {
+    BrokerWorld w(7, 1, with_groups(shards));
+    w.create_topic("t");
+    w.run([&](Wire& wire) {
+      (void)coordinator_of(wire, "g");
+      EXPECT_EQ(commit(wire, committing("g", "", -1, 5)), ErrorCode::kNone);
+      DeleteTopicsRequest remove;
+      remove.topic_names = {"t"};
+      remove.timeout_ms = 5000;
+      EXPECT_EQ(wire.ask(remove, 4).responses.at(0).error_code, ErrorCode::kNone);
+      (void)wire.runtime().sleep_for(wire.task(), 500_ms);
+      EXPECT_EQ(committed(wire, "g"), kNoOffset);
+      EXPECT_TRUE(wire.ask(ListGroupsRequest{}, 5).groups.empty());
+    });
+  }
+}
+
 // I-G2, I-G7: a killed coordinator takes nothing with it, and its members go on under the next one.
 TEST(Groups, OutliveTheirCoordinator) {
   BrokerWorld w(4, 3, with_groups());

@@ -492,6 +492,28 @@ TEST(Administration, OffsetsAreForgottenUnlessSomebodyReadsThere) {
   EXPECT_EQ(bench.get<OffsetsReply>(bench.forget(request)).error, ErrorCode::kGroupIdNotFound);
 }
 
+TEST(Administration, OffsetsOfATopicThatIsGoneGoToo) {
+  Bench bench;
+  auto request = committing("g", "", -1, 5);
+  request.items[0].value.topic_id = Uuid{1, 1};
+  request.items.push_back(request.items[0]);
+  request.items[1].at = {"other", 0};
+  (void)bench.commit(request);
+  (void)bench.commit(committing("old", "", -1, 5));  // Of a time when nobody knew ids.
+  const auto forget = [&](const Uuid& id) {
+    for (Effects& effects : bench.coordinator->forget_topic("t", id)) {
+      EXPECT_THAT(effects.records, SizeIs(1));
+      bench.table.apply(effects.records[0]);
+    }
+  };
+  forget(Uuid{9, 9});
+  EXPECT_EQ(committed(bench), 5) << "another topic of that name";
+  EXPECT_EQ(committed(bench, "old"), -1);
+  forget(Uuid{1, 1});
+  EXPECT_EQ(committed(bench), -1);
+  EXPECT_THAT(bench.get<FetchReply>(bench.fetch("g", std::nullopt)).items, SizeIs(1));
+}
+
 TEST(Expiry, CountsFromTheMomentWhenTheLastMemberLeft) {
   Options options = quick_options();
   options.offsets_retention = 100_s;

@@ -9,7 +9,7 @@ import time
 
 
 class Member:
-    """A client's program with the verb `group`: it prints `own N` when that has changed and `PARTITION OFFSET` for each record, commits
+    """A client's program with the verb `group`: it prints `own PARTITION...` when that has changed and `PARTITION OFFSET` for each record, commits
     what it has read, and leaves when its input ends. kcat says the same in its own words."""
 
     def __init__(self, name, command, bootstrap, group, topic):
@@ -20,7 +20,7 @@ class Member:
                        "-f", "%p %o\n", topic]
         else:
             command = [*command, "group", bootstrap, group, topic]
-        self.owned = 0
+        self.partitions = set()
         self.seen = collections.Counter()
         self.said = collections.deque(maxlen=30)
         self.child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
@@ -33,12 +33,16 @@ class Member:
             words = line.decode(errors="replace").strip()
             if found := re.fullmatch(r"(\d+) (\d+)", words):
                 self.seen[int(found[1]), int(found[2])] += 1
-            elif found := re.fullmatch(r"own (\d+)", words):
-                self.owned = int(found[1])
+            elif words == "own" or words.startswith("own "):
+                self.partitions = {int(p) for p in words.split()[1:]}
             elif found := re.search(r"rebalanced \(memberid .*?\): (assigned|revoked):(.*)", words):
-                self.owned = found[2].count("[") if found[1] == "assigned" else 0
+                self.partitions = {int(p) for p in re.findall(r"\[(\d+)\]", found[2])} if found[1] == "assigned" else set()
             else:
                 self.said.append(words)
+
+    @property
+    def owned(self):
+        return len(self.partitions)
 
     def leave(self):
         if self.kcat:

@@ -8,6 +8,7 @@ import struct
 CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
 FETCH, VERSION = 1, 4
 OFFSET_FETCH, OFFSET_FETCH_VERSION, NOT_COORDINATOR = 9, 3, 16
+FIND_COORDINATOR, FIND_COORDINATOR_VERSION = 10, 1
 MAX_BYTES = 50_000_000
 
 
@@ -31,6 +32,16 @@ def ask(address, key, version, body):
     with socket.create_connection((host, int(port)), 20) as connection:
         connection.sendall(struct.pack(">i", len(header) + len(body)) + header + body)
         return receive(connection, struct.unpack(">i", receive(connection, 4))[0])
+
+
+def coordinator(addresses, group):
+    """The id of the broker that coordinates the group."""
+    for address in addresses:
+        answer = ask(address, FIND_COORDINATOR, FIND_COORDINATOR_VERSION, string(group) + b"\0")
+        error, size = struct.unpack_from(">hh", answer, 8)
+        if error == 0:
+            return struct.unpack_from(">i", answer, 12 + max(size, 0))[0]
+    raise RuntimeError(f"nobody coordinates {group}")
 
 
 def committed(addresses, group, topic, partitions):

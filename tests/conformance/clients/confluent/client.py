@@ -80,7 +80,7 @@ def group(bootstrap, name, topic):
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": name, "auto.offset.reset": "earliest", "enable.auto.commit": False,
                          "session.timeout.ms": 6000, "partition.assignment.strategy": "cooperative-sticky"})
     consumer.subscribe([topic])
-    owned = 0
+    owned = []
     while not over.is_set():
         messages = consumer.consume(200, 0.2)
         for message in messages:
@@ -89,9 +89,10 @@ def group(bootstrap, name, topic):
             print(message.partition(), message.offset())
         if messages:
             consumer.commit(asynchronous=False)
-        if len(consumer.assignment()) != owned:
-            owned = len(consumer.assignment())
-            print("own", owned)
+        now = sorted(at.partition for at in consumer.assignment())
+        if now != owned:
+            owned = now
+            print("own", *owned)
         sys.stdout.flush()
     consumer.close()
 

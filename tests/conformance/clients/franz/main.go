@@ -10,9 +10,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sort"
 	"strconv"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -154,20 +155,29 @@ func group(bootstrap, name, topic string) {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		over()
 	}()
-	var owned atomic.Int64
-	count := func(sign int64) func(context.Context, *kgo.Client, map[string][]int32) {
+	var lock sync.Mutex
+	owned := map[int32]bool{}
+	note := func(mine bool) func(context.Context, *kgo.Client, map[string][]int32) {
 		return func(_ context.Context, _ *kgo.Client, partitions map[string][]int32) {
+			lock.Lock()
+			defer lock.Unlock()
 			for _, list := range partitions {
-				owned.Add(sign * int64(len(list)))
+				for _, p := range list {
+					if mine {
+						owned[p] = true
+					} else {
+						delete(owned, p)
+					}
+				}
 			}
 		}
 	}
 	client, err := kgo.NewClient(kgo.SeedBrokers(strings.Split(bootstrap, ",")...), kgo.ConsumerGroup(name), kgo.ConsumeTopics(topic),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.DisableAutoCommit(), kgo.SessionTimeout(6*time.Second),
-		kgo.HeartbeatInterval(time.Second), kgo.OnPartitionsAssigned(count(1)), kgo.OnPartitionsRevoked(count(-1)),
-		kgo.OnPartitionsLost(count(-1)))
+		kgo.HeartbeatInterval(time.Second), kgo.OnPartitionsAssigned(note(true)), kgo.OnPartitionsRevoked(note(false)),
+		kgo.OnPartitionsLost(note(false)))
 	must(err)
-	said := int64(0)
+	said := "own"
 	for ctx.Err() == nil {
 		turn, end := context.WithTimeout(ctx, 200*time.Millisecond)
 		fetches := client.PollFetches(turn)
@@ -180,9 +190,20 @@ func group(bootstrap, name, topic string) {
 		if read {
 			must(client.CommitUncommittedOffsets(context.Background()))
 		}
-		if now := owned.Load(); now != said {
+		lock.Lock()
+		now := "own"
+		mine := []int{}
+		for p := range owned {
+			mine = append(mine, int(p))
+		}
+		sort.Ints(mine)
+		for _, p := range mine {
+			now += fmt.Sprintf(" %d", p)
+		}
+		lock.Unlock()
+		if now != said {
 			said = now
-			fmt.Println("own", now)
+			fmt.Println(now)
 		}
 	}
 	client.Close()

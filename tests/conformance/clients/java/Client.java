@@ -16,6 +16,8 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Properties;
+import java.util.Set;
+import java.util.TreeSet;
 import java.util.concurrent.atomic.AtomicReference;
 import org.apache.kafka.clients.consumer.ConsumerRecord;
 import org.apache.kafka.clients.consumer.KafkaConsumer;
@@ -143,15 +145,19 @@ public final class Client {
     config.put("heartbeat.interval.ms", "1000");
     try (var consumer = new KafkaConsumer<>(config, new ByteArrayDeserializer(), new ByteArrayDeserializer())) {
       consumer.subscribe(List.of(topic));
-      int owned = 0;
+      Set<Integer> owned = new TreeSet<>();
       while (!over.get()) {
         var records = consumer.poll(Duration.ofMillis(200));
         StringBuilder lines = new StringBuilder();
         for (var record : records) lines.append(record.partition()).append(' ').append(record.offset()).append('\n');
         if (!records.isEmpty()) consumer.commitSync();
-        if (consumer.assignment().size() != owned) {
-          owned = consumer.assignment().size();
-          lines.append("own ").append(owned).append('\n');
+        Set<Integer> now = new TreeSet<>();
+        for (TopicPartition at : consumer.assignment()) now.add(at.partition());
+        if (!now.equals(owned)) {
+          owned = now;
+          lines.append("own");
+          for (int partition : owned) lines.append(' ').append(partition);
+          lines.append('\n');
         }
         System.out.print(lines);
         System.out.flush();

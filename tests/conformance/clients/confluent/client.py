@@ -74,11 +74,16 @@ def read(bootstrap, partitions, *topics):
     consumer.close()
 
 
+PASSING = (KafkaError.REBALANCE_IN_PROGRESS, KafkaError.ILLEGAL_GENERATION, KafkaError.UNKNOWN_MEMBER_ID, KafkaError._NO_OFFSET,
+           KafkaError._WAIT_COORD, KafkaError._TRANSPORT, KafkaError._TIMED_OUT, KafkaError._ASSIGNMENT_LOST,
+           KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError.COORDINATOR_LOAD_IN_PROGRESS)
+
+
 def group(bootstrap, name, topic):
     over = threading.Event()
     threading.Thread(target=lambda: (sys.stdin.buffer.read(), over.set()), daemon=True).start()
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": name, "auto.offset.reset": "earliest", "enable.auto.commit": False,
-                         "session.timeout.ms": 6000, "partition.assignment.strategy": "cooperative-sticky"})
+                         "session.timeout.ms": 6000, "heartbeat.interval.ms": 1000, "partition.assignment.strategy": "cooperative-sticky"})
     consumer.subscribe([topic])
     owned = []
     while not over.is_set():
@@ -88,7 +93,12 @@ def group(bootstrap, name, topic):
                 raise KafkaException(message.error())
             print(message.partition(), message.offset())
         if messages:
-            consumer.commit(asynchronous=False)
+            try:
+                consumer.commit(asynchronous=False)
+            except KafkaException as refused:
+                # The group begins anew, or looks for its coordinator: what is not committed is read again.
+                if not refused.args[0].retriable() and refused.args[0].code() not in PASSING:
+                    raise
         now = sorted(at.partition for at in consumer.assignment())
         if now != owned:
             owned = now

@@ -1,4 +1,4 @@
-// What the admin client does against a cluster: a topic's life, configs, the cluster, offsets by time.
+// What the admin client does against a cluster: a topic's life, configs, the cluster, offsets by time, groups.
 // Prints `passed NAME` or `failed NAME: WHY`, one a line.
 import java.util.Collection;
 import java.util.List;
@@ -16,25 +16,36 @@ import org.apache.kafka.clients.admin.Config;
 import org.apache.kafka.clients.admin.ConfigEntry;
 import org.apache.kafka.clients.admin.CreateTopicsOptions;
 import org.apache.kafka.clients.admin.ListOffsetsResult.ListOffsetsResultInfo;
+import org.apache.kafka.clients.admin.MemberToRemove;
 import org.apache.kafka.clients.admin.NewPartitions;
 import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.admin.OffsetSpec;
+import org.apache.kafka.clients.admin.RemoveMembersFromConsumerGroupOptions;
 import org.apache.kafka.clients.admin.TopicDescription;
+import org.apache.kafka.clients.consumer.KafkaConsumer;
+import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.common.GroupState;
 import org.apache.kafka.common.KafkaFuture;
 import org.apache.kafka.common.Node;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.config.ConfigResource;
+import org.apache.kafka.common.errors.GroupIdNotFoundException;
+import org.apache.kafka.common.errors.GroupNotEmptyException;
+import org.apache.kafka.common.errors.GroupSubscribedToTopicException;
 import org.apache.kafka.common.errors.InvalidConfigurationException;
 import org.apache.kafka.common.errors.InvalidPartitionsException;
 import org.apache.kafka.common.errors.InvalidTopicException;
 import org.apache.kafka.common.errors.TopicExistsException;
+import org.apache.kafka.common.errors.UnknownMemberIdException;
 import org.apache.kafka.common.errors.UnknownTopicOrPartitionException;
+import org.apache.kafka.common.serialization.StringDeserializer;
 import org.apache.kafka.common.serialization.StringSerializer;
 
 final class Admins {
   private static final String TOPIC = "java-admin";
+  private static final String GROUP = "java-admin-group";
   private static final ConfigResource RESOURCE = new ConfigResource(ConfigResource.Type.TOPIC, TOPIC);
   private static boolean allPassed = true;
 
@@ -113,6 +124,9 @@ final class Admins {
       step("alter configs", () -> alterConfigs(admin));
       step("add partitions", () -> grow(admin));
       step("list offsets by time", () -> offsets(admin, bootstrap));
+      step("offsets of a group", () -> groupOffsets(admin));
+      step("members of a group", () -> groupMembers(admin, bootstrap));
+      step("delete a group", () -> deleteGroup(admin));
       step("delete topic", () -> delete(admin));
     }
     System.exit(allPassed ? 0 : 1);
@@ -183,6 +197,56 @@ final class Admins {
     get(admin.createPartitions(Map.of(TOPIC, NewPartitions.increaseTo(4))).all());
     soon(() -> describe(admin).filter(d -> d.partitions().size() == 4 && d.partitions().stream().allMatch(p -> p.leader() != null)).isPresent(),
         "no four partitions with leaders");
+  }
+
+  private static Map<TopicPartition, OffsetAndMetadata> committed(Admin admin) throws Exception {
+    return get(admin.listConsumerGroupOffsets(GROUP).partitionsToOffsetAndMetadata());
+  }
+
+  private static void groupOffsets(Admin admin) throws Exception {
+    var place = new TopicPartition(TOPIC, 3);
+    get(admin.alterConsumerGroupOffsets(GROUP, Map.of(place, new OffsetAndMetadata(7, "here"))).all());
+    check(committed(admin).get(place).offset() == 7 && "here".equals(committed(admin).get(place).metadata()), committed(admin));
+    check(get(admin.listGroups().all()).stream().anyMatch(g -> g.groupId().equals(GROUP)), "not listed");
+    refused(UnknownTopicOrPartitionException.class,
+        admin.alterConsumerGroupOffsets(GROUP, Map.of(new TopicPartition("none-" + TOPIC, 0), new OffsetAndMetadata(1))).all());
+  }
+
+  private static void groupMembers(Admin admin, String bootstrap) throws Exception {
+    Properties config = new Properties();
+    config.put("bootstrap.servers", bootstrap);
+    config.put("group.id", GROUP);
+    config.put("group.protocol", "classic");
+    config.put("enable.auto.commit", "false");
+    config.put("group.instance.id", "static");
+    try (var consumer = new KafkaConsumer<>(config, new StringDeserializer(), new StringDeserializer())) {
+      consumer.subscribe(List.of(TOPIC));
+      soon(() -> {
+        consumer.poll(java.time.Duration.ofMillis(100));
+        return consumer.assignment().size() == 4;
+      }, "the member is given nothing");
+      check(consumer.position(new TopicPartition(TOPIC, 3)) >= 7, "it does not begin where the group has committed");
+      var group = get(admin.describeConsumerGroups(List.of(GROUP)).all()).get(GROUP);
+      check(group.groupState() == GroupState.STABLE && group.members().size() == 1, group);
+      var member = group.members().iterator().next();
+      check(member.assignment().topicPartitions().size() == 4 && member.groupInstanceId().equals(Optional.of("static")), member);
+      refused(UnknownMemberIdException.class,
+          admin.alterConsumerGroupOffsets(GROUP, Map.of(new TopicPartition(TOPIC, 3), new OffsetAndMetadata(1))).all());
+      refused(GroupNotEmptyException.class, admin.deleteConsumerGroups(List.of(GROUP)).all());
+      refused(GroupSubscribedToTopicException.class,
+          admin.deleteConsumerGroupOffsets(GROUP, Set.of(new TopicPartition(TOPIC, 3))).partitionResult(new TopicPartition(TOPIC, 3)));
+    }
+    // A static member leaves no word behind.
+    get(admin.removeMembersFromConsumerGroup(GROUP, new RemoveMembersFromConsumerGroupOptions(Set.of(new MemberToRemove("static")))).all());
+    soon(() -> get(admin.describeConsumerGroups(List.of(GROUP)).all()).get(GROUP).groupState() == GroupState.EMPTY, "not empty");
+  }
+
+  private static void deleteGroup(Admin admin) throws Exception {
+    get(admin.deleteConsumerGroupOffsets(GROUP, Set.of(new TopicPartition(TOPIC, 3))).all());
+    check(!committed(admin).containsKey(new TopicPartition(TOPIC, 3)), committed(admin));
+    get(admin.deleteConsumerGroups(List.of(GROUP)).all());
+    refused(GroupIdNotFoundException.class, admin.deleteConsumerGroups(List.of(GROUP)).all());
+    check(get(admin.listGroups().all()).stream().noneMatch(g -> g.groupId().equals(GROUP)), "still listed");
   }
 
   private static void offsets(Admin admin, String bootstrap) throws Exception {

@@ -16,21 +16,30 @@ using client::GroupMember;
 using client::GroupMemberOptions;
 using client::GroupPlace;
 
+// Shared with the members' fibers, which may outlive the workload in a world that is torn down.
+struct GroupWorkload::Progress {
+  uint32_t running = 0;
+  bool calm = false;  ///< Nobody leaves, hangs or dies any more.
+  bool stop = false;
+  std::map<uint32_t, std::set<int32_t>> owned;
+  uint64_t processes = 0;
+};
+
 /// Writes down what one member is told, in the world's own time.
 class GroupWorkload::Recorder final : public client::GroupObserver {
  public:
-  explicit Recorder(GroupWorkload& workload) : history_(workload.history_), world_(workload.cluster_.world()) {}
+  explicit Recorder(GroupWorkload& workload)
+      : history_(workload.history_), world_(workload.cluster_.world()), process_(++workload.progress_->processes) {}
 
   int64_t mark() override { return world_.now().ns; }
   void on_joined(int64_t asked, const GroupPlace& place, const std::string& leader) override {
     history_.joined(since(asked), who(place), leader == place.member);
   }
-  void on_assigned(int64_t asked, const GroupPlace& place, const std::vector<client::TopicPartition>& given) override {
+  void on_assigned(const GroupPlace& place, const std::vector<client::TopicPartition>& given) override {
     std::vector<int32_t> partitions;
     for (const auto& at : given) partitions.push_back(at.partition);
-    history_.assigned(since(asked), who(place), std::move(partitions));
+    history_.assigned(who(place), std::move(partitions));
   }
-  void on_alive(int64_t asked, const GroupPlace& place) override { history_.alive(since(asked), who(place)); }
   void on_commit(int64_t asked, const GroupPlace& place, const client::TopicPartition& at, Offset offset,
                  std::optional<protocol::ErrorCode> code) override {
     using protocol::ErrorCode;
@@ -46,19 +55,12 @@ class GroupWorkload::Recorder final : public client::GroupObserver {
   }
 
  private:
-  static GroupHistory::Who who(const GroupPlace& place) { return {place.member, place.instance, place.generation}; }
+  GroupHistory::Who who(const GroupPlace& place) const { return {place.member, place.instance, place.generation, process_}; }
   GroupHistory::Span since(int64_t asked) const { return {Instant{asked}, world_.now()}; }
 
   GroupHistory& history_;
   World& world_;
-};
-
-// Shared with the members' fibers, which may outlive the workload in a world that is torn down.
-struct GroupWorkload::Progress {
-  uint32_t running = 0;
-  bool calm = false;  ///< Nobody leaves, hangs or dies any more.
-  bool stop = false;
-  std::map<uint32_t, std::set<int32_t>> owned;
+  uint64_t process_;
 };
 
 GroupWorkload::GroupWorkload(SimCluster& cluster, GroupWorkloadOptions options)
@@ -83,7 +85,6 @@ void GroupWorkload::start() {
 void GroupWorkload::run_member(Task& task, Runtime& runtime, GroupWorkload& self, std::shared_ptr<Progress> progress, uint32_t number) {
   World& world = self.cluster_.world();
   Stream& draws = world.stream(StreamKind::kWorkload, 100 + number);
-  Recorder recorder(self);
   const Instant trouble_ends = world.now() + self.options_.trouble;
   GroupMemberOptions options;
   options.group = self.options_.group;
@@ -97,6 +98,7 @@ void GroupWorkload::run_member(Task& task, Runtime& runtime, GroupWorkload& self
   client::Cluster view(runtime, self.cluster_.bootstrap());
   std::map<client::TopicPartition, Offset> read;
   while (!progress->stop && !task.cancelled()) {
+    Recorder recorder(self);
     GroupMember member(view, options, &recorder);
     member.before_giving_back = [&](Task& t) {
       if (!read.empty()) (void)member.commit(t, read, runtime.now() + 1_s);
@@ -124,7 +126,15 @@ void GroupWorkload::run_member(Task& task, Runtime& runtime, GroupWorkload& self
       } else if (what == 58 && !calm) {
         // A process that hangs past its session, and then speaks as if nothing were.
         member.silent = true;
-        if (!runtime.sleep_for(task, Duration::from_ms(draws.draw_between(500, 2'500, "hang")))) break;
+        const Instant until = runtime.now() + Duration::from_ms(draws.draw_between(500, 2'500, "hang"));
+        if (options.instance && draws.hits(1, 2, "twin")) {
+          // Meanwhile its supervisor has started another one under its name.
+          Recorder other(self);
+          GroupMember twin(view, options, &other);
+          while (runtime.now() < until && twin.poll(task, std::min(until, runtime.now() + 200_ms))) {}
+          twin.close(task);
+        }
+        if (!runtime.sleep_until(task, until)) break;
         member.silent = false;
         if (!read.empty()) (void)member.commit(task, read, runtime.now() + 1_s);
       } else if (what == 59 && !calm) {

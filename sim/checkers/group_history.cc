@@ -8,13 +8,7 @@
 
 namespace taffrail {
 
-void GroupHistory::assigned(Span when, Who who, std::vector<int32_t> partitions) {
-  accepted_.push_back({when, who, "sync"});
-  assignments_.push_back({std::move(who), std::move(partitions)});
-}
-
 void GroupHistory::commit(Span when, Who who, int32_t partition, Offset offset, Outcome outcome) {
-  if (outcome == Outcome::kStored) accepted_.push_back({when, who, "commit"});
   commits_.push_back({when, std::move(who), partition, offset, outcome});
 }
 
@@ -74,26 +68,26 @@ void GroupHistory::check_offsets(std::vector<std::string>& out) const {
 }
 
 // I-G3, I-G4: once somebody has been told of a later generation, or has taken an instance's place, nothing that was
-// asked afterwards under the earlier one is accepted.
+// asked afterwards under the earlier one is stored. Of heartbeats nothing follows: a coordinator that is cut off answers
+// them until it notices, and they change nothing.
 void GroupHistory::check_fencing(std::vector<std::string>& out) const {
-  for (const Accepted& a : accepted_) {
+  for (const Commit& c : commits_) {
+    if (c.outcome != Outcome::kStored) continue;
     for (const Join& join : joins_) {
-      if (join.when.heard >= a.when.asked) continue;
-      if (join.who.generation > a.who.generation) {
-        out.push_back(fmt::format("I-G3 fencing: a {} of {} in generation {} was accepted after {} had been told of generation {}", a.what,
-                                  a.who.member, a.who.generation, join.who.member, join.who.generation));
-        break;
-      }
+      if (join.when.heard >= c.when.asked || join.who.generation <= c.who.generation) continue;
+      out.push_back(fmt::format("I-G3 fencing: a commit of {} in generation {} was stored after {} had been told of generation {}",
+                                c.who.member, c.who.generation, join.who.member, join.who.generation));
+      break;
     }
-    if (!a.who.instance) continue;
-    Instant own = Instant::never();  // When this one's place was asked for: whoever came after that fences it.
+    if (!c.who.instance) continue;
+    Instant own{};  // When this process last took the place: whoever came after that fences it.
     for (const Join& join : joins_)
-      if (join.who.member == a.who.member) own = std::min(own, join.when.heard);
+      if (join.who.process == c.who.process && join.when.heard <= c.when.asked) own = std::max(own, join.when.heard);
     for (const Join& join : joins_) {
-      const bool other = join.who.instance == a.who.instance && join.who.member != a.who.member;
-      if (!other || join.when.asked <= own || join.when.heard >= a.when.asked) continue;
-      out.push_back(fmt::format("I-G4 static ids: a {} of {} was accepted after {} had taken instance {}", a.what, a.who.member,
-                                join.who.member, *a.who.instance));
+      const bool other = join.who.instance == c.who.instance && join.who.process != c.who.process;
+      if (!other || join.when.asked <= own || join.when.heard >= c.when.asked) continue;
+      out.push_back(fmt::format("I-G4 static ids: a commit of {} was stored after {} had taken instance {}", c.who.member,
+                                join.who.member, *c.who.instance));
       break;
     }
   }

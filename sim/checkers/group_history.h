@@ -23,6 +23,7 @@ class GroupHistory {
     std::string member;
     std::optional<std::string> instance;
     int32_t generation = -1;
+    uint64_t process = 0;  ///< Who really asked: two of them may claim one instance, or one id.
     /// A static member keeps its place under another id.
     const std::string& place() const { return instance ? *instance : member; }
   };
@@ -30,8 +31,7 @@ class GroupHistory {
 
   void joined(Span when, Who who, bool leads) { joins_.push_back({when, std::move(who), leads}); }
   /// The partitions that a SyncGroup gave.
-  void assigned(Span when, Who who, std::vector<int32_t> partitions);
-  void alive(Span when, Who who) { accepted_.push_back({when, std::move(who), "heartbeat"}); }
+  void assigned(Who who, std::vector<int32_t> partitions) { assignments_.push_back({std::move(who), std::move(partitions)}); }
   void commit(Span when, Who who, int32_t partition, Offset offset, Outcome outcome);
   /// What a question found committed; kNoOffset: nothing.
   void found(Span when, int32_t partition, Offset offset) { reads_.push_back({when, partition, offset}); }
@@ -50,11 +50,6 @@ class GroupHistory {
   struct Assignment {
     Who who;
     std::vector<int32_t> partitions;
-  };
-  struct Accepted {
-    Span when;
-    Who who;
-    const char* what;
   };
   struct Commit {
     Span when;
@@ -75,7 +70,6 @@ class GroupHistory {
 
   std::vector<Join> joins_;
   std::vector<Assignment> assignments_;
-  std::vector<Accepted> accepted_;
   std::vector<Commit> commits_;
   std::vector<Read> reads_;
 };

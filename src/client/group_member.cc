@@ -190,7 +190,6 @@ Result<bool> GroupMember::take_assignment(Task& task, const std::map<std::string
   request.protocol_type = "consumer";
   request.protocol_name = std::string(kProtocol);
   for (const auto& [member, assignment] : given) request.assignments.push_back({member, assignment, {}});
-  const int64_t asked = observer_.mark();
   const auto answer = TRY(ask(task, request, runtime_.now() + options_.rebalance_timeout + kJoinGrace));
   if (answer.error_code == ErrorCode::kUnknownMemberId) place_.member.clear();
   if (answer.error_code == ErrorCode::kFencedInstanceId)
@@ -200,7 +199,7 @@ Result<bool> GroupMember::take_assignment(Task& task, const std::map<std::string
     return false;
   }
   const std::vector<TopicPartition> partitions = TRY(decode_assignment(answer.assignment));
-  observer_.on_assigned(asked, place_, partitions);
+  observer_.on_assigned(place_, partitions);
   // What comes from here on, heartbeats among it, may already ask for the next generation.
   rejoin_ = false;
   TRY(begin_reading(task, partitions));
@@ -302,14 +301,12 @@ void GroupMember::run_heartbeats(Task& task) {
     if (!woken && woken.error().code == Errc::kCancelled) return;
     if (joining_ || rejoin_ || silent || place_.member.empty()) continue;
     const GroupPlace place = place_;
-    const int64_t asked = observer_.mark();
     const auto answer = ask(task, protocol::HeartbeatRequest{options_.group, place.generation, place.member, place.instance, {}},
                             runtime_.now() + options_.session_timeout);
     if (!answer) {
       if (answer.error().code == Errc::kCancelled) return;
       continue;
     }
-    if (answer->error_code == ErrorCode::kNone) observer_.on_alive(asked, place);
     // What was said of an earlier self is no news.
     if (answer->error_code == ErrorCode::kNone || moved(answer->error_code) || place.generation != place_.generation) continue;
     rejoin_ = true;

@@ -45,8 +45,7 @@ class GroupObserver {
   virtual ~GroupObserver() = default;
   virtual int64_t mark() { return 0; }
   virtual void on_joined(int64_t, const GroupPlace&, const std::string& leader) { (void)leader; }
-  virtual void on_assigned(int64_t, const GroupPlace&, const std::vector<TopicPartition>&) {}
-  virtual void on_alive(int64_t, const GroupPlace&) {}
+  virtual void on_assigned(const GroupPlace&, const std::vector<TopicPartition>&) {}
   /// No code: no answer came, and it may have been stored or not.
   virtual void on_commit(int64_t, const GroupPlace&, const TopicPartition&, Offset, std::optional<protocol::ErrorCode>) {}
   /// What the group had committed; kNoOffset: nothing.

@@ -16,20 +16,23 @@ using Who = GroupHistory::Who;
 
 GroupHistory::Span at(int64_t asked, int64_t heard) { return {Instant{asked}, Instant{heard}}; }
 Who who(const std::string& member, int32_t generation) { return {member, {}, generation}; }
-Who fixed(const std::string& member, int32_t generation) { return {member, "i", generation}; }
+/// Each in a process of its own.
+Who fixed(const std::string& member, int32_t generation, uint64_t process = 0) {
+  return {member, "i", generation, process != 0 ? process : static_cast<uint64_t>(member[0])};
+}
 
 TEST(GroupHistory, OneOwnerPerGeneration) {
   GroupHistory good;
-  good.assigned(at(1, 2), who("a", 1), {0, 1});
-  good.assigned(at(1, 2), who("b", 1), {2});
-  good.assigned(at(3, 4), who("b", 2), {0, 1, 2});
+  good.assigned(who("a", 1), {0, 1});
+  good.assigned(who("b", 1), {2});
+  good.assigned(who("b", 2), {0, 1, 2});
   EXPECT_THAT(good.check(), IsEmpty());
   GroupHistory bad = good;
-  bad.assigned(at(3, 4), who("a", 2), {1});
+  bad.assigned(who("a", 2), {1});
   EXPECT_THAT(bad.check(), ElementsAre(StartsWith("I-G1")));
   GroupHistory again;  // A static member is given its own once more, under its new id.
-  again.assigned(at(1, 2), fixed("a", 1), {0});
-  again.assigned(at(3, 4), fixed("b", 1), {0});
+  again.assigned(fixed("a", 1), {0});
+  again.assigned(fixed("b", 1), {0});
   EXPECT_THAT(again.check(), IsEmpty());
 }
 
@@ -69,20 +72,27 @@ TEST(GroupHistory, NothingOfAnEarlierGenerationIsAccepted) {
   EXPECT_THAT(late.check(), IsEmpty());
   late.commit(at(7, 8), who("a", 1), 0, Offset(2), Outcome::kStored);
   EXPECT_THAT(late.check(), ElementsAre(StartsWith("I-G3")));
-  GroupHistory alive = h;
-  alive.alive(at(7, 8), who("a", 1));
-  EXPECT_THAT(alive.check(), ElementsAre(StartsWith("I-G3")));
 }
 
 TEST(GroupHistory, WhoseInstanceWasTakenIsOut) {
   GroupHistory h;
   h.joined(at(1, 2), fixed("a", 1), true);
   h.joined(at(3, 4), fixed("b", 1), true);
-  h.alive(at(3, 5), fixed("a", 1));
-  h.alive(at(6, 7), fixed("b", 1));
+  h.commit(at(3, 5), fixed("a", 1), 0, Offset(1), Outcome::kStored);
+  h.commit(at(6, 7), fixed("b", 1), 0, Offset(1), Outcome::kStored);
   EXPECT_THAT(h.check(), IsEmpty());
-  h.alive(at(5, 6), fixed("a", 1));
-  EXPECT_THAT(h.check(), ElementsAre(StartsWith("I-G4")));
+  GroupHistory late = h;
+  late.commit(at(5, 6), fixed("a", 1), 0, Offset(1), Outcome::kStored);
+  EXPECT_THAT(late.check(), ElementsAre(StartsWith("I-G4")));
+  GroupHistory back = h;  // It takes its place again.
+  back.joined(at(8, 9), fixed("c", 1, 'a'), false);
+  back.commit(at(10, 11), fixed("c", 1, 'a'), 0, Offset(1), Outcome::kStored);
+  EXPECT_THAT(back.check(), IsEmpty());
+  GroupHistory same;  // One id for two.
+  same.joined(at(1, 2), fixed("a", 1, 1), true);
+  same.joined(at(3, 4), fixed("a", 1, 2), true);
+  same.commit(at(5, 6), fixed("a", 1, 1), 0, Offset(1), Outcome::kStored);
+  EXPECT_THAT(same.check(), ElementsAre(StartsWith("I-G4")));
 }
 
 TEST(GroupHistory, GenerationsRise) {

@@ -300,8 +300,11 @@ void DriverState::raft_message(const PeerIdentity& from, const Slice& body) {
     payloads = *std::move(split);
     if (Result<> filled = fill_configurations(*request, payloads); !filled) return dropped(filled.error());
   }
-  Effects effects;
   const Instant now = runtime.now();
+  // Who is asked for its vote answers by when it last heard of a leader: heartbeats are told it first.
+  if (std::holds_alternative<VoteRequest>(envelope->message)) tell_contacts(*g, now);
+  if (!g->quarantine.empty()) return;
+  Effects effects;
   g->raft.peer_contact(from.replica.node, now);
   g->raft.step(envelope->from, envelope->message, now, effects);
   carry_out(*g, effects, request, payloads);

@@ -105,6 +105,7 @@ struct DriverState {
   // driver_time.cc
   void run_ticker(Task& task);
   void tell_contacts(RaftGroup::State& g, Instant now);
+  void look_for_leader(RaftGroup::State& g, Instant now);
   void run_heartbeats(Task& task);
   void send_heartbeats();
   void send_heartbeat_body(uint8_t type, const PeerShard& to, std::string_view body);

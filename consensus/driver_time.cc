@@ -44,7 +44,7 @@ void DriverState::tell_contacts(RaftGroup::State& g, Instant now) {
     return;
   }
   const auto leader = g.raft.leader();
-  if (!leader) return;
+  if (!leader) return look_for_leader(g, now);
   const auto it = heartbeat_from.find(place_of(g.key, leader->node));
   if (it == heartbeat_from.end()) return;
   const auto at = it->second.heard(g.key, g.raft.term());
@@ -52,6 +52,23 @@ void DriverState::tell_contacts(RaftGroup::State& g, Instant now) {
   Effects effects;
   g.raft.leader_contact(*leader, g.raft.term(), *at, now, effects);
   carry_out(g, effects, nullptr, {});
+}
+
+// A replica that gave its leader up hears nothing from a list that is still the same as before: nobody says again what
+// did not change. Whoever lists the group leads it all the while, or is told of a later term.
+void DriverState::look_for_leader(RaftGroup::State& g, Instant now) {
+  for (const ReplicaId& member : g.raft.configuration().members()) {
+    const auto it = heartbeat_from.find(place_of(g.key, member.node));
+    const Listing* found = it == heartbeat_from.end() ? nullptr : it->second.find(g.key);
+    if (found == nullptr) continue;
+    const Listing listing = *found;
+    const auto at = it->second.heard(g.key, listing.term);
+    if (!at || *at + options.election_timeout_min <= now) continue;
+    Effects effects;
+    g.raft.leader_contact(listing.leader, listing.term, *at, now, effects);
+    carry_out(g, effects, nullptr, {});
+    if (!g.quarantine.empty()) return;
+  }
 }
 
 void DriverState::run_heartbeats(Task& task) {

@@ -27,8 +27,6 @@ class BrokerContext {
   virtual const NodeConfig& config() const = 0;
   virtual BrokerId id() const = 0;
   virtual const ClusterId& cluster() const = 0;
-  /// The one that all logs of this node lie on.
-  virtual const DiskId& disk() const = 0;
   virtual ClusterView& controller() = 0;
   virtual const Leaders& leaders() const = 0;
   /// The replica on this shard; null if it has none. Look it up again after every wait.

@@ -1,6 +1,4 @@
 // DescribeLogDirs: what this broker holds, and how large it is. Of all shards: each is asked for its own.
-#include <fmt/core.h>
-
 #include <map>
 #include <set>
 
@@ -46,7 +44,7 @@ Outcome<protocol::DescribeLogDirsResponse> describe_log_dirs(const Request& requ
         for (const int32_t partition : topic.partitions) wanted.emplace(topic.topic, partition);
 
     auto& directory = response.results.emplace_back();
-    directory.log_dir = fmt::format("/{}", broker.disk().text());
+    directory.log_dir = broker.config().data_dir;
     std::map<std::string, std::vector<protocol::DescribeLogDirsResponse::Partition>> topics;
     for (auto& question : questions) {
       const auto held = question.wait(task, broker.runtime().now() + 10_s);

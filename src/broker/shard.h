@@ -37,7 +37,6 @@ class BrokerShard final : public BrokerContext {
   const NodeConfig& config() const override { return config_; }
   BrokerId id() const override { return config_.id; }
   const ClusterId& cluster() const override { return identity_.cluster; }
-  const DiskId& disk() const override { return identity_.replica.disk; }
   ClusterView& controller() override { return *cluster_; }
   const Leaders& leaders() const override { return leaders_; }
   Partition* find_partition(const PartitionKey& key) override;

@@ -4,6 +4,9 @@
 
 #include "protocol/alter_configs.h"
 #include "protocol/api_versions.h"
+#include "protocol/consumer_group_describe.h"
+#include "protocol/consumer_group_heartbeat.h"
+#include "protocol/consumer_group_records.h"
 #include "protocol/coordinator_records.h"
 #include "protocol/create_partitions.h"
 #include "protocol/create_topics.h"
@@ -46,10 +49,26 @@ void for_each_message(Visit&& visit) {
   visit.template operator()<OffsetCommitValue>();
   visit.template operator()<GroupMetadataKey>();
   visit.template operator()<GroupMetadataValue>();
+  visit.template operator()<ConsumerGroupMetadataKey>();
+  visit.template operator()<ConsumerGroupMetadataValue>();
+  visit.template operator()<ConsumerGroupMemberMetadataKey>();
+  visit.template operator()<ConsumerGroupMemberMetadataValue>();
+  visit.template operator()<ConsumerGroupTargetAssignmentMetadataKey>();
+  visit.template operator()<ConsumerGroupTargetAssignmentMetadataValue>();
+  visit.template operator()<ConsumerGroupTargetAssignmentMemberKey>();
+  visit.template operator()<ConsumerGroupTargetAssignmentMemberValue>();
+  visit.template operator()<ConsumerGroupCurrentMemberAssignmentKey>();
+  visit.template operator()<ConsumerGroupCurrentMemberAssignmentValue>();
+  visit.template operator()<ConsumerGroupRegularExpressionKey>();
+  visit.template operator()<ConsumerGroupRegularExpressionValue>();
   visit.template operator()<AlterConfigsRequest>();
   visit.template operator()<AlterConfigsResponse>();
   visit.template operator()<ApiVersionsRequest>();
   visit.template operator()<ApiVersionsResponse>();
+  visit.template operator()<ConsumerGroupDescribeRequest>();
+  visit.template operator()<ConsumerGroupDescribeResponse>();
+  visit.template operator()<ConsumerGroupHeartbeatRequest>();
+  visit.template operator()<ConsumerGroupHeartbeatResponse>();
   visit.template operator()<CreatePartitionsRequest>();
   visit.template operator()<CreatePartitionsResponse>();
   visit.template operator()<CreateTopicsRequest>();

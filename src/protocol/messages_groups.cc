@@ -1,4 +1,7 @@
 // Groups, their members and their offsets: the walks over these messages, and over the records that they leave.
+#include "protocol/consumer_group_describe.h"
+#include "protocol/consumer_group_heartbeat.h"
+#include "protocol/consumer_group_records.h"
 #include "protocol/coordinator_records.h"
 #include "protocol/delete_groups.h"
 #include "protocol/describe_groups.h"
@@ -44,9 +47,27 @@ TAFFRAIL_RESPONSE(ListGroupsResponse);
 TAFFRAIL_REQUEST(DeleteGroupsRequest);
 TAFFRAIL_RESPONSE(DeleteGroupsResponse);
 
+TAFFRAIL_REQUEST(ConsumerGroupHeartbeatRequest);
+TAFFRAIL_RESPONSE(ConsumerGroupHeartbeatResponse);
+
+TAFFRAIL_REQUEST(ConsumerGroupDescribeRequest);
+TAFFRAIL_RESPONSE(ConsumerGroupDescribeResponse);
+
 TAFFRAIL_MESSAGE(OffsetCommitKey);
 TAFFRAIL_MESSAGE(OffsetCommitValue);
 TAFFRAIL_MESSAGE(GroupMetadataKey);
 TAFFRAIL_MESSAGE(GroupMetadataValue);
+TAFFRAIL_MESSAGE(ConsumerGroupMetadataKey);
+TAFFRAIL_MESSAGE(ConsumerGroupMetadataValue);
+TAFFRAIL_MESSAGE(ConsumerGroupMemberMetadataKey);
+TAFFRAIL_MESSAGE(ConsumerGroupMemberMetadataValue);
+TAFFRAIL_MESSAGE(ConsumerGroupTargetAssignmentMetadataKey);
+TAFFRAIL_MESSAGE(ConsumerGroupTargetAssignmentMetadataValue);
+TAFFRAIL_MESSAGE(ConsumerGroupTargetAssignmentMemberKey);
+TAFFRAIL_MESSAGE(ConsumerGroupTargetAssignmentMemberValue);
+TAFFRAIL_MESSAGE(ConsumerGroupCurrentMemberAssignmentKey);
+TAFFRAIL_MESSAGE(ConsumerGroupCurrentMemberAssignmentValue);
+TAFFRAIL_MESSAGE(ConsumerGroupRegularExpressionKey);
+TAFFRAIL_MESSAGE(ConsumerGroupRegularExpressionValue);
 
 }  // namespace taffrail::protocol

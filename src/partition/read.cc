@@ -61,7 +61,12 @@ Partition::EpochEnd Partition::epoch_end(int32_t epoch) const {
   const State& s = *state_;
   if (epoch < 0 || epoch > s.term.value) return {};
   const auto end = s.log.epoch_end_offset(Term(epoch));
-  if (!end) return {};
+  if (!end) {
+    // Everything of that epoch has gone with the log's start, and what is left begins where it ended, or later: asked
+    // like that, a reader at the very end of what has gone reads on (KIP-320).
+    const auto& runs = s.log.term_runs();
+    return {epoch, runs.empty() ? s.log.next_offset() : std::max(runs.front().start, s.log.start_offset())};
+  }
   return {static_cast<int32_t>(end->first.value), std::max(end->second, s.log.start_offset())};
 }
 

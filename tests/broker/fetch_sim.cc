@@ -280,12 +280,19 @@ TEST(OffsetForLeaderEpoch, WhereAnEpochEnded) {
       EXPECT_EQ(end_of(unknown).end_offset, kNoOffset) << unknown;
       EXPECT_EQ(end_of(unknown).error_code, ErrorCode::kNone) << unknown;
     }
-    EXPECT_EQ(end_of(0).leader_epoch, -1) << "before any epoch here";
+    // Before any epoch that is here: what is here begins where that ended, or later (as Kafka has it).
+    EXPECT_EQ(end_of(0).leader_epoch, 0);
+    EXPECT_EQ(end_of(0).end_offset, Offset(0));
     EXPECT_EQ(end_of(old_epoch, old_epoch).error_code, ErrorCode::kFencedLeaderEpoch);
     EXPECT_EQ(end_of(old_epoch, new_epoch + 1).error_code, ErrorCode::kUnknownLeaderEpoch);
     // A reader of the old epoch is told so as well.
     EXPECT_EQ(wire.offset_at("t", ListOffsetsTimestamp::kLatest).leader_epoch, new_epoch);
     EXPECT_EQ(wire.offset_at("t", ListOffsetsTimestamp::kEarliest).leader_epoch, old_epoch);
+    DeleteRecordsRequest all;
+    all.timeout_ms = 20'000;
+    all.topics.push_back({"t", {{0, Offset(-1), {}}}, {}});
+    EXPECT_EQ(wire.ask(all, 2).topics.at(0).partitions.at(0).error_code, ErrorCode::kNone);
+    EXPECT_EQ(end_of(old_epoch).end_offset, Offset(4)) << "whoever read all of it reads on";
   }, second);
 }
 

@@ -305,7 +305,10 @@ void DriverState::raft_message(const PeerIdentity& from, const Slice& body) {
   if (std::holds_alternative<VoteRequest>(envelope->message)) tell_contacts(*g, now);
   if (!g->quarantine.empty()) return;
   Effects effects;
-  g->raft.peer_contact(from.replica.node, now);
+  // Whoever answers what this replica sent has heard it. What a node says unasked tells only that one direction works,
+  // and a leader whom nobody hears has to step down.
+  if (std::holds_alternative<AppendReply>(envelope->message) || std::holds_alternative<SnapshotReply>(envelope->message))
+    g->raft.peer_contact(from.replica.node, now);
   g->raft.step(envelope->from, envelope->message, now, effects);
   carry_out(*g, effects, request, payloads);
 }

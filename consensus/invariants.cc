@@ -119,6 +119,15 @@ std::optional<std::string> GroupChecker::check_replica(const ReplicaView& replic
   const Raft& raft = *replica.raft;
 
   const bool restarted = seen.incarnation != replica.incarnation;
+  // Damage took what it had voted. A vote for itself that it did not win with died with the process that cast it, and
+  // nobody else can tell of that term: another vote there elects no second leader. Whom else it voted for tells.
+  if (restarted && raft.vote_doubtful()) {
+    std::erase_if(votes_, [&](const auto& cast) {
+      const auto& [by, term] = cast.first;
+      const auto led = leaders_.find(term);
+      return by == replica.id && cast.second == replica.id && (led == leaders_.end() || led->second.first != replica.id);
+    });
+  }
   const LogIndex commit_before = restarted ? LogIndex{} : seen.commit;
   if (!restarted && raft.term() < seen.term) {
     return fmt::format("I-R7 monotonic durables: the term of {} falls from {} to {}",

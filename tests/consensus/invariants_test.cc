@@ -67,6 +67,36 @@ TEST(GroupChecker, ACandidateWithoutAVote) {
   EXPECT_TRUE(found(raft, replica(9)).starts_with("I-R11"));
 }
 
+// A vote for replica 2 in term 1, by one that stood in that term before: if damage took that, and it never led, it is
+// no second vote.
+std::string second_vote(bool damaged, bool led) {
+  const auto fresh = [] { return raft_of(LogView({}, voters({replica(1), replica(2), replica(3)}))); };
+  GroupChecker checker;
+  Raft before = fresh();
+  campaign(before);
+  Effects out;
+  before.step(replica(2), VoteReply{Term(1), true, true}, kStart, out);
+  if (led) {
+    before.step(replica(1), VoteReply{Term(1), false, true}, kStart, out);
+    before.step(replica(2), VoteReply{Term(1), false, true}, kStart, out);
+  }
+  EXPECT_EQ(before.role(), led ? Role::kLeader : Role::kCandidate);
+  const ReplicaView first{replica(1), 1, &before, nullptr, nullptr};
+  EXPECT_EQ(checker.check({&first, 1}), std::nullopt);
+  EXPECT_EQ(checker.on_sent(replica(1), replica(3), VoteRequest{.term = Term(1), .last = {}}, {&first, 1}), std::nullopt);
+  Raft after = fresh();
+  if (damaged) after.set_vote_doubtful(kStart, out);
+  const ReplicaView second{replica(1), 2, &after, nullptr, nullptr};
+  EXPECT_EQ(checker.check({&second, 1}), std::nullopt);
+  return checker.on_sent(replica(1), replica(2), VoteReply{.term = Term(1), .granted = true}, {&second, 1}).value_or("");
+}
+
+TEST(GroupChecker, AVoteForItselfThatDamageTookCountsOnlyIfItLed) {
+  EXPECT_EQ(second_vote(/*damaged=*/true, /*led=*/false), "");
+  EXPECT_TRUE(second_vote(true, true).starts_with("I-R1"));
+  EXPECT_TRUE(second_vote(false, false).starts_with("I-R1"));
+}
+
 TEST(GroupCheckerDeathTest, DroppingWhatIsNotCommitted) {
   LogView log({}, voters({replica(1), replica(2), replica(3)}));
   for (int64_t i = 1; i <= 3; ++i) log.append({LogIndex(i), Term(1)});

@@ -189,6 +189,7 @@ void BrokerShard::run_reconciler(Task& task) {
       continue;
     }
     reconcile_wanted_ = false;
+    tell_new_brokers();
     const Result<> done = reconcile(task);
     if (done || task.cancelled()) continue;
     runtime_.log().error("node", "what group 0 asks for could not be done here: {}; it is tried again", done.error().text());
@@ -307,6 +308,16 @@ void BrokerShard::on_leadership(Partition& partition) {
   leaders_.update(key, {partition.epoch(), config_.id, ++leader_versions_[key], partition.in_sync()});
   announce_.insert(key);
   announce_wake_.notify_all();
+}
+
+// A link begins with all that is known, and what comes later goes to the registered. Whoever registers behind its link
+// has missed what came between.
+void BrokerShard::tell_new_brokers() {
+  const auto& brokers = cluster_->image().brokers();
+  std::erase_if(brokers_seen_, [&](BrokerId id) { return !brokers.contains(id); });
+  for (const auto& [id, broker] : brokers)
+    if (brokers_seen_.insert(id).second && id != config_.id)
+      peers_.send(id, PeerKind::kLeaders, {Leaders::encode(leaders_.all())});
 }
 
 void BrokerShard::run_announcer(Task& task) {

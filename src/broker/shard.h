@@ -91,6 +91,7 @@ class BrokerShard final : public BrokerContext {
   void run_reconciler(Task& task);
   Result<> reconcile(Task& task);
   void forget_deleted_topics();
+  void tell_new_brokers();
   Result<> open_partition(Task& task, const TopicRecord& topic, int32_t partition);
   void close_partition(Task& task, const PartitionKey& key);
   TopicConfig effective_config(const TopicRecord& topic) const;
@@ -119,6 +120,7 @@ class BrokerShard final : public BrokerContext {
   WaitQueue reconcile_wake_;
   bool reconcile_wanted_ = true;
   std::map<TopicId, std::string> topics_seen_;  ///< When group 0 was last looked at.
+  std::set<BrokerId> brokers_seen_;             ///< Registered, and told who leads.
   std::set<TopicId> old_topics_;  ///< Those of the image when this start's registration was applied.
   bool registered_ = false;
   std::vector<std::pair<PartitionKey, std::string>> quarantines_;

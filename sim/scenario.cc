@@ -261,7 +261,14 @@ RunReport run_scenario(const Scenario& scenario, const RunOptions& options) {
       const Instant limit = world->now() + 60_s;
       while (look() && !workload.writers_done() && world->now() < limit) world->run_for(100_ms);
       // A topic that was not made before a broker went for good cannot be made any more: nothing was asked then.
-      const bool idle = !workload.topic_created() && nemesis.core().size() < static_cast<size_t>(load.replication_factor);
+      const auto fit = [&] {
+        return static_cast<size_t>(std::ranges::count_if(nemesis.core(), [&](const NodeId& node) {
+          for (uint32_t i = 0; i < cluster.broker_count(); ++i)
+            if (cluster.broker(i) == node) return !damaged[i] || cluster.serving(i) || !refuses(*world, node);
+          return false;
+        }));
+      };
+      const bool idle = !workload.topic_created() && fit() < static_cast<size_t>(load.replication_factor);
       bool waits = false;
       if (report.violation.empty() && !workload.writers_done() && !idle) report.violation = "liveness: writers did not come to an end";
       if (report.violation.empty()) {

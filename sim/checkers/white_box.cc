@@ -328,8 +328,10 @@ std::optional<std::string> check_times(Task& task, Log& log, const std::vector<E
   for (size_t i = 0; i < walked.size(); i += stride) {
     if (walked[i].kind != EntryKind::kBatch) continue;
     for (const int64_t time : {walked[i].max_timestamp, walked[i].max_timestamp + 1}) {
+      const Offset start = log.start_offset();
       const auto found = log.find_batch_by_time(task, time, end);
       if (!found) return std::nullopt;  // Unreadable: told elsewhere, or cancelled.
+      if (log.start_offset() != start) return std::nullopt;  // Retention moved it meanwhile.
       const auto first = std::find_if(walked.begin(), walked.end(), [&](const EntryMeta& meta) {
         return meta.kind == EntryKind::kBatch && meta.max_timestamp >= time && meta.next_offset() > log.start_offset();
       });

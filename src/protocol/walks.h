@@ -213,7 +213,8 @@ void decode_value(Input& in, Shape shape, const Spec& spec, T& v) {
   if constexpr (IsOptional<T>::value) {
     using Inner = typename T::value_type;
     if constexpr (Struct<Inner>) {
-      if (in.integer<int8_t>() >= 0) return decode_struct(in, shape, v.emplace());
+      // Not emplace(): inside the message that declares it, clang holds the type for not yet constructible from nothing.
+      if (in.integer<int8_t>() >= 0) return decode_struct(in, shape, *(v = Inner{}));
       v.reset();
     } else {
       int64_t size = 0;
@@ -423,7 +424,7 @@ void generate_value(Random& random, Shape shape, const Spec& spec, T& v) {
   if constexpr (IsOptional<T>::value) {
     v.reset();
     if (shape.version >= spec.null_from && random.chance(1, 3)) return;
-    generate_value(random, shape, spec, v.emplace());
+    generate_value(random, shape, spec, *(v = typename T::value_type{}));
   } else if constexpr (IsVector<T>::value) {
     v.resize(random.below(4));
     for (size_t i = 0; i < v.size(); ++i) {

@@ -174,7 +174,11 @@ RaftGroup* RaftDriver::find(const PartitionKey& key) {
 }
 
 void RaftDriver::dropped_prefix(const PartitionKey& key, LogIndex index) {
-  if (RaftGroup::State* g = state_->find(key)) g->raft.on_prefix_dropped(index);
+  RaftGroup::State* g = state_->find(key);
+  if (g == nullptr) return;
+  Effects effects;
+  g->raft.on_prefix_dropped(index, effects);
+  if (!effects.empty()) state_->carry_out(*g, effects, nullptr, {});
 }
 
 Result<ShardId> RaftDriver::shard_for(PeerKind kind, ByteView body, uint32_t shards) {

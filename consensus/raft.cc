@@ -160,10 +160,13 @@ void Raft::on_persisted(PersistMark mark, Instant now, Effects& out) {
   if (role_ == Role::kLeader) lead_commit(now, out);
 }
 
-void Raft::on_prefix_dropped(LogIndex index) {
+void Raft::on_prefix_dropped(LogIndex index, Effects& out) {
   CHECK(index <= commit_, "I-R12 only what is committed is dropped");
   CHECK(index <= durable_, "I-R12 only what is durable is dropped");
   log_.drop_prefix(index);
+  // A request may be in the middle of reading what is gone: nothing else would look at that replica again.
+  for (Progress& progress : progress_)
+    if (progress.next <= log_.prefix().index) want(progress, out);
 }
 
 void Raft::on_repaired(LogView log) {

@@ -110,8 +110,9 @@ class Raft {
   /// Everything up to `mark` is durable. Ignored where the log has been cut since: the mark may
   /// speak of entries that are no longer the log's (a later mark covers what came instead).
   void on_persisted(PersistMark mark, Instant now, Effects& out);
-  /// Everything up to `index`, which is committed, was removed from the front of the local log.
-  void on_prefix_dropped(LogIndex index);
+  /// Everything up to `index`, which is committed, was removed from the front of the local log. Whoever still needed
+  /// some of it is given a snapshot.
+  void on_prefix_dropped(LogIndex index, Effects& out);
   /// The log as it reads after its holes were filled: log(), with the terms that were hidden.
   void on_repaired(LogView log);
   /// A snapshot up to `last` was made durable in place of the log up to there. Ignored if the

@@ -101,8 +101,9 @@ TEST(GroupCheckerDeathTest, DroppingWhatIsNotCommitted) {
   LogView log({}, voters({replica(1), replica(2), replica(3)}));
   for (int64_t i = 1; i <= 3; ++i) log.append({LogIndex(i), Term(1)});
   Raft raft = raft_of(std::move(log), {Term(1), std::nullopt}, LogIndex(2));
-  raft.on_prefix_dropped(LogIndex(2));
-  EXPECT_DEATH(raft.on_prefix_dropped(LogIndex(3)), "I-R12");
+  Effects dropped;
+  raft.on_prefix_dropped(LogIndex(2), dropped);
+  EXPECT_DEATH(raft.on_prefix_dropped(LogIndex(3), dropped), "I-R12");
 }
 
 }  // namespace

@@ -103,7 +103,7 @@ class Story {
     } else if (verb == "start") {
       node.start(static_cast<uint64_t>(n), now_);
     } else if (verb == "compact") {
-      node.compact(LogIndex(number(args, 1)));
+      node.compact(LogIndex(number(args, 1)), now_);
     } else if (verb == "transfer") {
       answer(node.transfer(replica(number(args, 1)), now_));
     } else if (verb == "doubt") {

@@ -240,7 +240,7 @@ void RandomGroup::trouble() {
     case 13:
       if (options_.snapshots) {
         TestNode& node = *nodes_[static_cast<size_t>(a - 1)];
-        if (node.up()) node.compact(LogIndex(1'000'000));
+        if (node.up()) node.compact(LogIndex(1'000'000), now_);
       }
       break;
   }

@@ -133,12 +133,14 @@ void TestNode::doubt_tail(Instant now) {
   run(out, now, nullptr);
 }
 
-void TestNode::compact(LogIndex index) {
+void TestNode::compact(LogIndex index, Instant now) {
   index = std::min({index, raft_->commit(), raft_->durable()});
   if (index <= log_.view.prefix().index) return;
-  raft_->on_prefix_dropped(index);
+  Effects out;
+  raft_->on_prefix_dropped(index, out);
   log_.drop_prefix(index);
   image_.log.drop_prefix(index);
+  run(out, now, nullptr);
 }
 
 void TestNode::beat(Instant) {

@@ -91,7 +91,7 @@ class TestNode {
   void finish_snapshot(const SnapshotOffer& offer, Instant now);
   void doubt_tail(Instant now);
   /// Drops the front of the log up to `index`, or as far as that is committed and durable.
-  void compact(LogIndex index);
+  void compact(LogIndex index, Instant now);
   void beat(Instant now);
 
   /// Hands what is waiting to the disk, if the disk is idle. True if something is being written

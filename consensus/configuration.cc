@@ -8,7 +8,8 @@ namespace taffrail {
 
 namespace {
 
-constexpr uint8_t kFormat = 1;
+constexpr uint8_t kFormat = 2;
+constexpr uint8_t kFormatWithoutRevision = 1;
 constexpr size_t kReplicaBytes = 4 + 16;
 // Far above any real group; what keeps a damaged count from asking for memory.
 constexpr uint16_t kMaxReplicas = 1024;
@@ -70,6 +71,7 @@ std::string Configuration::text() const {
   add_text(text, "", voters);
   add_text(text, " old ", old_voters);
   add_text(text, " learners ", learners);
+  if (revision != 0) text += fmt::format(" revision {}", revision);
   return text;
 }
 
@@ -80,8 +82,8 @@ std::vector<ReplicaId> sorted_replicas(std::vector<ReplicaId> replicas) {
 }
 
 bool well_formed(const Configuration& configuration) {
-  const auto& [voters, old_voters, learners] = configuration;
-  if (voters.empty() || !strictly_ascending(voters) || !strictly_ascending(old_voters) ||
+  const auto& [voters, old_voters, learners, revision] = configuration;
+  if (revision < 0 || voters.empty() || !strictly_ascending(voters) || !strictly_ascending(old_voters) ||
       !strictly_ascending(learners)) {
     return false;
   }
@@ -105,6 +107,7 @@ ReplicaId read_replica(ByteReader& in) {
 
 void write_configuration(ByteWriter& out, const Configuration& configuration) {
   out.u8(kFormat);
+  out.i64(configuration.revision);
   write_replicas(out, configuration.voters);
   write_replicas(out, configuration.old_voters);
   write_replicas(out, configuration.learners);
@@ -112,10 +115,11 @@ void write_configuration(ByteWriter& out, const Configuration& configuration) {
 
 Result<Configuration> read_configuration(ByteReader& in) {
   const uint8_t format = in.u8();
-  if (in.ok() && format != kFormat) {
+  if (in.ok() && format != kFormat && format != kFormatWithoutRevision) {
     return fail(Errc::kUnsupported, fmt::format("membership format {}", format));
   }
   Configuration configuration;
+  if (format == kFormat) configuration.revision = in.i64();
   configuration.voters = read_replicas(in);
   configuration.old_voters = read_replicas(in);
   configuration.learners = read_replicas(in);

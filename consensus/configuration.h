@@ -22,6 +22,8 @@ struct Configuration {
   std::vector<ReplicaId> voters{};
   std::vector<ReplicaId> old_voters{};
   std::vector<ReplicaId> learners{};
+  /// Of the assignment that it carries out; 0: the group's first. Never falls along a log.
+  int64_t revision = 0;
 
   bool joint() const { return !old_voters.empty(); }
   /// A voter of either half.

@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "base/plant.h"
 #include "consensus/driver_state.h"
+#include "consensus/membership.h"
 
 namespace taffrail {
 
@@ -78,6 +79,22 @@ void RaftGroup::campaign_soon() {
   g.driver.carry_out(g, effects, nullptr, {});
 }
 
+Result<bool> RaftGroup::step_to_members(std::vector<ReplicaId> voters, std::vector<ReplicaId> learners, int64_t revision) {
+  State& g = *state_;
+  if (!g.quarantine.empty() || g.raft.role() != Role::kLeader) return fail(Errc::kNotLeader);
+  const Instant now = g.driver.runtime.now();
+  std::vector<MemberProgress> progress;
+  for (const MemberView& member : members())
+    progress.push_back({member.replica, member.match, now - member.last_contact <= g.driver.options.election_timeout_max});
+  MembershipStep step = next_membership_step(g.raft.configuration(), g.raft.members_settled(), g.raft.commit(), progress,
+                                             std::move(voters), std::move(learners));
+  if (step.kind != MembershipStep::Kind::kChange) return step.kind == MembershipStep::Kind::kDone;
+  Effects effects;
+  TRY(g.raft.propose_configuration(std::move(step.voters), std::move(step.learners), now, effects, revision));
+  g.driver.carry_out(g, effects, nullptr, {});
+  return false;
+}
+
 void RaftGroup::transfer_leadership(const ReplicaId& to) {
   State& g = *state_;
   Effects effects;
@@ -131,6 +148,7 @@ Result<RaftGroup*> RaftDriver::add(Task& task, const PartitionKey& key, Log& log
   options.election_timeout_min = d.options.election_timeout_min;
   options.election_timeout_max = d.options.election_timeout_max;
   options.append_timeout = d.options.election_timeout_max;
+  options.joined = log.joined();
   const uint64_t seed = d.runtime.random().next();
   Raft raft(options, log.hard_state(), std::move(view), std::max(log.committed(), log.prefix().index), seed, now);
 
@@ -206,13 +224,15 @@ Result<ShardId> RaftDriver::shard_for_call(ByteView body, uint32_t shards) {
 
 Result<Chain> RaftDriver::serve(Task& task, std::string_view service, Slice body) {
   if (state_->stopping) return fail(Errc::kUnavailable, "this broker is stopping");
-  return service == "entries" ? state_->serve_entries(task, std::move(body)) : state_->serve_snapshot(task, std::move(body));
+  if (service == "entries") return state_->serve_entries(task, std::move(body));
+  if (service == "transfer") return state_->serve_transfer(task, std::move(body));
+  return state_->serve_snapshot(task, std::move(body));
 }
 
 void RaftDriver::on_message(const PeerIdentity& from, PeerKind kind, Slice body) {
   if (state_->stopping) return;
   state_->learn_shards(from.replica.node, from.shards);
-  state_->heard[from.replica.node] = state_->runtime.now();
+  state_->heard[from.replica] = state_->runtime.now();
   if (kind == PeerKind::kRaft) state_->raft_message(from, body);
   if (kind == PeerKind::kHeartbeat) state_->heartbeat(from, body);
 }
@@ -245,7 +265,7 @@ void RaftDriver::on_link(BrokerId node, bool up) {
 void RaftDriver::on_sender_gone(BrokerId node) {
   DriverState& d = *state_;
   if (d.stopping) return;
-  d.heard.erase(node);
+  std::erase_if(d.heard, [&](const auto& item) { return item.first.node == node; });
   // What it listed would count as heard of it when a timer runs out. It lists everything anew when it is back.
   std::erase_if(d.heartbeat_from, [&](const auto& item) { return item.first.node == node; });
   for (auto& [key, group] : d.groups) {
@@ -257,7 +277,14 @@ void RaftDriver::on_sender_gone(BrokerId node) {
 uint64_t RaftDriver::repaired() const { return state_->repaired; }
 
 std::optional<Instant> RaftDriver::last_heard(BrokerId node) const {
-  const auto it = state_->heard.find(node);
+  std::optional<Instant> last;
+  for (auto it = state_->heard.lower_bound({node, {}}); it != state_->heard.end() && it->first.node == node; ++it)
+    last = std::max(last.value_or(it->second), it->second);
+  return last;
+}
+
+std::optional<Instant> RaftDriver::last_heard(const ReplicaId& replica) const {
+  const auto it = state_->heard.find(replica);
   if (it == state_->heard.end()) return std::nullopt;
   return it->second;
 }
@@ -407,6 +434,13 @@ void DriverState::append_own(RaftGroup::State& g, const effect::AppendOwn& own) 
   Effects effects;
   g.raft.append(std::span(&entry.meta, 1), runtime.now(), effects,
                 own.kind == EntryKind::kConfig ? &own.configuration : nullptr);
+  if (own.kind == EntryKind::kConfig) {
+    runtime.log().info("raft", "{}: members become {}", g.key.text(), own.configuration.text());
+    // New members are told who leads, those that leave are not told any more.
+    relist.insert(g.key);
+    heartbeat_due = true;
+    heartbeat_wake.notify_all();
+  }
   carry_out(g, effects, nullptr, {});
 }
 

@@ -71,8 +71,8 @@ class GroupEvents {
   virtual void on_appended(LogIndex last) = 0;
   /// Leader only: a member's durable position moved.
   virtual void on_progress() = 0;
-  /// Replaces the state by a snapshot that the leader sent; the log begins behind `last`.
-  virtual Result<> on_snapshot(Task& task, EntryId last, Slice state) = 0;
+  /// Replaces the state by a snapshot that the leader sent; the log begins behind `last`, where `members` is in force.
+  virtual Result<> on_snapshot(Task& task, EntryId last, const Configuration& members, Slice state) = 0;
   /// What a member that is behind the log's start is given. Errors: kUnavailable if there is none.
   virtual Result<std::pair<EntryId, Slice>> make_snapshot(Task& task) = 0;
 };
@@ -110,6 +110,9 @@ class RaftGroup {
   /// Campaign at the next chance, without waiting for a timeout: for the first leader of a new group.
   void campaign_soon();
   void transfer_leadership(const ReplicaId& to);
+  /// Leader only: takes the next step to these members, if it is time for one (consensus/membership.h). True once they
+  /// are the members, and that is committed: ask again until then. Does not wait. Errors: Raft::propose_configuration.
+  Result<bool> step_to_members(std::vector<ReplicaId> voters, std::vector<ReplicaId> learners, int64_t revision);
   /// For checkers and `cluster health`: what Raft itself knows.
   const Raft& raft() const;
   const Log& log() const;
@@ -155,14 +158,19 @@ class RaftDriver {
   /// From Peers: the node sends nothing until it dials again. last_heard() forgets it.
   void on_sender_gone(BrokerId node);
   /// Answers the calls of other drivers, each on the shard of its group: kServices.
-  static constexpr std::array<std::string_view, 2> kServices{"snapshot", "entries"};
+  static constexpr std::array<std::string_view, 3> kServices{"snapshot", "entries", "transfer"};
   static Result<ShardId> shard_for_call(ByteView body, uint32_t shards);
+  /// What to ask the service "transfer" of a leader's node: that it hands the leadership to its replica on `to`. The
+  /// answer comes when it leads no more. Errors there: kNotLeader; kInvalid (no voter there); kTimedOut.
+  static Slice transfer_question(const PartitionKey& key, BrokerId to);
   Result<Chain> serve(Task& task, std::string_view service, Slice body);
   /// Pieces of holes that were filled, and damaged ends of logs that were made good, from other replicas
   /// since the start.
   uint64_t repaired() const;
-  /// When this shard last heard from `node`; nothing if never.
+  /// When this shard last heard from `node`, whatever its disk; nothing if never.
   std::optional<Instant> last_heard(BrokerId node) const;
+  /// Likewise of one disk.
+  std::optional<Instant> last_heard(const ReplicaId& replica) const;
 
   /// Told after every step of a group, in the middle of everything: for checkers, which only look.
   RaftLook on_step;

@@ -1,6 +1,8 @@
 // Sending: messages as envelopes, and the fibers that read logs for replicas elsewhere.
 #include <fmt/core.h>
 
+#include <algorithm>
+
 #include "base/check.h"
 #include "consensus/driver_state.h"
 
@@ -161,7 +163,8 @@ void DriverState::fetch_snapshot(const PartitionKey& key, const effect::FetchSna
     if (!in.ok() || last < fetch.offer.last) return;
     // What is made durable here must be what Raft is told below, and Raft knows only the offer's membership.
     if (last != fetch.offer.last) return;
-    const Result<> installed = group->events.on_snapshot(task, last, answer->sub(kSnapshotHead, answer->size() - kSnapshotHead));
+    const Result<> installed = group->events.on_snapshot(task, last, fetch.offer.configuration,
+                                                           answer->sub(kSnapshotHead, answer->size() - kSnapshotHead));
     group = find(key, incarnation);
     if (group == nullptr) return;
     if (!installed) {
@@ -188,6 +191,37 @@ Result<Chain> DriverState::serve_snapshot(Task& task, Slice body) {
   head.i64(last.index.value);
   head.i64(last.term.value);
   return Chain{Slice(head.view()), std::move(state)};
+}
+
+Slice RaftDriver::transfer_question(const PartitionKey& key, BrokerId to) {
+  ByteWriter question;
+  write_key(question, key);
+  question.i32(to.value);
+  return Slice(question.view());
+}
+
+Result<Chain> DriverState::serve_transfer(Task& task, Slice body) {
+  ByteReader in(body);
+  const PartitionKey key = read_key(in);
+  const BrokerId to(in.i32());
+  if (!in.done()) return fail(Errc::kCorrupt, "a question for a transfer");
+  RaftGroup::State* g = find(key);
+  if (g == nullptr || !g->quarantine.empty() || g->raft.role() != Role::kLeader) return fail(Errc::kNotLeader);
+  const std::vector<ReplicaId>& voters = g->raft.configuration().voters;
+  const auto heir = std::find_if(voters.begin(), voters.end(), [&](const ReplicaId& voter) { return voter.node == to; });
+  if (heir == voters.end()) return fail(Errc::kInvalid, fmt::format("broker {} has no vote there", to.value));
+  const Term term = g->raft.term();
+  const uint64_t incarnation = g->incarnation;
+  Effects effects;
+  TRY(g->raft.transfer_leadership(*heir, runtime.now(), effects));
+  carry_out(*g, effects, nullptr, {});
+  // Given up by Raft after an election timeout.
+  for (const Instant end = runtime.now() + options.election_timeout_max; runtime.now() < end;) {
+    g = find(key, incarnation);
+    if (g == nullptr || g->raft.role() != Role::kLeader || g->raft.term() != term) return Chain{};
+    TRY(runtime.sleep_for(task, options.heartbeat_interval / 4));
+  }
+  return fail(Errc::kTimedOut, fmt::format("broker {} did not take over", to.value));
 }
 
 }  // namespace taffrail

@@ -93,6 +93,7 @@ struct DriverState {
   void offer_snapshot(const PartitionKey& key, const ReplicaId& to);
   void fetch_snapshot(const PartitionKey& key, const effect::FetchSnapshot& fetch);
   Result<Chain> serve_snapshot(Task& task, Slice body);
+  Result<Chain> serve_transfer(Task& task, Slice body);
   void send_by_and_by(const RaftGroup::State& g, const ReplicaId& to, const CommitNotice& notice);
   void run_notices(Task& task);
 
@@ -133,7 +134,7 @@ struct DriverState {
   std::map<PeerShard, HeartbeatSender> heartbeat_to;
   std::map<PeerShard, HeartbeatReceiver> heartbeat_from;
   std::map<PeerShard, std::string> answers_due;  ///< They go with the next heartbeat there.
-  std::map<BrokerId, Instant> heard;
+  std::map<ReplicaId, Instant> heard;
   std::map<PeerShard, Instant> answered;  ///< When the heartbeat was sent that was answered last.
   std::map<PeerShard, std::set<PartitionKey>> refused;
   std::map<PeerShard, uint64_t> incarnations;

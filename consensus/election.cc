@@ -44,7 +44,7 @@ void Raft::campaign(Instant now, Effects& out) {
 // uncommitted (thesis, 4.2.2): it may be the only one whose log is long enough to win. Without its
 // own vote it then commits the membership, and steps down.
 bool Raft::may_campaign() const {
-  return !possibly_longer_ && !vote_doubtful_ && log_.is_voter_since(commit_, options_.self);
+  return has_joined() && !possibly_longer_ && !vote_doubtful_ && log_.is_voter_since(commit_, options_.self);
 }
 
 void Raft::start_pre_vote(Instant now, Effects& out) {
@@ -80,14 +80,21 @@ bool Raft::protects_leader(Instant now) const {
   return leader_ && now < leader_heard_ + options_.election_timeout_min;
 }
 
+// What a replica of this name held and promised before it was sent away is gone: until its log reaches the membership
+// that brought it back, its vote could elect somebody who lacks what that one had acknowledged.
+bool Raft::has_joined() const {
+  return options_.joined == 0 || configuration().revision >= options_.joined;
+}
+
 bool Raft::may_vote_for(EntryId last) const {
+  if (!has_joined()) return false;
   // In doubt about the end of this log: not before everybody has said where theirs end, and then
   // only for one that reaches as far as the furthest of them.
   if (possibly_longer_) {
     const auto answered = [this](const ReplicaId& voter) {
       return voter == options_.self || holds(tail_answered_, voter);
     };
-    const auto& [voters, old_voters, learners] = configuration();
+    const auto& [voters, old_voters, learners, revision] = configuration();
     if (!std::all_of(voters.begin(), voters.end(), answered) ||
         !std::all_of(old_voters.begin(), old_voters.end(), answered)) {
       return false;
@@ -142,6 +149,7 @@ void Raft::become_leader(Instant now, Effects& out) {
   set_role(Role::kLeader, options_.self, out);
   term_start_ = LogIndex{};
   configuring_ = false;
+  serials_used_ = 0;
   transfer_to_.reset();
   rebuild_progress(now);
   // Nothing of earlier terms commits by counting (Raft paper, 5.4.2): an entry of this term must
@@ -210,7 +218,7 @@ void Raft::settle_vote_if_answered(Instant now, Effects& out) {
   const auto answered = [this](const ReplicaId& voter) {
     return voter == options_.self || holds(vote_answered_, voter);
   };
-  const auto& [voters, old_voters, learners] = configuration();
+  const auto& [voters, old_voters, learners, revision] = configuration();
   if (!std::all_of(voters.begin(), voters.end(), answered) ||
       !std::all_of(old_voters.begin(), old_voters.end(), answered)) {
     return;
@@ -238,7 +246,7 @@ void Raft::on_tail_query(ReplicaId from, const TailQuery& query, Effects& out) {
   out.send(
       from,
       TailAnswer{
-          .term = term_, .asked = query.last, .last = log_.last(), .doubtful = possibly_longer_});
+          .term = term_, .asked = query.last, .last = log_.last(), .doubtful = possibly_longer_ || !has_joined()});
 }
 
 void Raft::on_tail_answer(ReplicaId from, const TailAnswer& answer, Instant now, Effects& out) {
@@ -277,7 +285,7 @@ void Raft::settle_tail_if_answered(Effects& out) {
   const auto silent = [this](const ReplicaId& voter) {
     return voter != options_.self && !holds(tail_answered_, voter);
   };
-  const auto& [voters, old_voters, learners] = configuration();
+  const auto& [voters, old_voters, learners, revision] = configuration();
   if (std::any_of(voters.begin(), voters.end(), silent) ||
       std::any_of(old_voters.begin(), old_voters.end(), silent)) {
     return;

@@ -33,9 +33,12 @@ void Raft::rebuild_progress(Instant now) {
     Progress fresh;
     fresh.replica = member;
     fresh.next = log_.last().index + 1;
+    fresh.first_serial = serials_used_;
+    fresh.next_serial = fresh.stream_serial = std::max<uint64_t>(serials_used_, 1);
     fresh.contact = now;  // A full timeout to be heard of.
     next.push_back(std::move(fresh));
   }
+  for (const Progress& known : progress_) serials_used_ = std::max(serials_used_, known.next_serial);
   progress_ = std::move(next);
 }
 
@@ -143,6 +146,7 @@ void Raft::on_append_reply(ReplicaId from, const AppendReply& reply, Instant now
   Progress* progress = find_progress(from);
   if (role_ != Role::kLeader && !PLANT("R11")) return;
   if (!progress) return;
+  if (reply.serial < progress->first_serial) return;
   progress->contact = std::max(progress->contact, now);
   if (reply.serial >= progress->next_serial || (reply.ok && reply.match > log_.last().index)) {
     return out.quarantine("I-R6 match bound", from,
@@ -227,18 +231,23 @@ void Raft::tell_commit(Progress& progress, Effects& out) {
   out.send(progress.replica, CommitNotice{.term = term_, .commit = log_.at(commit_)});
 }
 
+bool Raft::members_settled() const {
+  return role_ == Role::kLeader && !configuring_ && commit_ >= log_.configuration_index() && !configuration().joint();
+}
+
 Result<> Raft::propose_configuration(std::vector<ReplicaId> voters, std::vector<ReplicaId> learners,
-                                     Instant, Effects& out) {
+                                     Instant, Effects& out, int64_t revision) {
   if (role_ != Role::kLeader) return fail(Errc::kNotLeader, "this replica does not lead");
-  if (configuring_ || commit_ < log_.configuration_index() || configuration().joint()) {
-    return fail(Errc::kBusy, "an earlier change of members is not yet committed");
-  }
-  if (term_start_ == LogIndex{} || commit_ < term_start_) {
+  if (!members_settled() && !PLANT("R15")) return fail(Errc::kBusy, "an earlier change of members is not yet committed");
+  if (transfer_to_) return fail(Errc::kBusy, "the leadership is being handed over");
+  if (revision < configuration().revision) return fail(Errc::kInvalid, "the members follow a later assignment already");
+  if ((term_start_ == LogIndex{} || commit_ < term_start_) && !PLANT("R15")) {
     return fail(Errc::kBusy, "nothing of this term is committed yet");
   }
   Configuration next{.voters = sorted_replicas(std::move(voters)),
                      .old_voters = {},
-                     .learners = sorted_replicas(std::move(learners))};
+                     .learners = sorted_replicas(std::move(learners)),
+                     .revision = revision};
   if (!well_formed(next)) return fail(Errc::kInvalid, "no voters, or a learner that votes");
   if (next.voters != configuration().voters) next.old_voters = configuration().voters;
   configuring_ = true;
@@ -252,7 +261,10 @@ void Raft::finish_configuration(Instant now, Effects& out) {
   if (configuration().joint()) {
     configuring_ = true;
     return out.append_configuration(
-        {.voters = configuration().voters, .old_voters = {}, .learners = configuration().learners});
+        {.voters = configuration().voters,
+         .old_voters = {},
+         .learners = configuration().learners,
+         .revision = configuration().revision});
   }
   if (configuration().is_voter(options_.self)) return;
   // Voted out, and that is committed: somebody who has it all goes on, the sooner the better.

@@ -34,6 +34,8 @@ struct Progress {
   LogIndex next;         ///< The first entry of the next request.
   LogIndex commit_told;  ///< The highest commit index sent to it.
   uint64_t next_serial = 1;
+  /// Answers below this serial were given by a replica of the same name that was a member before.
+  uint64_t first_serial = 0;
   /// Requests below this serial belong to an earlier stream: what they are refused for is known
   /// already.
   uint64_t stream_serial = 1;

@@ -51,6 +51,9 @@ class Raft {
     size_t max_in_flight = 16;  ///< Unanswered requests to one replica.
     bool pre_vote = true;
     bool check_quorum = true;
+    /// The revision of the assignment that brought this replica to a group that was there before; 0: it was founded
+    /// with the group. It neither votes nor campaigns before its log has a membership of that revision, or later.
+    int64_t joined = 0;
   };
 
   /// A replica that starts, as a follower: `hard` and `log` are durable, and `commit` is known to
@@ -147,10 +150,13 @@ class Raft {
   /// transfer.
   Result<> transfer_leadership(ReplicaId to, Instant now, Effects& out);
   /// Moves the group to new members: jointly, if voters change; the second half follows by itself.
-  /// Errors: kNotLeader; kInvalid; kBusy while an earlier one, or this term's first entry, is not
-  /// yet committed (a change that overlaps an unknown one could make two majorities).
+  /// Errors: kNotLeader; kInvalid, also for a `revision` below that of the membership in force (who
+  /// asks has an older assignment); kBusy during a transfer, and while an earlier one, or this term's
+  /// first entry, is not yet committed (a change that overlaps an unknown one could make two majorities).
   Result<> propose_configuration(std::vector<ReplicaId> voters, std::vector<ReplicaId> learners,
-                                 Instant now, Effects& out);
+                                 Instant now, Effects& out, int64_t revision = 0);
+  /// Leader only: the membership in force is committed, and no other one is under way.
+  bool members_settled() const;
 
   // Sending the log, leader only.
 
@@ -212,6 +218,7 @@ class Raft {
   bool protects_leader(Instant now) const;
   bool may_vote_for(EntryId last) const;
   bool may_campaign() const;
+  bool has_joined() const;
   void on_vote_request(ReplicaId from, const VoteRequest& request, Instant now, Effects& out);
   void on_vote_reply(ReplicaId from, const VoteReply& reply, Instant now, Effects& out);
   void on_timeout_now(ReplicaId from, const TimeoutNow& message, Instant now, Effects& out);
@@ -267,6 +274,7 @@ class Raft {
   std::vector<Progress> progress_;  ///< Leaders: sorted by replica.
   LogIndex term_start_;             ///< Leaders: the index of this term's first entry; 0 before.
   bool configuring_ = false;        ///< Leaders: an AppendOwn of a membership is on its way.
+  uint64_t serials_used_ = 0;       ///< Leaders: of requests to those that are members no more.
   std::optional<ReplicaId> transfer_to_;
   Instant transfer_deadline_;
 

@@ -23,7 +23,8 @@ SimCluster::SimCluster(World& world, ClusterOptions options) : world_(world), op
   for (uint32_t i = 0; i < options_.brokers; ++i) brokers_.push_back(world_.add_node({.shards = shards_of(i)}));
   for (uint32_t i = 0; i < options_.clients; ++i) clients_.push_back(world_.add_node());
   std::vector<Endpoint> seeds;
-  for (const NodeId id : brokers_) seeds.push_back({world_.name(id), kInternalPort});
+  const uint32_t founders = options_.seeds == 0 ? options_.brokers : options_.seeds;
+  for (uint32_t i = 0; i < founders; ++i) seeds.push_back({world_.name(brokers_[i]), kInternalPort});
   for (uint32_t i = 0; i < options_.brokers; ++i) {
     NodeConfig config = options_.config;
     const std::string& name = world_.name(brokers_[i]);

@@ -18,6 +18,7 @@ namespace taffrail::sim {
 
 struct ClusterOptions {
   uint32_t brokers = 3;
+  uint32_t seeds = 0;         ///< The first of them found the cluster, the others join it; 0: all found it.
   uint32_t clients = 1;       ///< Machines without a broker, for workloads.
   NodeConfig config;          ///< Of every broker; ids, addresses, shards and seeds are filled in.
   std::vector<uint32_t> shards = {};  ///< Of each broker, repeated as needed; empty: as `config` has it.

@@ -147,6 +147,7 @@ LogState Log::state(bool reset) const {
   s.last_segment = synced_.segment;
   s.last_segment_end = synced_.segment_end;
   s.snapshot = snapshot_id_;
+  s.joined = joined_;
   for (const Entry& config : configs_)
     if (config.meta.index <= prefix_.index) s.config = config;
   return s;

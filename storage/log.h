@@ -129,6 +129,9 @@ class Log {
   ByteCount size_bytes() const;
   ByteCount uncommitted_bytes() const { return uncommitted_bytes_; }
   std::vector<SegmentInfo> segments() const;
+  /// The revision of the assignment that brought this replica to a log that was there before; 0: it was there from the
+  /// log's beginning.
+  int64_t joined() const { return joined_; }
   bool possibly_longer() const { return possibly_longer_; }
   bool hard_state_doubtful() const { return hard_state_doubtful_; }
   /// Entries that cannot be read: reads there give kCorrupt. Half-open, ascending. Found at recovery, or
@@ -294,6 +297,7 @@ class Log {
   bool directory_made_ = false;
 
   std::optional<EntryId> snapshot_id_;
+  int64_t joined_ = 0;
   bool possibly_longer_ = false;
   bool hard_state_doubtful_ = false;
   uint64_t state_segment_ = 0;  ///< Where its newest state frame stands; 0: not written yet.

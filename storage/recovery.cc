@@ -158,6 +158,7 @@ Result<> Recovery::restore(Task& task, const PartitionKey& key, Replay& r) {
   log.start_offset_ = state.start_offset;
   log.next_offset_ = state.prefix_offset;
   log.snapshot_id_ = state.snapshot;
+  log.joined_ = state.joined;
   log.directory_made_ = false;
   if (state.config) log.configs_.push_back(*state.config);
   TRY(open_segments(task, log, state));

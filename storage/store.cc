@@ -39,10 +39,11 @@ Log& Store::add_log(const PartitionKey& key) {
   return *logs_.emplace(key, std::move(log)).first->second;
 }
 
-Result<Log*> Store::create_log(const PartitionKey& key, Past past) {
+Result<Log*> Store::create_log(const PartitionKey& key, Past past, int64_t joined) {
   if (logs_.contains(key)) return fail(Errc::kExists, fmt::format("log {}", key.text()));
   Log& log = add_log(key);
   log.possibly_longer_ = log.hard_state_doubtful_ = past == Past::kPossible && logs_lost_;
+  log.joined_ = joined;
   log.push_state(true);
   return &log;
 }

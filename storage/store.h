@@ -37,7 +37,8 @@ class Store final : private Wal::Listener {
   /// An empty log. If it may have existed, and damage may have taken it, what it promised is not known: it
   /// begins possibly_longer() and with a doubtful hard state. Errors: kExists. Survives once
   /// wal().wait_durable(log.last_sequence()) returned.
-  Result<Log*> create_log(const PartitionKey& key, Past past = Past::kNone);
+  /// `joined`: Log::joined().
+  Result<Log*> create_log(const PartitionKey& key, Past past = Past::kNone, int64_t joined = 0);
   /// Null if it does not exist. The log lives until remove_log() or the store ends.
   Log* find_log(const PartitionKey& key);
   /// Returns when neither a crash nor a restart brings it back. No reader of it may be waiting. Errors:

@@ -13,7 +13,8 @@ namespace {
 
 constexpr uint32_t kSegmentMagic = 0x54465753;  // "TFWS"
 constexpr uint32_t kGroupMagic = 0x54465747;    // "TFWG"
-constexpr uint16_t kStateVersion = 1;
+constexpr uint16_t kStateVersion = 2;
+constexpr uint16_t kStateVersionWithoutJoined = 1;
 
 // The disk's id is part of every checksum without taking space in every frame.
 uint32_t identity_crc(const DiskId& disk) {
@@ -272,13 +273,14 @@ std::string encode_log_state(const LogState& state) {
     out.i64(state.config->meta.base_offset.value);
     out.sized(state.config->payload.view());
   }
+  out.i64(state.joined);
   return out.take();
 }
 
 Result<LogState> decode_log_state(ByteView bytes) {
   ByteReader in(bytes);
   const uint16_t version = in.u16();
-  if (in.ok() && version != kStateVersion)
+  if (in.ok() && version != kStateVersion && version != kStateVersionWithoutJoined)
     return fail(Errc::kUnsupported,
                 fmt::format("a log's state has format {}, this program reads {}: start the version that "
                             "wrote it, or a newer one", version, kStateVersion));
@@ -307,7 +309,8 @@ Result<LogState> decode_log_state(ByteView bytes) {
     config.payload = Slice(in.sized());
     state.config = std::move(config);
   }
-  if (!in.done() || state.prefix.index.value < 0 || state.flushed.index < state.prefix.index ||
+  if (version == kStateVersion) state.joined = in.i64();
+  if (!in.done() || state.joined < 0 || state.prefix.index.value < 0 || state.flushed.index < state.prefix.index ||
       state.prefix_offset.value < 0 || state.flushed_offset < state.prefix_offset ||
       state.start_offset.value < 0 || state.flushed.index.value > INT64_MAX / 2)
     return fail(Errc::kCorrupt, "a log's state does not decode");

@@ -90,6 +90,7 @@ struct LogState {
   uint64_t last_segment_end = 0;
   std::optional<EntryId> snapshot;
   std::optional<Entry> config; ///< The membership in force at the prefix.
+  int64_t joined = 0;          ///< See Log::joined().
 };
 std::string encode_log_state(const LogState& state);
 Result<LogState> decode_log_state(ByteView bytes);

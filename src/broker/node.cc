@@ -10,9 +10,15 @@
 #include "broker/identity.h"
 #include "broker/node_part.h"
 #include "broker/shard.h"
+#include "controller/metadata_members.h"
 #include "runtime/sync.h"
 
 namespace taffrail {
+
+namespace {
+// Brokers that were away when there was room for another voter come back, and nobody says so.
+constexpr Duration kMembersLook = 2_s;
+}  // namespace
 
 // On shard 0: what a node has once (its identity, the links to other brokers, group 0), its first shard, and the ways
 // to the parts on the others.
@@ -39,6 +45,7 @@ struct Node::State {
   }
   void join_shards();
   void run_alive(Task& task);
+  void run_members(Task& task);
   void stop_parts(Task& task);
 
   std::vector<BrokerId> alive_brokers();
@@ -62,6 +69,7 @@ struct Node::State {
   bool known_cluster_ = false;  ///< The identity named a cluster before this start: group 0 was here.
   bool joined_ = false;   ///< The parts have an image, and are told what changes.
   bool stopped_ = false;
+  WaitQueue members_wake_;
   Scope scope_;
 };
 
@@ -179,7 +187,7 @@ Result<> Node::State::start_group_zero(Task& task) {
   Configuration voters;
   for (const FoundingVoter& v : identity_.voters) {
     voters.voters.push_back(v.replica);
-    if (v.replica != identity_.replica) peers_.set_address(v.replica.node, v.internal);
+    if (v.replica.node != identity_.replica.node) peers_.set_address(v.replica.node, v.internal);
   }
   voters.voters = sorted_replicas(std::move(voters.voters));
   ControllerOptions controller;
@@ -191,6 +199,7 @@ Result<> Node::State::start_group_zero(Task& task) {
   home_.controller = controller_.get();
   learn_addresses();
   join_shards();
+  runtime_.spawn(scope_, "node/members", [this](Task& t) { run_members(t); });
   return {};
 }
 
@@ -311,6 +320,24 @@ void Node::State::run_alive(Task& task) {
   }
 }
 
+// On the leader of group 0: registered brokers become members, and voters as there is room.
+void Node::State::run_members(Task& task) {
+  for (;;) {
+    bool under_way = false;
+    RaftGroup* group = shard_.driver()->find(kMetadataPartition);
+    if (group != nullptr && group->commit_is_current()) {
+      MetadataMembers wanted = wanted_metadata_members(controller_->image(), group->configuration(), alive_brokers());
+      const Result<bool> done = group->step_to_members(std::move(wanted.voters), std::move(wanted.learners), 0);
+      under_way = !done || !*done;
+    }
+    const Instant next = runtime_.now() + (under_way ? config_.raft.heartbeat : kMembersLook);
+    const Result<> woken = members_wake_.wait(task, next);
+    if (!woken && woken.error().code == Errc::kCancelled) return;
+    // What is under way is not hurried by each of its entries.
+    if (under_way && !runtime_.sleep_until(task, next)) return;
+  }
+}
+
 std::vector<BrokerId> Node::State::alive_brokers() {
   std::vector<BrokerId> out;
   const Instant now = runtime_.now();
@@ -323,6 +350,7 @@ std::vector<BrokerId> Node::State::alive_brokers() {
 
 void Node::State::on_applied(const Entry* entry) {
   if (!joined_) return;
+  members_wake_.notify_all();
   learn_addresses();
   shard_.on_applied();
   if (alone()) return;

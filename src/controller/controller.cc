@@ -16,6 +16,8 @@ constexpr std::string_view kService = "controller";
 constexpr uint8_t kFormat = 1;
 // After a leader that would not, before the next try: a fraction of what an election takes.
 constexpr Duration kPause = 20_ms;
+// How long one that may lead, or be dead, is given.
+constexpr Duration kStrangerPatience = 1_s;
 
 // Worth another try, perhaps with another leader. After a broken link the first try may have taken
 // effect: the same holds for every client of Kafka's controllers, which try again likewise.
@@ -103,7 +105,10 @@ Result<ControllerReply> Controller::State::submit(Task& task, const ControllerCo
   for (;;) {
     if (stopping || group == nullptr) return fail(Errc::kUnavailable, "this broker takes no part in the metadata");
     if (runtime.now() >= deadline) return timed_out();
-    const BrokerId leader = group->leader();
+    BrokerId leader = group->leader();
+    // A broker that is no member yet is told by nobody who leads: it asks those that it knows of, one after the other.
+    const bool stranger = leader == kNoBroker && !group->configuration().is_member(group->raft().self());
+    if (stranger) leader = next_to_ask();
     if (!leads() && (leader == kNoBroker || leader == group->raft().self().node)) {
       const Result<> waited = changed.wait(task, deadline);
       if (!waited && waited.error().code == Errc::kCancelled) return fail(Errc::kCancelled);
@@ -115,7 +120,7 @@ Result<ControllerReply> Controller::State::submit(Task& task, const ControllerCo
       if (decided) return std::move(decided->reply);
       reply = std::unexpected(std::move(decided).error());
     } else {
-      reply = ask(task, leader, command, deadline);
+      reply = ask(task, leader, command, stranger ? std::min(deadline, runtime.now() + kStrangerPatience) : deadline);
       if (reply) return reply;
     }
     if (!is_passing(reply.error().code)) return reply;
@@ -124,7 +129,13 @@ Result<ControllerReply> Controller::State::submit(Task& task, const ControllerCo
   }
 }
 
-// Asks another broker, for as long as it leads. A dead host answers nothing and breaks nothing: it is the
+BrokerId Controller::State::next_to_ask() {
+  std::vector<ReplicaId> members = group->configuration().members();
+  std::erase_if(members, [&](const ReplicaId& member) { return member.node == group->raft().self().node; });
+  return members.empty() ? kNoBroker : members[asked_strangers++ % members.size()].node;
+}
+
+// Asks another broker, for as long as nobody else is heard to lead. A dead host answers nothing and breaks nothing: it is the
 // election of its successor that tells.
 Result<ControllerReply> Controller::State::ask(Task& task, BrokerId leader, const ControllerCommand& command,
                                                Instant deadline) {
@@ -134,13 +145,14 @@ Result<ControllerReply> Controller::State::ask(Task& task, BrokerId leader, cons
   question.i64((deadline - runtime.now()).ms());
   question.sized(encode_command(command).view());
 
+  const BrokerId known = group->leader();
   std::optional<Result<Slice>> answer;
   Scope asking;
   runtime.spawn(asking, "controller/ask", [&](Task& t) {
     answer = peers.call(t, leader, kService, {Slice(question.view())}, deadline);
     changed.notify_all();
   });
-  while (!answer && !stopping && group != nullptr && group->leader() == leader) {
+  while (!answer && !stopping && group != nullptr && group->leader() == known) {
     const Result<> waited = changed.wait(task, deadline);
     if (!waited) break;
   }

@@ -175,7 +175,7 @@ Result<std::pair<EntryId, Slice>> Controller::State::make_snapshot(Task& task) {
   return std::pair{snapshot.last, std::move(snapshot.state)};
 }
 
-Result<> Controller::State::on_snapshot(Task& task, EntryId last, Slice state) {
+Result<> Controller::State::on_snapshot(Task& task, EntryId last, const Configuration& members, Slice state) {
   const Visit visit(*this);
   if (stopping || group == nullptr) return fail(Errc::kUnavailable);
   StateSnapshot snapshot = TRY(decode_snapshot(state));
@@ -184,7 +184,7 @@ Result<> Controller::State::on_snapshot(Task& task, EntryId last, Slice state) {
   membership.meta.index = last.index;
   membership.meta.term = last.term;
   membership.meta.base_offset = log.start_offset();
-  membership.payload = encode_configuration(snapshot.configuration);
+  membership.payload = encode_configuration(members);
   {
     const Mutex::Lock lock = TRY(snapshotting.lock(task));
     TRY(log.install_snapshot(task, Snapshot{last, log.start_offset(), std::move(state)}, log.start_offset(),

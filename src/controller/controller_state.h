@@ -30,6 +30,7 @@ struct Controller::State final : GroupEvents {
   // controller.cc
   Result<ControllerReply> submit(Task& task, const ControllerCommand& command, Instant deadline);
   Result<ControllerReply> ask(Task& task, BrokerId leader, const ControllerCommand& command, Instant deadline);
+  BrokerId next_to_ask();
   Result<Decided> decide_here(Task& task, const ControllerCommand& command, Instant deadline);
   Result<> prepare(Task& task, Instant deadline);
   Result<> wait_applied(Task& task, LogIndex index, Instant deadline);
@@ -55,7 +56,7 @@ struct Controller::State final : GroupEvents {
   void on_truncate(LogIndex) override {}
   void on_appended(LogIndex) override {}
   void on_progress() override {}
-  Result<> on_snapshot(Task& task, EntryId last, Slice state) override;
+  Result<> on_snapshot(Task& task, EntryId last, const Configuration& members, Slice state) override;
   Result<std::pair<EntryId, Slice>> make_snapshot(Task& task) override;
 
   Controller& self;
@@ -78,6 +79,8 @@ struct Controller::State final : GroupEvents {
 
   std::optional<ClusterImage> speculative;
   Term speculative_term;
+
+  size_t asked_strangers = 0;
 
   WaitQueue commit_moved;   ///< The applier waits here.
   WaitQueue changed;        ///< Applied, role or leader moved, or the end is near.

@@ -273,7 +273,7 @@ Result<std::pair<EntryId, Slice>> Partition::State::make_snapshot(Task&) {
   return std::pair{log.prefix(), encode_snapshot()};
 }
 
-Result<> Partition::State::on_snapshot(Task& task, EntryId last, Slice state) {
+Result<> Partition::State::on_snapshot(Task& task, EntryId last, const Configuration& members, Slice state) {
   ByteReader in(state);
   (void)in.u16();
   (void)in.i64();
@@ -286,7 +286,7 @@ Result<> Partition::State::on_snapshot(Task& task, EntryId last, Slice state) {
   membership.meta.index = last.index;
   membership.meta.term = last.term;
   membership.meta.base_offset = start;
-  membership.payload = encode_configuration(group->configuration());
+  membership.payload = encode_configuration(members);
   TRY(log.install_snapshot(task, Snapshot{last, start, std::move(state)}, start, membership));
   if (applied.index < last.index) applied = last;
   return {};

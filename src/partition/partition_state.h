@@ -56,7 +56,7 @@ struct Partition::State final : GroupEvents {
   void on_truncate(LogIndex from) override;
   void on_appended(LogIndex last) override;
   void on_progress() override;
-  Result<> on_snapshot(Task& task, EntryId last, Slice state) override;
+  Result<> on_snapshot(Task& task, EntryId last, const Configuration& members, Slice state) override;
   Result<std::pair<EntryId, Slice>> make_snapshot(Task& task) override;
 
   // append.cc

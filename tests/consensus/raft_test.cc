@@ -462,6 +462,92 @@ TEST(Raft, AMembershipChangeKeepsToItsRules) {
       << "the first is not even in the log yet";
 }
 
+TEST(Raft, AMembershipOfAnOlderAssignmentIsRefused) {
+  Replica r;
+  r.lead();
+  r.persisted();
+  r.step(2, AppendReply{.term = Term(1), .ok = true, .match = LogIndex(1)});
+  Effects out;
+  ASSERT_TRUE(r.raft.propose_configuration(three().voters, {replica(4)}, r.now, out, 20).has_value());
+  const auto& own = std::get<effect::AppendOwn>(out.list().front());
+  EntryMeta meta;
+  meta.index = LogIndex(2);
+  meta.term = Term(1);
+  meta.kind = EntryKind::kConfig;
+  Effects appended;
+  r.raft.append({&meta, 1}, r.now, appended, &own.configuration);
+  r.persisted();
+  r.step(2, AppendReply{.term = Term(1), .ok = true, .match = LogIndex(2)});
+  ASSERT_TRUE(r.raft.members_settled());
+  EXPECT_EQ(r.raft.propose_configuration({replica(1)}, {}, r.now, out, 10).error().code, Errc::kInvalid);
+  EXPECT_TRUE(r.raft.propose_configuration(three().voters, {}, r.now, out, 20).has_value());
+}
+
+TEST(Raft, OneThatCameBackVotesOnceItsLogSaysSo) {
+  // An earlier replica of its name acknowledged entries that it does not hold: until its log reaches the membership
+  // that brought it back, it could elect somebody who lacks them.
+  Replica r;
+  r.raft = Raft({.self = replica(1), .joined = 7}, {}, log_of({1}), LogIndex(0), 1, kStart);
+  EXPECT_EQ(r.step(2, VoteRequest{Term(2), id(9, 1), true}), (Lines{"send 2: pre-vote no term 1"}));
+  r.step(2, VoteRequest{Term(2), id(9, 1)});
+  EXPECT_FALSE(r.raft.vote().has_value());
+  Effects out;
+  r.now = r.raft.next_deadline();
+  r.raft.tick(r.now, out);
+  EXPECT_EQ(r.raft.role(), Role::kFollower) << "nor does it campaign";
+
+  AppendRequest append = request(3, id(1, 1), {3});
+  append.entries[0].kind = EntryKind::kConfig;
+  append.configurations = {{.voters = three().voters, .learners = {}, .revision = 7}};
+  r.step(2, append);
+  r.now = r.now + 10_s;
+  r.step(3, VoteRequest{Term(4), id(9, 3)});
+  EXPECT_EQ(r.raft.vote(), replica(3));
+}
+
+TEST(Raft, AStartThatPassesAReaderSendsASnapshot) {
+  // Seed 12000251: the log's start moved while a request to a follower was being read. Nobody looked at that follower
+  // again: nothing was under way to it that could have been answered, or be late.
+  Replica r(log_of({1, 1, 1, 1, 1, 1}), 1, 6);
+  r.lead();
+  r.persisted();
+  EntryMeta noop;
+  noop.index = LogIndex(7);
+  noop.term = Term(2);
+  ASSERT_TRUE(r.raft.make_append(*r.raft.next_append(replica(2)), {&noop, 1}, r.now));
+  r.step(2, AppendReply{.term = Term(2), .serial = 1, .hint = id(2, 1)});
+  ASSERT_EQ(r.raft.next_append(replica(2))->first, LogIndex(3));
+  Effects out;
+  r.raft.on_prefix_dropped(LogIndex(4), out);
+  EXPECT_EQ(Replica::lines(out), (Lines{"want snapshot 2"}));
+}
+
+TEST(Raft, AnAnswerOfWhoWasAMemberBeforeIsNotThatOfWhoIsNow) {
+  Replica r;
+  r.lead();
+  r.persisted();
+  EntryMeta noop;
+  noop.index = LogIndex(1);
+  noop.term = Term(1);
+  ASSERT_TRUE(r.raft.make_append(*r.raft.next_append(replica(3)), {&noop, 1}, r.now));
+  r.step(2, AppendReply{.term = Term(1), .ok = true, .match = LogIndex(1)});
+  // 3 goes, and comes back as a learner.
+  const Configuration without{.voters = {replica(1), replica(2)}, .revision = 1};
+  const Configuration with{.voters = without.voters, .learners = {replica(3)}, .revision = 2};
+  for (const Configuration& members : {without, with}) {
+    EntryMeta meta;
+    meta.index = r.raft.log().last().index + 1;
+    meta.term = Term(1);
+    meta.kind = EntryKind::kConfig;
+    Effects out;
+    r.raft.append({&meta, 1}, r.now, out, &members);
+  }
+  const Lines late = r.step(3, AppendReply{.term = Term(1), .serial = 1, .ok = true, .match = LogIndex(1)});
+  EXPECT_TRUE(late.empty());
+  EXPECT_EQ(r.raft.progress()[1].replica, replica(3));
+  EXPECT_EQ(r.raft.progress()[1].match, LogIndex(0)) << "what the one before held is gone";
+}
+
 #ifdef TAFFRAIL_PLANTS
 
 TEST(PlantedBug, R28IsSeenAtTheTimer) {

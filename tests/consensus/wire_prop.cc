@@ -41,6 +41,7 @@ Configuration random_configuration(Random& random) {
       (part == 1 ? configuration.old_voters : configuration.learners).push_back(replica);
     }
   }
+  configuration.revision = static_cast<int64_t>(random.below(1000));
   return configuration;
 }
 

@@ -427,12 +427,14 @@ TEST(WalFormat, RoundTrips) {
   state.flushed = {LogIndex(20), Term(3)};
   state.flushed_offset = Offset(18);
   state.snapshot = EntryId{LogIndex(9), Term(2)};
+  state.joined = 77;
   const auto back = decode_log_state(as_bytes(encode_log_state(state)));
   ASSERT_TRUE(back.has_value());
   EXPECT_EQ(back->hard, state.hard);
   EXPECT_EQ(back->flushed, state.flushed);
   EXPECT_EQ(back->snapshot, state.snapshot);
   EXPECT_TRUE(back->possibly_longer);
+  EXPECT_EQ(back->joined, 77);
   std::string newer = encode_log_state(state);
   newer[1] = 9;
   EXPECT_EQ(decode_log_state(as_bytes(newer)).error().code, Errc::kUnsupported);

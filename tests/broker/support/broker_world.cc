@@ -133,8 +133,8 @@ std::string Wire::config_of(const std::string& topic, const std::string& key) {
   return answer.results[0].configs[0].value.value_or("null");
 }
 
-BrokerWorld::BrokerWorld(uint64_t seed, uint32_t brokers, const NodeConfig& config, const sim::Knobs& knobs)
-    : world(seed, knobs), cluster((world.trace().keep_time_line(true), world), {.brokers = brokers, .clients = 2, .config = config}) {
+BrokerWorld::BrokerWorld(uint64_t seed, uint32_t brokers, const NodeConfig& config, const sim::Knobs& knobs, uint32_t seeds)
+    : world(seed, knobs), cluster((world.trace().keep_time_line(true), world), {.brokers = brokers, .seeds = seeds, .clients = 2, .config = config}) {
   EXPECT_TRUE(cluster.await_serving(300_s));
 }
 

@@ -108,7 +108,7 @@ class BrokerWorld {
  public:
   /// Ready to be asked; its log lines are kept.
   explicit BrokerWorld(uint64_t seed, uint32_t brokers = 1, const NodeConfig& config = small_config(),
-                       const sim::Knobs& knobs = {});
+                       const sim::Knobs& knobs = {}, uint32_t seeds = 0);
 
   /// `body` in a fiber of a client's machine, connected to a broker; until it ends.
   void run(const std::function<void(Wire&)>& body, uint32_t broker = 0, Duration limit = 120_s);

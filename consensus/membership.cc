@@ -1,0 +1,37 @@
+#include "consensus/membership.h"
+
+#include <algorithm>
+
+#include "base/plant.h"
+
+namespace taffrail {
+
+MembershipStep next_membership_step(const Configuration& now, bool settled, LogIndex commit,
+                                    std::span<const MemberProgress> members, std::vector<ReplicaId> voters,
+                                    std::vector<ReplicaId> learners) {
+  using Kind = MembershipStep::Kind;
+  voters = sorted_replicas(std::move(voters));
+  learners = sorted_replicas(std::move(learners));
+  if (!settled && !PLANT("R15")) return {Kind::kWait};
+  if (now.voters == voters && now.learners == learners) return {Kind::kDone};
+
+  const auto votes = [&](const ReplicaId& replica) {
+    return std::binary_search(now.voters.begin(), now.voters.end(), replica);
+  };
+  const auto caught_up = [&](const ReplicaId& replica) {
+    const auto at = std::find_if(members.begin(), members.end(), [&](const auto& m) { return m.replica == replica; });
+    if (at == members.end() || !at->heard || at->match <= LogIndex(0)) return false;
+    return commit - at->match <= kLearnerLagMax;
+  };
+  if (std::all_of(voters.begin(), voters.end(), [&](const auto& v) { return votes(v) || caught_up(v); }))
+    return {Kind::kChange, std::move(voters), std::move(learners)};
+
+  std::vector<ReplicaId> learning;
+  for (const auto* wanted : {&voters, &learners})
+    std::copy_if(wanted->begin(), wanted->end(), std::back_inserter(learning), [&](const auto& r) { return !votes(r); });
+  learning = sorted_replicas(std::move(learning));
+  if (learning == now.learners) return {Kind::kWait};
+  return {Kind::kChange, now.voters, std::move(learning)};
+}
+
+}  // namespace taffrail

@@ -1,0 +1,35 @@
+// The way from one membership to another: new voters learn first, then all change at once, jointly.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "consensus/configuration.h"
+
+namespace taffrail {
+
+/// A member as its leader sees it.
+struct MemberProgress {
+  ReplicaId replica;
+  LogIndex match;      ///< Durable there.
+  bool heard = false;  ///< A short while ago.
+};
+
+struct MembershipStep {
+  enum class Kind : uint8_t { kDone, kWait, kChange };
+  Kind kind = Kind::kWait;
+  std::vector<ReplicaId> voters{};  ///< kChange: what to propose.
+  std::vector<ReplicaId> learners{};
+};
+
+/// How far behind the commit index a learner may be when it gets its vote. Until it holds the rest, the new majority may
+/// have to wait for it: that many entries are on their way in any busy group.
+inline constexpr int64_t kLearnerLagMax = 100;
+
+/// The next step from `now` to `voters` and `learners`; pure. Nobody gets a vote before it holds what is committed, so
+/// no step makes a group wait for a replica that is still empty. `settled`: Raft::members_settled.
+MembershipStep next_membership_step(const Configuration& now, bool settled, LogIndex commit,
+                                    std::span<const MemberProgress> members, std::vector<ReplicaId> voters,
+                                    std::vector<ReplicaId> learners);
+
+}  // namespace taffrail

@@ -1,0 +1,101 @@
+// Goal: on its way to other members a group never depends on a replica that is still empty, and what is asked twice is
+// done once. Method: the next step is asked for by hand, from memberships and positions that are written down.
+#include "consensus/membership.h"
+
+#include <gtest/gtest.h>
+
+#include "consensus/support/test_node.h"
+
+namespace taffrail {
+namespace {
+
+using testing::replica;
+using Kind = MembershipStep::Kind;
+
+std::vector<ReplicaId> replicas(std::initializer_list<int> nodes) {
+  std::vector<ReplicaId> all;
+  for (const int node : nodes) all.push_back(replica(node));
+  return all;
+}
+
+struct Group {
+  Configuration now{.voters = replicas({1, 2, 3})};
+  LogIndex commit{1000};
+  std::vector<MemberProgress> members{};
+  bool settled = true;
+
+  void at(int node, int64_t match, bool heard = true) { members.push_back({replica(node), LogIndex(match), heard}); }
+  MembershipStep towards(std::initializer_list<int> voters, std::initializer_list<int> learners = {}) const {
+    return next_membership_step(now, settled, commit, members, replicas(voters), replicas(learners));
+  }
+};
+
+TEST(MembershipStep, NewVotersLearnFirst) {
+  const MembershipStep step = Group().towards({2, 3, 4});
+  EXPECT_EQ(step.kind, Kind::kChange);
+  EXPECT_EQ(step.voters, replicas({1, 2, 3})) << "nobody loses its vote before there is somebody to take it";
+  EXPECT_EQ(step.learners, replicas({4}));
+}
+
+TEST(MembershipStep, ALearnerThatIsBehindOrSilentIsWaitedFor) {
+  Group group{.now = {.voters = replicas({1, 2, 3}), .learners = replicas({4})}};
+  EXPECT_EQ(group.towards({2, 3, 4}).kind, Kind::kWait) << "nothing is known of it";
+  group.at(4, 1000 - kLearnerLagMax - 1);
+  EXPECT_EQ(group.towards({2, 3, 4}).kind, Kind::kWait) << "behind";
+  group.members.clear();
+  group.at(4, 1000, /*heard=*/false);
+  EXPECT_EQ(group.towards({2, 3, 4}).kind, Kind::kWait) << "silent";
+  group.members.clear();
+  group.at(4, 1000);
+  const MembershipStep step = group.towards({2, 3, 4});
+  EXPECT_EQ(step.kind, Kind::kChange);
+  EXPECT_EQ(step.voters, replicas({2, 3, 4}));
+  EXPECT_TRUE(step.learners.empty());
+}
+
+TEST(MembershipStep, AnEmptyReplicaOfAShortLogIsNotCaughtUp) {
+  Group group{.now = {.voters = replicas({1}), .learners = replicas({2})}, .commit = LogIndex(3)};
+  group.at(2, 0);
+  EXPECT_EQ(group.towards({1, 2}).kind, Kind::kWait);
+}
+
+TEST(MembershipStep, OneLearnerOfTwoDoesNotGoAhead) {
+  Group group{.now = {.voters = replicas({1, 2, 3}), .learners = replicas({4, 5})}};
+  group.at(4, 1000);
+  group.at(5, 10);
+  EXPECT_EQ(group.towards({1, 4, 5}).kind, Kind::kWait);
+}
+
+TEST(MembershipStep, LeavingNeedsNobodyToLearn) {
+  const MembershipStep step = Group().towards({1, 2});
+  EXPECT_EQ(step.kind, Kind::kChange);
+  EXPECT_EQ(step.voters, replicas({1, 2}));
+}
+
+TEST(MembershipStep, WhatIsSoAlreadyIsDone) {
+  EXPECT_EQ(Group().towards({3, 2, 1}).kind, Kind::kDone);
+  EXPECT_EQ(Group().towards({1, 2, 3}, {4}).kind, Kind::kChange);
+}
+
+TEST(MembershipStep, NothingIsProposedBeforeTheLastChangeIsCommitted) {
+  Group group{.settled = false};
+  EXPECT_EQ(group.towards({1, 2, 3}).kind, Kind::kWait) << "not even done: it may yet be cut off";
+  EXPECT_EQ(group.towards({1, 2, 4}).kind, Kind::kWait);
+}
+
+TEST(MembershipStep, WhatIsTakenBackIsForgotten) {
+  Group group{.now = {.voters = replicas({1, 2, 3}), .learners = replicas({4})}};
+  const MembershipStep step = group.towards({1, 2, 3});
+  EXPECT_EQ(step.kind, Kind::kChange);
+  EXPECT_EQ(step.voters, replicas({1, 2, 3}));
+  EXPECT_TRUE(step.learners.empty());
+}
+
+TEST(MembershipStep, AVoterThatShallOnlyLearnKeepsItsVoteUntilTheOthersHaveLearnt) {
+  const MembershipStep step = Group().towards({1, 2, 4}, {3});
+  EXPECT_EQ(step.voters, replicas({1, 2, 3}));
+  EXPECT_EQ(step.learners, replicas({4}));
+}
+
+}  // namespace
+}  // namespace taffrail

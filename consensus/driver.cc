@@ -163,6 +163,8 @@ Result<RaftGroup*> RaftDriver::add(Task& task, const PartitionKey& key, Log& log
   if (log.possibly_longer() || log.hard_state_doubtful())
     d.runtime.log().warn("raft", "{}: a crash or damage may have taken the end of its log; until the other replicas say what "
                          "they hold it neither leads nor votes", key.text());
+  // Whoever listed the group before it was here was told so, and would be told so for as long as its list stays the same.
+  for (auto& [place, receiver] : d.heartbeat_from) receiver.follow(key);
   Effects effects;
   if (log.possibly_longer()) g.raft.set_possibly_longer(true, now, effects);
   if (log.hard_state_doubtful()) g.raft.set_vote_doubtful(now, effects);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "protocol/alter_configs.h"
+#include "protocol/alter_partition_reassignments.h"
 #include "protocol/api_versions.h"
 #include "protocol/consumer_group_describe.h"
 #include "protocol/consumer_group_heartbeat.h"
@@ -19,6 +20,7 @@
 #include "protocol/describe_log_dirs.h"
 #include "protocol/describe_producers.h"
 #include "protocol/describe_topic_partitions.h"
+#include "protocol/elect_leaders.h"
 #include "protocol/fetch.h"
 #include "protocol/find_coordinator.h"
 #include "protocol/frame.h"
@@ -29,6 +31,7 @@
 #include "protocol/leave_group.h"
 #include "protocol/list_groups.h"
 #include "protocol/list_offsets.h"
+#include "protocol/list_partition_reassignments.h"
 #include "protocol/metadata.h"
 #include "protocol/offset_commit.h"
 #include "protocol/offset_delete.h"
@@ -63,6 +66,8 @@ void for_each_message(Visit&& visit) {
   visit.template operator()<ConsumerGroupRegularExpressionValue>();
   visit.template operator()<AlterConfigsRequest>();
   visit.template operator()<AlterConfigsResponse>();
+  visit.template operator()<AlterPartitionReassignmentsRequest>();
+  visit.template operator()<AlterPartitionReassignmentsResponse>();
   visit.template operator()<ApiVersionsRequest>();
   visit.template operator()<ApiVersionsResponse>();
   visit.template operator()<ConsumerGroupDescribeRequest>();
@@ -91,6 +96,8 @@ void for_each_message(Visit&& visit) {
   visit.template operator()<DescribeProducersResponse>();
   visit.template operator()<DescribeTopicPartitionsRequest>();
   visit.template operator()<DescribeTopicPartitionsResponse>();
+  visit.template operator()<ElectLeadersRequest>();
+  visit.template operator()<ElectLeadersResponse>();
   visit.template operator()<FetchRequest>();
   visit.template operator()<FetchResponse>();
   visit.template operator()<FindCoordinatorRequest>();
@@ -109,6 +116,8 @@ void for_each_message(Visit&& visit) {
   visit.template operator()<ListGroupsResponse>();
   visit.template operator()<ListOffsetsRequest>();
   visit.template operator()<ListOffsetsResponse>();
+  visit.template operator()<ListPartitionReassignmentsRequest>();
+  visit.template operator()<ListPartitionReassignmentsResponse>();
   visit.template operator()<MetadataRequest>();
   visit.template operator()<MetadataResponse>();
   visit.template operator()<OffsetCommitRequest>();

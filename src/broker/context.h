@@ -39,6 +39,9 @@ class BrokerContext {
   virtual std::vector<BrokerId> alive_brokers() = 0;
   /// A producer id that nobody else was ever given (I-T8). Errors: as Controller::submit.
   virtual Result<ProducerId> new_producer_id(Task& task, Instant deadline) = 0;
+  /// Asks the broker that leads a partition to hand it to its replica on `to`, and waits until it has. Errors: as
+  /// RaftDriver::transfer_question and PeerChannel::call.
+  virtual Result<> hand_over(Task& task, const PartitionKey& key, BrokerId leader, BrokerId to, Instant deadline) = 0;
 
   /// This node's other shards, and its own; where a partition lives is shard_of(key, runtime().shard_count()).
   virtual const Remote<BrokerShard>& shard(ShardId shard) = 0;

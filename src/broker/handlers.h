@@ -70,6 +70,9 @@ Outcome<protocol::AlterConfigsResponse> alter_configs(const Request&, protocol::
 Outcome<protocol::DeleteRecordsResponse> delete_records(const Request&, protocol::DeleteRecordsRequest);
 Outcome<protocol::DescribeLogDirsResponse> describe_log_dirs(const Request&, protocol::DescribeLogDirsRequest);
 Outcome<protocol::DescribeProducersResponse> describe_producers(const Request&, protocol::DescribeProducersRequest);
+Outcome<protocol::AlterPartitionReassignmentsResponse> alter_partition_reassignments(const Request&, protocol::AlterPartitionReassignmentsRequest);
+Outcome<protocol::ListPartitionReassignmentsResponse> list_partition_reassignments(const Request&, const protocol::ListPartitionReassignmentsRequest&);
+Outcome<protocol::ElectLeadersResponse> elect_leaders(const Request&, protocol::ElectLeadersRequest);
 Outcome<protocol::DescribeClusterResponse> describe_cluster(const Request&, const protocol::DescribeClusterRequest&);
 Outcome<protocol::DescribeTopicPartitionsResponse> describe_topic_partitions(const Request&, const protocol::DescribeTopicPartitionsRequest&);
 

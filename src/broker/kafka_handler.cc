@@ -22,7 +22,8 @@ constexpr std::array kServed = {
     ApiKey::kDescribeGroups, ApiKey::kListGroups, ApiKey::kApiVersions, ApiKey::kCreateTopics, ApiKey::kDeleteTopics,
     ApiKey::kDeleteRecords, ApiKey::kInitProducerId, ApiKey::kOffsetForLeaderEpoch, ApiKey::kDescribeConfigs,
     ApiKey::kAlterConfigs, ApiKey::kDescribeLogDirs, ApiKey::kCreatePartitions, ApiKey::kDeleteGroups,
-    ApiKey::kIncrementalAlterConfigs, ApiKey::kOffsetDelete, ApiKey::kDescribeCluster, ApiKey::kDescribeProducers,
+    ApiKey::kElectLeaders, ApiKey::kIncrementalAlterConfigs, ApiKey::kAlterPartitionReassignments,
+    ApiKey::kListPartitionReassignments, ApiKey::kOffsetDelete, ApiKey::kDescribeCluster, ApiKey::kDescribeProducers,
     ApiKey::kDescribeTopicPartitions};
 
 class KafkaHandler final : public RequestHandler {
@@ -126,6 +127,11 @@ Begun KafkaHandler::begin(Task& task, ConnectionInfo& connection, Slice frame) {
     case ApiKey::kCreatePartitions: return run<p::CreatePartitionsRequest>(connection, request, h::create_partitions);
     case ApiKey::kIncrementalAlterConfigs:
       return run<p::IncrementalAlterConfigsRequest>(connection, request, h::incremental_alter_configs);
+    case ApiKey::kElectLeaders: return run<p::ElectLeadersRequest>(connection, request, h::elect_leaders);
+    case ApiKey::kAlterPartitionReassignments:
+      return run<p::AlterPartitionReassignmentsRequest>(connection, request, h::alter_partition_reassignments);
+    case ApiKey::kListPartitionReassignments:
+      return run<p::ListPartitionReassignmentsRequest>(connection, request, h::list_partition_reassignments);
     case ApiKey::kDescribeCluster: return run<p::DescribeClusterRequest>(connection, request, h::describe_cluster);
     case ApiKey::kDescribeProducers:
       return run<p::DescribeProducersRequest>(connection, request, h::describe_producers_on_shards);

@@ -28,7 +28,9 @@ struct PartitionState {
 PartitionState describe(BrokerContext& broker, const TopicRecord& topic, size_t partition,
                         const std::vector<BrokerId>& alive, const std::string& listener) {
   PartitionState state;
-  for (const ReplicaId& replica : topic.partitions[partition].replicas) {
+  for (const ReplicaId& replica : topic.partitions[partition].everywhere()) {
+    // The old disk of a broker and its new one.
+    if (std::find(state.replicas.begin(), state.replicas.end(), replica.node) != state.replicas.end()) continue;
     state.replicas.push_back(replica.node);
     if (!std::binary_search(alive.begin(), alive.end(), replica.node)) state.offline.push_back(replica.node);
   }

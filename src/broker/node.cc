@@ -49,6 +49,7 @@ struct Node::State {
   void stop_parts(Task& task);
 
   std::vector<BrokerId> alive_brokers();
+  std::vector<ReplicaId> alive_disks();
   void on_applied(const Entry* entry);
   void learn_addresses();
   void on_link(BrokerId node, bool up);
@@ -68,6 +69,7 @@ struct Node::State {
   BrokerShard::Look look_;
   bool known_cluster_ = false;  ///< The identity named a cluster before this start: group 0 was here.
   bool joined_ = false;   ///< The parts have an image, and are told what changes.
+  bool registered_ = false;
   bool stopped_ = false;
   WaitQueue members_wake_;
   Scope scope_;
@@ -194,6 +196,7 @@ Result<> Node::State::start_group_zero(Task& task) {
   controller.default_partitions = config_.default_partitions;
   controller_ = std::make_unique<Controller>(runtime_, *shard_.driver(), *log, peers_, controller);
   controller_->alive = [this] { return alive_brokers(); };
+  controller_->alive_disks = [this] { return alive_disks(); };
   controller_->on_applied = [this](const Entry* entry) { on_applied(entry); };
   TRY(controller_->start(task, voters));
   home_.controller = controller_.get();
@@ -235,16 +238,21 @@ Result<> Node::State::register_self(Task& task) {
   for (;;) {
     const Result<ControllerReply> reply = controller_->submit(task, command, runtime_.now() + 5_s);
     if (task.cancelled()) return fail(Errc::kCancelled);
-    if (reply && !reply->items.empty() && reply->items.front().error != protocol::ErrorCode::kNone)
+    const protocol::ErrorCode refused = reply && !reply->items.empty() ? reply->items.front().error : protocol::ErrorCode::kNone;
+    // What this disk replaces is forgotten once nothing was heard of it for a while.
+    const bool wait = refused == protocol::ErrorCode::kDuplicateBrokerRegistration;
+    if (refused != protocol::ErrorCode::kNone && !wait)
       return fail(Errc::kInvalid, fmt::format("the cluster does not take this broker: {}", reply->items.front().message));
-    if (reply) break;
-    const std::string why = reply.error().text();
-    if (why != said) runtime_.log().info("node", "waiting for a leader of group 0 ({})", why);
+    if (reply && !wait) break;
+    const std::string why = wait ? "the other one to stop: " + reply->items.front().message
+                                 : fmt::format("a leader of group 0 ({})", reply.error().text());
+    if (why != said) runtime_.log().info("node", "waiting for {}", why);
     said = why;
     TRY(runtime_.sleep_for(task, 50_ms));
   }
   shard_.set_registered();
   tell_parts([](NodePart& part) { part.shard().set_registered(); });
+  registered_ = true;
   return {};
 }
 
@@ -348,9 +356,23 @@ std::vector<BrokerId> Node::State::alive_brokers() {
   return out;
 }
 
+std::vector<ReplicaId> Node::State::alive_disks() {
+  std::vector<ReplicaId> out;
+  const Instant now = runtime_.now();
+  for (const auto& [id, broker] : controller_->image().brokers()) {
+    const auto heard = shard_.driver()->last_heard(broker.replica);
+    if (broker.replica == identity_.replica || (heard && now - *heard < config_.raft.election_max)) out.push_back(broker.replica);
+  }
+  return out;
+}
+
 void Node::State::on_applied(const Entry* entry) {
   if (!joined_) return;
   members_wake_.notify_all();
+  const BrokerRecord* self = controller_->image().find_broker(config_.id);
+  if (registered_ && self != nullptr && self->replica != identity_.replica)
+    return runtime_.stop_node(fmt::format("broker {} has another disk now, {}: this one, {}, was replaced", config_.id.value,
+                                          self->replica.disk.text(), identity_.replica.disk.text()));
   learn_addresses();
   shard_.on_applied();
   if (alone()) return;

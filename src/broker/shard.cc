@@ -52,6 +52,7 @@ void BrokerShard::join(const ClusterId& id, ClusterView& cluster, std::function<
   handler_ = make_kafka_handler(*this);
   runtime_.spawn(scope_, "node/reconciler", [this](Task& t) { run_reconciler(t); });
   runtime_.spawn(scope_, "node/announcer", [this](Task& t) { run_announcer(t); });
+  runtime_.spawn(scope_, "node/movers", [this](Task& t) { run_movers(t); });
 }
 
 Result<BrokerShard::Endpoints> BrokerShard::bind(Task& task, const Endpoints& bound) {
@@ -88,6 +89,7 @@ void BrokerShard::stop_serving(Task& task) {
 }
 
 void BrokerShard::stop_partitions(Task& task) {
+  stopping_ = true;
   guests_.stop(task);
   scope_.cancel();
   scope_.join(task);
@@ -111,6 +113,7 @@ void BrokerShard::close(Task& task) {
 void BrokerShard::on_applied() {
   reconcile_wanted_ = true;
   reconcile_wake_.notify_all();
+  movers_wake_.notify_all();
 }
 
 void BrokerShard::on_link(BrokerId node, bool up) {
@@ -174,6 +177,28 @@ Result<ProducerId> BrokerShard::new_producer_id(Task& task, Instant deadline) {
   return ProducerId(next_producer_id_++);
 }
 
+Result<> BrokerShard::hand_over(Task& task, const PartitionKey& key, BrokerId leader, BrokerId to, Instant deadline) {
+  const Slice body = RaftDriver::transfer_question(key, to);
+  if (leader != config_.id) {
+    TRY(peers_.call(task, leader, "transfer", {body}, deadline));
+    return {};
+  }
+  Question<Result<Chain>> question(runtime_);
+  shards_.at(shard_of(key, runtime_.shard_count()).value).post(runtime_, [body, answer = question.answer()](BrokerShard& s) {
+    s.serve_transfer(body, answer);
+  });
+  const Result<Chain> done = TRY(question.wait(task, deadline));
+  if (!done) return std::unexpected(done.error());
+  return {};
+}
+
+void BrokerShard::serve_transfer(Slice body, Question<Result<Chain>>::Answer answer) {
+  if (stopping_) return answer.give(runtime_, fail(Errc::kUnavailable, "this broker is stopping"));
+  runtime_.spawn(scope_, "node/transfer", [this, body = std::move(body), answer = std::move(answer)](Task& task) {
+    answer.give(runtime_, driver_->serve(task, "transfer", body));
+  });
+}
+
 bool BrokerShard::is_mine(const PartitionKey& key) const {
   return shard_of(key, runtime_.shard_count()) == runtime_.shard();
 }
@@ -217,12 +242,13 @@ Result<> BrokerShard::reconcile(Task& task) {
     for (size_t p = 0; p < topic.partitions.size(); ++p) {
       const PartitionKey key{id, static_cast<int32_t>(p)};
       if (!is_mine(key)) continue;
-      const auto& replicas = topic.partitions[p].replicas;
-      if (std::find(replicas.begin(), replicas.end(), identity_.replica) == replicas.end()) continue;
+      if (!is_assigned_here(topic.partitions[p])) continue;
       wanted.insert(key);
       const auto open = partitions_.find(key);
       if (open == partitions_.end()) {
-        to_open.push_back({id, key.partition});
+        // What has no log here may have moved away since: an image from before that would bring it back, without its
+        // memory and with its old name. Once this start's registration is applied, the image is younger than that.
+        if (registered_ || store_->find_log(key) != nullptr) to_open.push_back({id, key.partition});
       } else {
         open->second->set_config(effective_config(topic));
       }
@@ -238,22 +264,49 @@ Result<> BrokerShard::reconcile(Task& task) {
     if (!wanted.contains(key)) to_close.push_back(key);
   for (const PartitionKey& key : to_close) {
     close_partition(task, key);
-    leaders_.forget_topic(key.topic);
+    if (cluster_->image().find_topic(key.topic) == nullptr) leaders_.forget_topic(key.topic);
   }
   // A log is made by a record of group 0 and goes by one: its absence from an image that may be older than
   // the log proves nothing. Once this start's registration is applied, the image is younger than every log.
   if (!registered_) return {};
   std::vector<PartitionKey> gone;
   for (Log* log : store_->logs())
-    if (log->key() != kMetadataPartition && !partitions_.contains(log->key())) {
-      const TopicRecord* topic = cluster_->image().find_topic(log->key().topic);
-      if (topic == nullptr) gone.push_back(log->key());
-    }
+    if (log->key() != kMetadataPartition && !partitions_.contains(log->key())) gone.push_back(log->key());
   for (const PartitionKey& key : gone) {
-    runtime_.log().info("node", "{}: its topic was deleted; the data goes", key.text());
+    const PartitionRecord* record = cluster_->image().find_partition(key);
+    // It is to come back: the next look opens it.
+    if (record != nullptr && is_assigned_here(*record)) continue;
+    runtime_.log().info("node", "{}: {}; the data goes", key.text(),
+                        record == nullptr ? "its topic was deleted" : "it has moved to other brokers");
     TRY(store_->remove_log(task, key));
   }
   return {};
+}
+
+bool BrokerShard::is_assigned_here(const PartitionRecord& record) const {
+  const std::vector<ReplicaId> everywhere = record.everywhere();
+  return std::find(everywhere.begin(), everywhere.end(), identity_.replica) != everywhere.end();
+}
+
+// Of what is led here: takes each group that is not where group 0 wants it a step further, and says when it is there.
+void BrokerShard::run_movers(Task& task) {
+  while (!task.cancelled()) {
+    bool under_way = false;
+    std::vector<FinishMoveCommand> there;
+    for (const auto& [key, partition] : partitions_) {
+      const PartitionRecord* record = cluster_->image().find_partition(key);
+      if (record == nullptr || !record->moving() || !partition->is_leader() || partition->group() == nullptr) continue;
+      under_way = true;
+      const Result<bool> arrived = partition->group()->step_to_members(record->replicas, {}, record->revision);
+      if (arrived && *arrived) there.push_back({key.topic, key.partition, record->revision});
+    }
+    // An answer that does not come is asked for again: it is decided once.
+    for (const FinishMoveCommand& command : there) {
+      (void)cluster_->submit(task, command, runtime_.now() + 5_s);
+      if (task.cancelled()) return;
+    }
+    if (under_way ? !runtime_.sleep_for(task, config_.raft.heartbeat) : !movers_wake_.wait(task)) return;
+  }
 }
 
 Result<> BrokerShard::open_partition(Task& task, const TopicRecord& topic, int32_t partition) {
@@ -262,10 +315,11 @@ Result<> BrokerShard::open_partition(Task& task, const TopicRecord& topic, int32
   const bool fresh = log == nullptr;
   // Only a topic that is older than this start can have lost its log here.
   const bool old = !registered_ || old_topics_.contains(topic.id);
-  if (fresh) log = TRY(store_->create_log(key, old ? Store::Past::kPossible : Store::Past::kNone));
+  const PartitionRecord record = topic.partitions[static_cast<size_t>(partition)];
+  const int64_t joined = record.joined_at(identity_.replica);
+  if (fresh) log = TRY(store_->create_log(key, old ? Store::Past::kPossible : Store::Past::kNone, joined));
   Configuration bootstrap;
-  const std::vector<ReplicaId> replicas = topic.partitions[static_cast<size_t>(partition)].replicas;
-  bootstrap.voters = sorted_replicas(replicas);
+  bootstrap.voters = sorted_replicas(record.first_members());
   PartitionOptions options;
   options.replica_lag_max = config_.replica_lag_max;
   options.housekeeping_interval = config_.housekeeping_interval;
@@ -288,7 +342,7 @@ Result<> BrokerShard::open_partition(Task& task, const TopicRecord& topic, int32
     return started;
   }
   // The first of the list is preferred: it need not wait for a timeout to lead a group that is new.
-  if (fresh && replicas.front() == identity_.replica) opened.group()->campaign_soon();
+  if (fresh && joined == 0 && record.replicas.front() == identity_.replica) opened.group()->campaign_soon();
   return {};
 }
 
@@ -308,6 +362,7 @@ void BrokerShard::on_leadership(Partition& partition) {
   leaders_.update(key, {partition.epoch(), config_.id, ++leader_versions_[key], partition.in_sync()});
   announce_.insert(key);
   announce_wake_.notify_all();
+  movers_wake_.notify_all();
 }
 
 // A link begins with all that is known, and what comes later goes to the registered. Whoever registers behind its link

@@ -44,6 +44,7 @@ class BrokerShard final : public BrokerContext {
   std::vector<group::Service*> groups() override;
   std::vector<BrokerId> alive_brokers() override { return alive_(); }
   Result<ProducerId> new_producer_id(Task& task, Instant deadline) override;
+  Result<> hand_over(Task& task, const PartitionKey& key, BrokerId leader, BrokerId to, Instant deadline) override;
   const Remote<BrokerShard>& shard(ShardId shard) override { return shards_.at(shard.value); }
   Guests& guests() override { return guests_; }
   uint64_t next_guest() override { return next_guest_++; }
@@ -88,6 +89,7 @@ class BrokerShard final : public BrokerContext {
  private:
   // Keeping what group 0 says true here.
   bool is_mine(const PartitionKey& key) const;
+  bool is_assigned_here(const PartitionRecord& record) const;
   void run_reconciler(Task& task);
   Result<> reconcile(Task& task);
   void forget_deleted_topics();
@@ -95,6 +97,10 @@ class BrokerShard final : public BrokerContext {
   Result<> open_partition(Task& task, const TopicRecord& topic, int32_t partition);
   void close_partition(Task& task, const PartitionKey& key);
   TopicConfig effective_config(const TopicRecord& topic) const;
+
+  // Moving what group 0 has assigned to other replicas.
+  void run_movers(Task& task);
+  void serve_transfer(Slice body, Question<Result<Chain>>::Answer answer);
 
   // Telling who leads.
   void on_leadership(Partition& partition);
@@ -118,6 +124,8 @@ class BrokerShard final : public BrokerContext {
   std::set<PartitionKey> announce_;
   WaitQueue announce_wake_;
   WaitQueue reconcile_wake_;
+  WaitQueue movers_wake_;
+  bool stopping_ = false;
   bool reconcile_wanted_ = true;
   std::map<TopicId, std::string> topics_seen_;  ///< When group 0 was last looked at.
   std::set<BrokerId> brokers_seen_;             ///< Registered, and told who leads.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "consensus/configuration.h"
 #include "controller/commands.h"
 #include "controller/encoding.h"
 
@@ -11,26 +12,97 @@ namespace taffrail {
 namespace {
 
 constexpr uint8_t kFormat = 1;
+// With partitions that were moved. An image without any is written as it always was.
+constexpr uint8_t kFormatOfMoves = 2;
 constexpr size_t kBrokerBytes = 20 + 8 + 6 + 4 + 1;
 constexpr size_t kTopicBytes = 16 + 4 + 4 + 4;
+constexpr size_t kReplicaBytes = 4 + 16;
+constexpr size_t kMovesBytes = 16 + 4 + 4 * 4;
 
 using Brokers = std::map<BrokerId, BrokerRecord>;
 
 // Every partition has replicas, each on a disk that is registered, no two on one broker.
-bool well_placed(const std::vector<PartitionRecord>& partitions, const Brokers& brokers) {
-  for (const PartitionRecord& partition : partitions) {
-    if (partition.replicas.empty()) return false;
-    std::vector<BrokerId> nodes;
-    nodes.reserve(partition.replicas.size());
-    for (const ReplicaId& replica : partition.replicas) {
-      const auto it = brokers.find(replica.node);
-      if (it == brokers.end() || it->second.replica != replica) return false;
-      nodes.push_back(replica.node);
-    }
-    std::sort(nodes.begin(), nodes.end());
-    if (std::adjacent_find(nodes.begin(), nodes.end()) != nodes.end()) return false;
+bool well_placed(const std::vector<ReplicaId>& replicas, const Brokers& brokers) {
+  if (replicas.empty()) return false;
+  std::vector<BrokerId> nodes;
+  nodes.reserve(replicas.size());
+  for (const ReplicaId& replica : replicas) {
+    const auto it = brokers.find(replica.node);
+    if (it == brokers.end() || it->second.replica != replica) return false;
+    nodes.push_back(replica.node);
   }
-  return true;
+  std::sort(nodes.begin(), nodes.end());
+  return std::adjacent_find(nodes.begin(), nodes.end()) == nodes.end();
+}
+
+bool well_placed(const std::vector<PartitionRecord>& partitions, const Brokers& brokers) {
+  return std::all_of(partitions.begin(), partitions.end(),
+                     [&](const PartitionRecord& partition) { return well_placed(partition.replicas, brokers); });
+}
+
+bool holds(const std::vector<ReplicaId>& replicas, const ReplicaId& replica) {
+  return std::find(replicas.begin(), replicas.end(), replica) != replicas.end();
+}
+
+// Every step of a move leaves at least what is needed to take the next, or to go back: nobody who may be a member of the
+// Raft group is forgotten before the group has done without it.
+void start_move(PartitionRecord& partition, std::vector<ReplicaId> to, LogIndex index) {
+  const std::vector<ReplicaId> before = partition.everywhere();
+  if (partition.founders.empty()) partition.founders = partition.replicas;
+  if (partition.original.empty()) partition.original = partition.replicas;
+  for (const ReplicaId& replica : to)
+    if (!holds(before, replica)) partition.joined[replica] = index.value;
+  partition.leaving.clear();
+  for (const ReplicaId& replica : before)
+    if (!holds(to, replica)) partition.leaving.push_back(replica);
+  std::sort(partition.leaving.begin(), partition.leaving.end());
+  partition.replicas = std::move(to);
+  partition.revision = index.value;
+}
+
+bool was_moved(const PartitionRecord& partition) { return !partition.founders.empty(); }
+
+void write_replicas(ByteWriter& out, const std::vector<ReplicaId>& replicas) {
+  out.u32(static_cast<uint32_t>(replicas.size()));
+  for (const ReplicaId& replica : replicas) write_replica(out, replica);
+}
+
+std::vector<ReplicaId> read_replicas(ByteReader& in) {
+  std::vector<ReplicaId> replicas;
+  const uint32_t count = read_count(in, kReplicaBytes);
+  for (uint32_t i = 0; i < count; ++i) replicas.push_back(read_replica(in));
+  return replicas;
+}
+
+void write_moves(ByteWriter& out, const PartitionRecord& partition) {
+  write_replicas(out, partition.founders);
+  write_replicas(out, partition.original);
+  write_replicas(out, partition.leaving);
+  out.u32(static_cast<uint32_t>(partition.joined.size()));
+  for (const auto& [replica, revision] : partition.joined) {
+    write_replica(out, replica);
+    out.i64(revision);
+  }
+}
+
+// False if that cannot come of any records.
+bool read_moves(ByteReader& in, PartitionRecord& partition) {
+  partition.founders = read_replicas(in);
+  partition.original = read_replicas(in);
+  partition.leaving = read_replicas(in);
+  const uint32_t count = read_count(in, kReplicaBytes + 8);
+  bool good = !partition.founders.empty() && (partition.leaving.empty() || partition.moving());
+  for (uint32_t i = 0; i < count && in.ok(); ++i) {
+    const ReplicaId replica = read_replica(in);
+    const int64_t revision = in.i64();
+    good = good && revision > 0 && (partition.joined.empty() || partition.joined.rbegin()->first < replica) &&
+           (holds(partition.replicas, replica) || holds(partition.leaving, replica));
+    partition.joined[replica] = revision;
+  }
+  for (size_t i = 0; i < partition.leaving.size(); ++i)
+    good = good && !holds(partition.replicas, partition.leaving[i]) &&
+           (i == 0 || partition.leaving[i - 1] < partition.leaving[i]);
+  return good && in.ok();
 }
 
 bool well_formed(const TopicRecord& topic, const Brokers& brokers) {
@@ -45,17 +117,54 @@ void set_revision(std::vector<PartitionRecord>& partitions, size_t from, LogInde
 
 }  // namespace
 
+std::vector<ReplicaId> PartitionRecord::everywhere() const {
+  std::vector<ReplicaId> all = replicas;
+  all.insert(all.end(), leaving.begin(), leaving.end());
+  return all;
+}
+
+int64_t PartitionRecord::joined_at(const ReplicaId& replica) const {
+  const auto it = joined.find(replica);
+  return it == joined.end() ? 0 : it->second;
+}
+
 bool ClusterImage::apply(const MetadataRecord& record, LogIndex index) {
   return std::visit([&](const auto& r) { return apply_one(r, index); }, record);
 }
 
-bool ClusterImage::apply_one(const RegisterBroker& record, LogIndex) {
+bool ClusterImage::apply_one(const RegisterBroker& record, LogIndex index) {
   const BrokerRecord& broker = record.broker;
   if (broker.replica.node.value < 0) return false;
   const auto it = brokers_.find(broker.replica.node);
-  // Another disk is another replica: its partitions would be taken for ones that hold data.
-  if (it != brokers_.end() && it->second.replica != broker.replica) return false;
+  // Another disk is another replica, and holds nothing of what the old one held: every partition of the old one moves.
+  if (it != brokers_.end() && it->second.replica != broker.replica) {
+    const ReplicaId gone = it->second.replica;
+    for (auto& [id, topic] : topics_) {
+      for (PartitionRecord& partition : topic.partitions) {
+        if (!holds(partition.replicas, gone)) continue;
+        std::vector<ReplicaId> to = partition.replicas;
+        std::replace(to.begin(), to.end(), gone, broker.replica);
+        start_move(partition, std::move(to), index);
+      }
+    }
+  }
   brokers_.insert_or_assign(broker.replica.node, broker);
+  return true;
+}
+
+bool ClusterImage::apply_one(const MovePartition& record, LogIndex index) {
+  PartitionRecord* partition = partition_at({record.topic, record.partition});
+  if (partition == nullptr || !well_placed(record.replicas, brokers_)) return false;
+  start_move(*partition, record.replicas, index);
+  return true;
+}
+
+bool ClusterImage::apply_one(const FinishMove& record, LogIndex) {
+  PartitionRecord* partition = partition_at({record.topic, record.partition});
+  if (partition == nullptr || !partition->moving() || partition->revision != record.revision) return false;
+  for (const ReplicaId& gone : partition->leaving) partition->joined.erase(gone);
+  partition->original.clear();
+  partition->leaving.clear();
   return true;
 }
 
@@ -117,26 +226,47 @@ const TopicRecord* ClusterImage::find_topic(const TopicId& id) const {
   return it == topics_.end() ? nullptr : &it->second;
 }
 
+const PartitionRecord* ClusterImage::find_partition(const PartitionKey& key) const {
+  const TopicRecord* topic = find_topic(key.topic);
+  if (topic == nullptr || key.partition < 0 || static_cast<size_t>(key.partition) >= topic->partitions.size()) return nullptr;
+  return &topic->partitions[static_cast<size_t>(key.partition)];
+}
+
+PartitionRecord* ClusterImage::partition_at(const PartitionKey& key) {
+  return const_cast<PartitionRecord*>(find_partition(key));
+}
+
 const BrokerRecord* ClusterImage::find_broker(BrokerId id) const {
   const auto it = brokers_.find(id);
   return it == brokers_.end() ? nullptr : &it->second;
 }
 
 Slice ClusterImage::encode() const {
+  std::vector<PartitionKey> moved;
+  for (const auto& [id, topic] : topics_)
+    for (size_t p = 0; p < topic.partitions.size(); ++p)
+      if (was_moved(topic.partitions[p])) moved.push_back({id, static_cast<int32_t>(p)});
   ByteWriter out;
-  out.u8(kFormat);
+  out.u8(moved.empty() ? kFormat : kFormatOfMoves);
   out.i64(next_producer_id_);
   write_configs(out, cluster_configs_);
   out.u32(static_cast<uint32_t>(brokers_.size()));
   for (const auto& [id, broker] : brokers_) write_broker(out, broker);
   out.u32(static_cast<uint32_t>(topics_.size()));
   for (const auto& [id, topic] : topics_) write_topic(out, topic);
+  if (moved.empty()) return Slice(out.view());
+  out.u32(static_cast<uint32_t>(moved.size()));
+  for (const PartitionKey& key : moved) {
+    write_uuid(out, key.topic);
+    out.i32(key.partition);
+    write_moves(out, *find_partition(key));
+  }
   return Slice(out.view());
 }
 
 Result<ClusterImage> ClusterImage::decode(ByteView bytes) {
   ByteReader in(bytes);
-  TRY(read_format(in, kFormat, "cluster image"));
+  const uint8_t format = TRY(read_format(in, kFormat, kFormatOfMoves, "cluster image"));
   ClusterImage image;
   image.next_producer_id_ = in.i64();
   image.cluster_configs_ = read_configs(in);
@@ -159,6 +289,20 @@ Result<ClusterImage> ClusterImage::decode(ByteView bytes) {
     if (!ascends || !well_formed(topic, image.brokers_) || !image.names_.emplace(topic.name, id).second)
       return fail(Errc::kCorrupt, fmt::format("cluster image: topic {} contradicts the rest", id.text()));
     image.topics_.emplace_hint(image.topics_.end(), id, std::move(topic));
+  }
+  const uint32_t moved = format == kFormatOfMoves ? read_count(in, kMovesBytes) : 0;
+  if (format == kFormatOfMoves && in.ok() && moved == 0)
+    return fail(Errc::kCorrupt, "cluster image: no partition was moved, which its format says");
+  std::optional<PartitionKey> last;
+  for (uint32_t i = 0; i < moved && in.ok(); ++i) {
+    PartitionKey key;
+    key.topic = read_uuid(in);
+    key.partition = in.i32();
+    PartitionRecord* partition = image.partition_at(key);
+    const bool ascends = !last || *last < key;
+    if (in.ok() && (!ascends || partition == nullptr || !read_moves(in, *partition)))
+      return fail(Errc::kCorrupt, fmt::format("cluster image: the moves of {} contradict the rest", key.text()));
+    last = key;
   }
   if (!in.done() || image.next_producer_id_ < 0)
     return fail(Errc::kCorrupt, fmt::format("cluster image: {} bytes are not one", bytes.size()));

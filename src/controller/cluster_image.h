@@ -17,7 +17,7 @@
 
 namespace taffrail {
 
-/// A broker as it registered. Whether it is alive is not in the log: that is each broker's own view.
+/// A broker as it registered; with another disk than before, it takes the old one's place in every partition. Whether it is alive is not in the log: that is each broker's own view.
 struct BrokerRecord {
   ReplicaId replica;
   uint64_t incarnation = 0;
@@ -28,8 +28,26 @@ struct BrokerRecord {
 };
 
 struct PartitionRecord {
-  std::vector<ReplicaId> replicas;  ///< The preferred leader first.
+  std::vector<ReplicaId> replicas;  ///< The preferred leader first. While it moves: where it moves to.
   int64_t revision = 0;             ///< Index of the record that set it; older ones are refused.
+
+  // Of a partition whose replicas were ever changed.
+
+  std::vector<ReplicaId> founders = {};  ///< Those that the partition was created with; empty: `replicas` still are.
+  /// While it moves: the replicas before the first move that is not done, in their order; else empty.
+  std::vector<ReplicaId> original = {};
+  /// While it moves: those that are not among `replicas`, and may yet be members of its Raft group. They keep their
+  /// logs. Sorted.
+  std::vector<ReplicaId> leaving = {};
+  /// Of `replicas` and `leaving`, those that were not there from the founding on: the revision that brought them.
+  std::map<ReplicaId, int64_t> joined = {};
+
+  bool moving() const { return !original.empty(); }
+  /// The membership before the log's first entry.
+  const std::vector<ReplicaId>& first_members() const { return founders.empty() ? replicas : founders; }
+  /// `replicas`, then `leaving`: whoever has or shall have a log of it.
+  std::vector<ReplicaId> everywhere() const;
+  int64_t joined_at(const ReplicaId& replica) const;
   bool operator==(const PartitionRecord&) const = default;
 };
 
@@ -62,8 +80,22 @@ struct AllocateProducerIds {
   int64_t count = 0;
   bool operator==(const AllocateProducerIds&) const = default;
 };
+/// A partition gets other replicas, or the same in another order. Those that it had stay until the move is done.
+struct MovePartition {
+  TopicId topic;
+  int32_t partition = 0;
+  std::vector<ReplicaId> replicas;
+  bool operator==(const MovePartition&) const = default;
+};
+/// The members of its Raft group are those that the record of `revision` asked for: whoever left may forget its log.
+struct FinishMove {
+  TopicId topic;
+  int32_t partition = 0;
+  int64_t revision = 0;
+  bool operator==(const FinishMove&) const = default;
+};
 using MetadataRecord = std::variant<RegisterBroker, CreateTopic, DeleteTopic, AddPartitions, SetConfigs,
-                                    AllocateProducerIds>;
+                                    AllocateProducerIds, MovePartition, FinishMove>;
 
 /// One entry's payload: a list of records that take effect together.
 Slice encode_records(const std::vector<MetadataRecord>& records);
@@ -78,6 +110,7 @@ class ClusterImage {
 
   const TopicRecord* find_topic(std::string_view name) const;
   const TopicRecord* find_topic(const TopicId& id) const;
+  const PartitionRecord* find_partition(const PartitionKey& key) const;
   const std::map<TopicId, TopicRecord>& topics() const { return topics_; }
   const std::map<std::string, TopicId, std::less<>>& names() const { return names_; }
   const std::map<BrokerId, BrokerRecord>& brokers() const { return brokers_; }
@@ -97,6 +130,9 @@ class ClusterImage {
   bool apply_one(const AddPartitions& record, LogIndex index);
   bool apply_one(const SetConfigs& record, LogIndex index);
   bool apply_one(const AllocateProducerIds& record, LogIndex index);
+  bool apply_one(const MovePartition& record, LogIndex index);
+  bool apply_one(const FinishMove& record, LogIndex index);
+  PartitionRecord* partition_at(const PartitionKey& key);
 
   std::map<TopicId, TopicRecord> topics_;
   std::map<std::string, TopicId, std::less<>> names_;

@@ -18,6 +18,8 @@ enum class Kind : uint8_t {
   kAlterConfigs = 4,
   kRegisterBroker = 5,
   kAllocateProducerIds = 6,
+  kMovePartitions = 7,
+  kFinishMove = 8,
 };
 
 // The least that an element takes, for read_count().
@@ -27,6 +29,7 @@ constexpr size_t kWhichBytes = 1 + 16;
 constexpr size_t kWiderTopicBytes = 4 + 4 + 1;
 constexpr size_t kChangeBytes = 4 + 1 + 1;
 constexpr size_t kResourceBytes = 1 + 4 + 4;
+constexpr size_t kMoveBytes = 4 + 4 + 1;
 constexpr size_t kItemBytes = 2 + 4 + 4 + 16 + 4 + 2;
 
 template <class T, class Write>
@@ -175,6 +178,45 @@ Kind write_body(ByteWriter& out, const AllocateProducerIdsCommand& command) {
   return Kind::kAllocateProducerIds;
 }
 
+Kind write_body(ByteWriter& out, const MovePartitionsCommand& command) {
+  write_flag(out, command.may_change_count);
+  write_list(out, command.partitions, [](ByteWriter& o, const MovePartitionsCommand::Partition& partition) {
+    o.sized(partition.topic);
+    o.i32(partition.partition);
+    write_flag(o, partition.replicas.has_value());
+    if (partition.replicas) write_broker_ids(o, *partition.replicas);
+  });
+  return Kind::kMovePartitions;
+}
+
+MovePartitionsCommand read_move_partitions(ByteReader& in) {
+  MovePartitionsCommand command;
+  command.may_change_count = read_flag(in);
+  command.partitions = read_list<MovePartitionsCommand::Partition>(in, kMoveBytes, [](ByteReader& i) {
+    MovePartitionsCommand::Partition partition;
+    partition.topic = i.sized_text();
+    partition.partition = i.i32();
+    if (read_flag(i)) partition.replicas = read_broker_ids(i);
+    return partition;
+  });
+  return command;
+}
+
+Kind write_body(ByteWriter& out, const FinishMoveCommand& command) {
+  write_uuid(out, command.topic);
+  out.i32(command.partition);
+  out.i64(command.revision);
+  return Kind::kFinishMove;
+}
+
+FinishMoveCommand read_finish_move(ByteReader& in) {
+  FinishMoveCommand command;
+  command.topic = read_uuid(in);
+  command.partition = in.i32();
+  command.revision = in.i64();
+  return command;
+}
+
 std::optional<ControllerCommand> read_body(Kind kind, ByteReader& in) {
   switch (kind) {
     case Kind::kCreateTopics: return read_create_topics(in);
@@ -183,6 +225,8 @@ std::optional<ControllerCommand> read_body(Kind kind, ByteReader& in) {
     case Kind::kAlterConfigs: return read_alter_configs(in);
     case Kind::kRegisterBroker: return RegisterBrokerCommand{read_broker(in)};
     case Kind::kAllocateProducerIds: return AllocateProducerIdsCommand{BrokerId(in.i32())};
+    case Kind::kMovePartitions: return read_move_partitions(in);
+    case Kind::kFinishMove: return read_finish_move(in);
   }
   return std::nullopt;
 }

@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
+
 #include "base/plant.h"
 #include "controller/decide.h"
 
@@ -9,7 +11,8 @@ namespace taffrail {
 
 using protocol::ErrorCode;
 
-Decision decide_register_broker(const ClusterImage& image, const RegisterBrokerCommand& command) {
+Decision decide_register_broker(const ClusterImage& image, const RegisterBrokerCommand& command,
+                                const DecisionContext& context) {
   Decision out;
   ItemReply& reply = out.reply.items.emplace_back();
   const ReplicaId& replica = command.broker.replica;
@@ -19,10 +22,13 @@ Decision decide_register_broker(const ClusterImage& image, const RegisterBrokerC
     return out;
   }
   const BrokerRecord* known = image.find_broker(replica.node);
-  if (known != nullptr && known->replica != replica) {
+  const auto& alive = context.alive_disks;
+  const bool other_lives = known != nullptr && known->replica != replica &&
+                           std::find(alive.begin(), alive.end(), known->replica) != alive.end();
+  if (other_lives) {
     reply.error = ErrorCode::kDuplicateBrokerRegistration;
-    reply.message = fmt::format("Broker {} is registered with disk {}, and this one has disk {}: two brokers share an "
-                                "id, or its disk was replaced.",
+    reply.message = fmt::format("Broker {} is alive with disk {}, and this one has disk {}: two brokers share an "
+                                "id.",
                                 replica.node.value, known->replica.disk.text(), replica.disk.text());
     return out;
   }
@@ -59,8 +65,10 @@ struct Decide {
   Decision operator()(const DeleteTopicsCommand& c) const { return decide_delete_topics(image, c); }
   Decision operator()(const CreatePartitionsCommand& c) const { return decide_create_partitions(image, c, context); }
   Decision operator()(const AlterConfigsCommand& c) const { return decide_alter_configs(image, c, context); }
-  Decision operator()(const RegisterBrokerCommand& c) const { return decide_register_broker(image, c); }
+  Decision operator()(const RegisterBrokerCommand& c) const { return decide_register_broker(image, c, context); }
   Decision operator()(const AllocateProducerIdsCommand& c) const { return decide_allocate_producer_ids(image, c); }
+  Decision operator()(const MovePartitionsCommand& c) const { return decide_move_partitions(image, c); }
+  Decision operator()(const FinishMoveCommand& c) const { return decide_finish_move(image, c); }
 };
 
 }  // namespace

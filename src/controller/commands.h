@@ -45,9 +45,26 @@ struct AlterConfigsCommand {
 };
 struct RegisterBrokerCommand { BrokerRecord broker; };
 struct AllocateProducerIdsCommand { BrokerId broker; };
+/// AlterPartitionReassignments.
+struct MovePartitionsCommand {
+  struct Partition {
+    std::string topic;
+    int32_t partition = 0;
+    std::optional<std::vector<BrokerId>> replicas;  ///< None: back to where it was before the move.
+  };
+  std::vector<Partition> partitions;
+  bool may_change_count = true;  ///< Of replicas.
+};
+/// From a partition's leader: the members of its group are those of this revision.
+struct FinishMoveCommand {
+  TopicId topic;
+  int32_t partition = 0;
+  int64_t revision = 0;
+};
 
 using ControllerCommand = std::variant<CreateTopicsCommand, DeleteTopicsCommand, CreatePartitionsCommand,
-                                       AlterConfigsCommand, RegisterBrokerCommand, AllocateProducerIdsCommand>;
+                                       AlterConfigsCommand, RegisterBrokerCommand, AllocateProducerIdsCommand,
+                                       MovePartitionsCommand, FinishMoveCommand>;
 
 /// One line of an answer, in the order of the request.
 struct ItemReply {
@@ -78,6 +95,7 @@ struct DecisionContext {
   int32_t default_partitions = 1;
   Random* random = nullptr;      ///< Topic ids; placement starts at a random broker.
   TopicConfigLimits limits = {};
+  std::vector<ReplicaId> alive_disks = {};  ///< Registered, and heard of lately with that very disk.
 };
 
 /// What one request may create, over all its topics: past it, POLICY_VIOLATION as in Kafka.

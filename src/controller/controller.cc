@@ -202,6 +202,7 @@ Result<Decided> Controller::State::decide_here(Task& task, const ControllerComma
     for (const auto& [id, broker] : speculative->brokers()) context.alive.push_back(id);
   }
   std::sort(context.alive.begin(), context.alive.end());
+  if (self.alive_disks) context.alive_disks = self.alive_disks();
   context.next_index = log.last_index() + (PLANT("M33") ? 2 : 1);
   context.default_partitions = options.default_partitions;
   context.random = &runtime.random();

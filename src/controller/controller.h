@@ -43,6 +43,8 @@ class Controller final : public ClusterView {
   std::function<void(const Entry*)> on_applied;
   /// Brokers that the leader may place replicas on; asked at each decision.
   std::function<std::vector<BrokerId>()> alive;
+  /// Registered disks that were heard of lately, likewise; a broker with another disk does not take their place.
+  std::function<std::vector<ReplicaId>()> alive_disks;
 
  private:
   struct State;

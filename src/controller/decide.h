@@ -10,6 +10,8 @@ Decision decide_create_topics(const ClusterImage& image, const CreateTopicsComma
 Decision decide_delete_topics(const ClusterImage& image, const DeleteTopicsCommand& command);
 Decision decide_create_partitions(const ClusterImage& image, const CreatePartitionsCommand& command,
                                   const DecisionContext& context);
+Decision decide_move_partitions(const ClusterImage& image, const MovePartitionsCommand& command);
+Decision decide_finish_move(const ClusterImage& image, const FinishMoveCommand& command);
 Decision decide_alter_configs(const ClusterImage& image, const AlterConfigsCommand& command,
                               const DecisionContext& context);
 Decision decide_register_broker(const ClusterImage& image, const RegisterBrokerCommand& command);

@@ -152,11 +152,17 @@ TopicRecord read_topic(ByteReader& in) {
 }
 
 Result<> read_format(ByteReader& in, uint8_t known, std::string_view what) {
+  TRY(read_format(in, known, known, what));
+  return {};
+}
+
+Result<uint8_t> read_format(ByteReader& in, uint8_t known, uint8_t newest, std::string_view what) {
   const uint8_t format = in.u8();
   if (!in.ok()) return fail(Errc::kCorrupt, fmt::format("{}: no bytes at all", what));
-  if (format == known) return {};
-  return fail(Errc::kUnsupported, fmt::format("{}: format {}, and this version of taffrail knows {} only",
-                                              what, format, known));
+  if (known <= format && format <= newest) return format;
+  return fail(Errc::kUnsupported, fmt::format("{}: format {}, and this version of taffrail knows {}", what, format,
+                                              known == newest ? fmt::format("{} only", known)
+                                                              : fmt::format("{} to {}", known, newest)));
 }
 
 }  // namespace taffrail

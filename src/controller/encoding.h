@@ -41,5 +41,7 @@ TopicRecord read_topic(ByteReader& in);
 /// Checks the format byte that such a thing begins with. Errors: kCorrupt if `in` is empty, kUnsupported
 /// for another format than `known`; the message begins with `what`.
 Result<> read_format(ByteReader& in, uint8_t known, std::string_view what);
+/// The same where `known` to `newest` are; which it is.
+Result<uint8_t> read_format(ByteReader& in, uint8_t known, uint8_t newest, std::string_view what);
 
 }  // namespace taffrail

@@ -1,6 +1,9 @@
 // Metadata records as bytes: a format byte, a count, and each record as a kind, a length and a body.
 #include <fmt/core.h>
 
+#include <algorithm>
+
+#include "consensus/configuration.h"
 #include "controller/cluster_image.h"
 #include "controller/encoding.h"
 
@@ -8,6 +11,9 @@ namespace taffrail {
 namespace {
 
 constexpr uint8_t kFormat = 1;
+// Of lists with a kind that kFormat does not have.
+constexpr uint8_t kFormatOfMoves = 2;
+constexpr size_t kReplicaBytes = 4 + 16;
 constexpr size_t kRecordBytes = 1 + 4;
 
 // On disk: never renumbered. docs/formats.md, "Metadata records".
@@ -18,7 +24,11 @@ enum class Kind : uint8_t {
   kAddPartitions = 4,
   kSetConfigs = 5,
   kAllocateProducerIds = 6,
+  kMovePartition = 7,
+  kFinishMove = 8,
 };
+
+constexpr uint8_t format_of(Kind kind) { return kind < Kind::kMovePartition ? kFormat : kFormatOfMoves; }
 
 Kind write_body(ByteWriter& out, const RegisterBroker& record) {
   write_broker(out, record.broker);
@@ -48,6 +58,20 @@ Kind write_body(ByteWriter& out, const AllocateProducerIds& record) {
   return Kind::kAllocateProducerIds;
 }
 
+Kind write_body(ByteWriter& out, const MovePartition& record) {
+  write_uuid(out, record.topic);
+  out.i32(record.partition);
+  out.u32(static_cast<uint32_t>(record.replicas.size()));
+  for (const ReplicaId& replica : record.replicas) write_replica(out, replica);
+  return Kind::kMovePartition;
+}
+Kind write_body(ByteWriter& out, const FinishMove& record) {
+  write_uuid(out, record.topic);
+  out.i32(record.partition);
+  out.i64(record.revision);
+  return Kind::kFinishMove;
+}
+
 // Nothing if there is no such kind. What the body lacks shows in `in`.
 std::optional<MetadataRecord> read_body(Kind kind, ByteReader& in) {
   switch (kind) {
@@ -72,6 +96,21 @@ std::optional<MetadataRecord> read_body(Kind kind, ByteReader& in) {
       record.count = in.i64();
       return record;
     }
+    case Kind::kMovePartition: {
+      MovePartition record;
+      record.topic = read_uuid(in);
+      record.partition = in.i32();
+      const uint32_t count = read_count(in, kReplicaBytes);
+      for (uint32_t i = 0; i < count; ++i) record.replicas.push_back(read_replica(in));
+      return record;
+    }
+    case Kind::kFinishMove: {
+      FinishMove record;
+      record.topic = read_uuid(in);
+      record.partition = in.i32();
+      record.revision = in.i64();
+      return record;
+    }
   }
   return std::nullopt;
 }
@@ -79,21 +118,26 @@ std::optional<MetadataRecord> read_body(Kind kind, ByteReader& in) {
 }  // namespace
 
 Slice encode_records(const std::vector<MetadataRecord>& records) {
-  ByteWriter out;
-  out.u8(kFormat);
-  out.u32(static_cast<uint32_t>(records.size()));
+  ByteWriter all;
+  uint8_t format = kFormat;
   for (const MetadataRecord& record : records) {
     ByteWriter body;
     const Kind kind = std::visit([&](const auto& r) { return write_body(body, r); }, record);
-    out.u8(static_cast<uint8_t>(kind));
-    out.sized(body.view());
+    format = std::max(format, format_of(kind));
+    all.u8(static_cast<uint8_t>(kind));
+    all.sized(body.view());
   }
+  ByteWriter out;
+  out.u8(format);
+  out.u32(static_cast<uint32_t>(records.size()));
+  out.bytes(all.view());
   return Slice(out.view());
 }
 
 Result<std::vector<MetadataRecord>> decode_records(ByteView bytes) {
   ByteReader in(bytes);
-  TRY(read_format(in, kFormat, "metadata records"));
+  const uint8_t format = TRY(read_format(in, kFormat, kFormatOfMoves, "metadata records"));
+  uint8_t needed = kFormat;
   std::vector<MetadataRecord> records;
   const uint32_t count = read_count(in, kRecordBytes);
   for (uint32_t i = 0; i < count && in.ok(); ++i) {
@@ -103,12 +147,15 @@ Result<std::vector<MetadataRecord>> decode_records(ByteView bytes) {
     if (!in.ok()) break;
     ByteReader body(raw);
     std::optional<MetadataRecord> record = read_body(static_cast<Kind>(kind), body);
+    if (record) needed = std::max(needed, format_of(static_cast<Kind>(kind)));
     if (!record || !body.done())
       return fail(Errc::kCorrupt,
                   fmt::format("metadata record {} at byte {}: {} {}", i, at,
                               record ? "does not decode as kind" : "there is no kind", kind));
     records.push_back(std::move(*record));
   }
+  if (in.done() && needed != format)
+    return fail(Errc::kCorrupt, fmt::format("metadata records: format {} with kinds of format {}", format, needed));
   if (!in.done()) return fail(Errc::kCorrupt, fmt::format("metadata records: {} bytes do not hold {} of them, or more",
                                                           bytes.size(), count));
   return records;

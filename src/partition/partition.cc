@@ -153,6 +153,8 @@ std::vector<BrokerId> Partition::State::compute_in_sync() const {
     if (holds_all || recent) out.push_back(member.replica.node);
   }
   std::sort(out.begin(), out.end());
+  // A broker's old disk and its new one may both be members for a while.
+  out.erase(std::unique(out.begin(), out.end()), out.end());
   return out;
 }
 

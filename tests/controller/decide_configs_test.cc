@@ -124,11 +124,14 @@ TEST(RegisterBroker, AgainIsNewsOnlyIfSomethingChanged) {
   EXPECT_EQ(cluster.image.find_broker(BrokerId(1))->internal.port, 1);
 }
 
-TEST(RegisterBroker, RefusesAnotherDiskUnderTheSameId) {
+TEST(RegisterBroker, RefusesAnotherDiskUnderTheSameIdWhileThatOneLives) {
   SmallCluster cluster(1);
   BrokerRecord broker = broker_record(1);
   broker.replica.disk = DiskId{8, 8};
-  const ItemReply reply = cluster.run(RegisterBrokerCommand{broker}).items[0];
+  const Decision decision = decide(cluster.image, RegisterBrokerCommand{broker},
+                                   {cluster.alive, cluster.last_index + 1, 1, &cluster.random, {}, {broker_record(1).replica}});
+  EXPECT_TRUE(decision.records.empty());
+  const ItemReply reply = decision.reply.items[0];
   EXPECT_EQ(reply.error, ErrorCode::kDuplicateBrokerRegistration);
   EXPECT_THAT(reply.message, HasSubstr(broker.replica.disk.text()));
   broker.replica.node = BrokerId(-1);

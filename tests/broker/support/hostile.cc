@@ -155,6 +155,21 @@ std::string hostile_body(ApiKey key, int16_t version) {
       r.topics.push_back({"good", {{0, Offset(0), {}}}, {}});
       return body_of(r, version);
     }
+    case ApiKey::kElectLeaders: {
+      ElectLeadersRequest r;
+      r.topic_partitions.emplace().push_back({"good", {0}, {}});
+      return body_of(r, version);
+    }
+    case ApiKey::kAlterPartitionReassignments: {
+      AlterPartitionReassignmentsRequest r;
+      r.topics.push_back({"good", {{0, std::vector{BrokerId(77)}, {}}}, {}});
+      return body_of(r, version);
+    }
+    case ApiKey::kListPartitionReassignments: {
+      ListPartitionReassignmentsRequest r;
+      r.topics.emplace().push_back({"good", {0}, {}});
+      return body_of(r, version);
+    }
     case ApiKey::kDescribeProducers: {
       DescribeProducersRequest r;
       r.topics.push_back({"good", {0}, {}});

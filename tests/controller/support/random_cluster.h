@@ -69,7 +69,7 @@ class RandomCluster {
 
   /// Any record, fitting or not.
   MetadataRecord record(const ClusterImage& image) {
-    switch (below(6)) {
+    switch (below(8)) {
       case 0: return RegisterBroker{broker()};
       case 1: {
         CreateTopic out;
@@ -90,6 +90,22 @@ class RandomCluster {
         SetConfigs out;
         out.topic = chance(30) ? TopicId{} : topic_id(image);
         out.configs = configs();
+        return out;
+      }
+      case 5: {
+        MovePartition out;
+        out.topic = topic_id(image);
+        out.partition = static_cast<int32_t>(below(3));
+        for (const BrokerId id : broker_ids())
+          if (const BrokerRecord* broker = image.find_broker(id)) out.replicas.push_back(broker->replica);
+        return out;
+      }
+      case 6: {
+        FinishMove out;
+        out.topic = topic_id(image);
+        out.partition = static_cast<int32_t>(below(3));
+        const PartitionRecord* partition = image.find_partition({out.topic, out.partition});
+        out.revision = partition != nullptr && chance(80) ? partition->revision : static_cast<int64_t>(below(90));
         return out;
       }
       default: {
@@ -118,7 +134,7 @@ class RandomCluster {
   }
 
   ControllerCommand command(const ClusterImage& image) {
-    switch (below(7)) {
+    switch (below(9)) {
       case 0:
       case 1: {
         CreateTopicsCommand out;
@@ -153,6 +169,27 @@ class RandomCluster {
       }
       case 4: return alter_configs();
       case 5: return RegisterBrokerCommand{broker()};
+      case 6: {
+        MovePartitionsCommand out;
+        const uint64_t count = below(3);
+        for (uint64_t i = 0; i < count; ++i) {
+          MovePartitionsCommand::Partition partition;
+          partition.topic = topic_name();
+          partition.partition = static_cast<int32_t>(below(4)) - 1;
+          if (chance(80)) partition.replicas = broker_ids();
+          out.partitions.push_back(std::move(partition));
+        }
+        out.may_change_count = chance(70);
+        return out;
+      }
+      case 7: {
+        FinishMoveCommand out;
+        out.topic = topic_id(image);
+        out.partition = static_cast<int32_t>(below(3));
+        const PartitionRecord* partition = image.find_partition({out.topic, out.partition});
+        out.revision = partition != nullptr && chance(80) ? partition->revision : static_cast<int64_t>(below(90));
+        return out;
+      }
       default: return AllocateProducerIdsCommand{BrokerId(static_cast<int32_t>(below(6)))};
     }
   }

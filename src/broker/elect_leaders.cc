@@ -1,0 +1,79 @@
+// ElectLeaders: leaderships go to the first replica of each partition, by hand of whoever leads now.
+#include <fmt/core.h>
+
+#include <algorithm>
+
+#include "broker/handlers.h"
+
+namespace taffrail::handlers {
+
+using protocol::ErrorCode;
+
+namespace {
+
+constexpr int8_t kPreferred = 0;
+
+using PartitionResult = protocol::ElectLeadersResponse::Partition;
+
+PartitionResult refused(int32_t partition, ErrorCode error, std::string message) {
+  return {partition, error, std::move(message), {}};
+}
+
+PartitionResult elect(Task& task, BrokerContext& broker, const std::string& name, int32_t partition, int8_t type,
+                      Instant deadline) {
+  const TopicRecord* topic = broker.controller().image().find_topic(std::string_view(name));
+  const PartitionKey key{topic == nullptr ? TopicId{} : topic->id, partition};
+  const PartitionRecord* record = broker.controller().image().find_partition(key);
+  if (record == nullptr)
+    return refused(partition, ErrorCode::kUnknownTopicOrPartition, "This server does not host this topic-partition.");
+  const BrokerId preferred = record->replicas.front().node;
+  const BrokerId leader = leader_of(broker, key).first;
+  if (type != kPreferred) {
+    // What a minority holds is never made the truth by asking for a leader.
+    if (leader != kNoBroker) return refused(partition, ErrorCode::kElectionNotNeeded, "The partition has a leader.");
+    return refused(partition, ErrorCode::kEligibleLeadersNotAvailable, "No majority of the replicas can be reached.");
+  }
+  if (leader == preferred)
+    return refused(partition, ErrorCode::kElectionNotNeeded, "Leader election not needed for topic partition.");
+  const std::vector<BrokerId> alive = broker.alive_brokers();
+  if (leader == kNoBroker || !std::binary_search(alive.begin(), alive.end(), preferred))
+    return refused(partition, ErrorCode::kPreferredLeaderNotAvailable,
+                   fmt::format("Broker {}, the preferred leader, cannot take over now.", preferred.value));
+  const Result<> done = broker.hand_over(task, key, leader, preferred, deadline);
+  if (done) return {partition, ErrorCode::kNone, std::nullopt, {}};
+  if (done.error().code == Errc::kTimedOut && broker.runtime().now() >= deadline)
+    return refused(partition, ErrorCode::kRequestTimedOut, done.error().text());
+  return refused(partition, ErrorCode::kPreferredLeaderNotAvailable, done.error().text());
+}
+
+}  // namespace
+
+Outcome<protocol::ElectLeadersResponse> elect_leaders(const Request& request, protocol::ElectLeadersRequest message) {
+  const bool all = !message.topic_partitions.has_value();
+  if (all) {
+    message.topic_partitions.emplace();
+    for (const auto& [name, id] : request.broker.controller().image().names()) {
+      auto& topic = message.topic_partitions->emplace_back();
+      topic.topic = name;
+      const size_t count = request.broker.controller().image().find_topic(id)->partitions.size();
+      for (size_t p = 0; p < count; ++p) topic.partitions.push_back(static_cast<int32_t>(p));
+    }
+  }
+  return Outcome<protocol::ElectLeadersResponse>::later([&broker = request.broker, all, message = std::move(message)](Task& task) {
+    const Instant deadline = deadline_in(broker.runtime(), message.timeout_ms);
+    protocol::ElectLeadersResponse response;
+    for (const auto& topic : *message.topic_partitions) {
+      protocol::ElectLeadersResponse::Topic out;
+      out.topic = topic.topic;
+      for (const int32_t partition : topic.partitions) {
+        PartitionResult result = elect(task, broker, topic.topic, partition, message.election_type, deadline);
+        // Whoever asks for all of them is told of those that something was to be done for, as Kafka does it.
+        if (!all || result.error_code != ErrorCode::kElectionNotNeeded) out.partition_result.push_back(std::move(result));
+      }
+      if (!all || !out.partition_result.empty()) response.replica_election_results.push_back(std::move(out));
+    }
+    return response;
+  });
+}
+
+}  // namespace taffrail::handlers

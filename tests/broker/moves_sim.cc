@@ -1,0 +1,218 @@
+// Goal: partitions go where they are sent, under load, without losing what was acknowledged; leaders go where they are
+// preferred; a broker that lost its disk gets its replicas back unasked. Method: simulated clusters, asked over Kafka's
+// protocol.
+#include <algorithm>
+
+#include "broker/shard.h"
+#include "broker/support/broker_world.h"
+#include "storage/store.h"
+
+namespace taffrail::test {
+namespace {
+
+using protocol::ErrorCode;
+
+std::vector<BrokerId> ids(std::initializer_list<int32_t> brokers) {
+  std::vector<BrokerId> all;
+  for (const int32_t id : brokers) all.push_back(BrokerId(id));
+  return all;
+}
+
+struct Moves : testing::Test {
+  /// One that serves.
+  uint32_t any() const {
+    uint32_t broker = 0;
+    while (!w->cluster.serving(broker)) ++broker;
+    return broker;
+  }
+  ErrorCode move(const std::string& topic, std::optional<std::vector<BrokerId>> to, int32_t partition = 0) {
+    ErrorCode error = ErrorCode::kUnknownServerError;
+    w->run([&](Wire& wire) {
+      protocol::AlterPartitionReassignmentsRequest request;
+      request.topics.push_back({topic, {{partition, to, {}}}, {}});
+      const auto answer = wire.ask(request, 1);
+      ASSERT_EQ(answer.error_code, ErrorCode::kNone) << answer.error_message.value_or("");
+      error = answer.responses[0].partitions[0].error_code;
+    }, any());
+    return error;
+  }
+  PartitionRecord record(const std::string& topic) {
+    return w->cluster.node(any())->context().controller().image().find_topic(std::string_view(topic))->partitions[0];
+  }
+  /// Reads from the first record on: how many there are.
+  int64_t read(const std::string& topic) {
+    int64_t end = 0;
+    w->run([&](Wire& wire) {
+      for (int64_t offset = 0;;) {
+        const Slice bytes = wire.fetch(topic, offset).records.flat();
+        BatchWalk walk(bytes);
+        const int64_t before = offset;
+        while (const auto batch = *walk.next()) offset = batch->last_offset().value + 1;
+        if (offset == before) return;
+        end = offset;
+      }
+    }, w->leader_of(topic));
+    return end;
+  }
+  void settle() {
+    const auto why = w->cluster.await_settled(60_s);
+    EXPECT_FALSE(why.has_value()) << *why;
+  }
+
+  std::unique_ptr<BrokerWorld> w;
+};
+
+TEST_F(Moves, APartitionGoesWhereItIsSentAndKeepsItsRecords) {
+  w = std::make_unique<BrokerWorld>(1, 5);
+  const TopicId id = w->create_topic("t", 1, 3);
+  const uint32_t leader = w->leader_of("t");
+  std::vector<BrokerId> others;
+  for (int32_t i = 1; i <= 5; ++i)
+    if (w->replica(static_cast<uint32_t>(i) - 1, "t") == nullptr) others.push_back(BrokerId(i));
+  ASSERT_EQ(others.size(), 2u);
+  w->run([&](Wire& wire) {
+    for (int i = 0; i < 50; ++i) EXPECT_EQ(wire.produce("t", batch_of({"v"})).error_code, ErrorCode::kNone);
+  }, leader);
+  // Away from where it is led, too.
+  std::vector<BrokerId> to = others;
+  for (uint32_t i = 0; i < 5 && to.size() < 3; ++i)
+    if (w->replica(i, "t") != nullptr && i != leader) to.push_back(BrokerId(static_cast<int32_t>(i) + 1));
+  EXPECT_EQ(move("t", to), ErrorCode::kNone);
+  w->run([&](Wire& wire) {
+    const auto answer = wire.ask(protocol::ListPartitionReassignmentsRequest{}, 0);
+    if (!answer.topics.empty()) { EXPECT_EQ(answer.topics[0].partitions[0].adding_replicas.size(), 2u); }
+  });
+  settle();
+  EXPECT_FALSE(record("t").moving());
+  for (int32_t i = 1; i <= 5; ++i) {
+    const bool there = std::find(to.begin(), to.end(), BrokerId(i)) != to.end();
+    const auto broker = static_cast<uint32_t>(i) - 1;
+    ASSERT_TRUE(w->world.run_until([&] { return (w->replica(broker, "t") != nullptr) == there; }, 10_s)) << i;
+    const auto has_a_log = [&] {
+      for (BrokerShard* shard : w->cluster.node(broker)->shards())
+        if (shard->store()->find_log({id, 0}) != nullptr) return true;
+      return false;
+    };
+    ASSERT_TRUE(w->world.run_until([&] { return has_a_log() == there; }, 10_s))
+        << "broker " << i << " keeps a log that nobody asks for";
+  }
+  EXPECT_EQ(read("t"), 50);
+  // Quiet, it stays led and in sync: those that came say so without having anything to acknowledge.
+  const uint32_t led_by = w->leader_of("t");
+  const Term epoch = w->replica(led_by, "t")->epoch();
+  w->world.run_for(60_s);
+  EXPECT_EQ(w->replica(led_by, "t")->epoch(), epoch);
+  EXPECT_EQ(w->replica(led_by, "t")->in_sync().size(), 3u);
+}
+
+TEST_F(Moves, OneThatIsTakenBackLeavesNothingBehind) {
+  w = std::make_unique<BrokerWorld>(2, 4);
+  w->create_topic("t", 1, 3);
+  uint32_t outside = 0;
+  while (w->replica(outside, "t") != nullptr) ++outside;
+  const std::vector<ReplicaId> before = record("t").replicas;
+  std::vector<BrokerId> to;
+  for (const ReplicaId& replica : before) to.push_back(replica.node);
+  to[0] = BrokerId(static_cast<int32_t>(outside) + 1);
+  // It cannot get there: who it moves to is down.
+  w->world.kill(w->cluster.broker(outside));
+  EXPECT_EQ(move("t", to), ErrorCode::kNone);
+  w->world.run_for(3_s);
+  EXPECT_TRUE(record("t").moving());
+  EXPECT_EQ(move("t", std::nullopt), ErrorCode::kNone);
+  ASSERT_TRUE(w->world.run_until([&] { return !record("t").moving(); }, 30_s));
+  w->world.restart(w->cluster.broker(outside));
+  settle();
+  EXPECT_EQ(record("t").replicas, before);
+  EXPECT_EQ(w->replica(outside, "t"), nullptr);
+  EXPECT_EQ(move("t", std::nullopt), ErrorCode::kNoReassignmentInProgress);
+}
+
+TEST_F(Moves, ThereAndBackAgain) {
+  w = std::make_unique<BrokerWorld>(3, 4);
+  w->create_topic("t", 1, 3);
+  const std::vector<ReplicaId> before = record("t").replicas;
+  std::vector<BrokerId> home;
+  for (const ReplicaId& replica : before) home.push_back(replica.node);
+  std::vector<BrokerId> away = home;
+  for (int32_t i = 1; i <= 4; ++i)
+    if (std::find(home.begin(), home.end(), BrokerId(i)) == home.end()) away[1] = BrokerId(i);
+  for (int round = 0; round < 3; ++round) {
+    for (const auto& to : {away, home}) {
+      w->run([&](Wire& wire) { EXPECT_EQ(wire.produce("t", batch_of({"v"})).error_code, ErrorCode::kNone); }, w->leader_of("t"));
+      EXPECT_EQ(move("t", to), ErrorCode::kNone);
+      settle();
+    }
+  }
+  EXPECT_EQ(read("t"), 6);
+}
+
+TEST_F(Moves, MoreReplicasAndFewer) {
+  w = std::make_unique<BrokerWorld>(4, 3);
+  w->create_topic("t", 1, 1);
+  EXPECT_EQ(move("t", ids({1, 2, 3})), ErrorCode::kNone);
+  settle();
+  EXPECT_EQ(w->replica(w->leader_of("t"), "t")->in_sync().size(), 3u);
+  EXPECT_EQ(move("t", ids({2})), ErrorCode::kNone);
+  settle();
+  EXPECT_EQ(w->leader_of("t"), 1u);
+}
+
+TEST_F(Moves, LeadersGoWhereTheyArePreferred) {
+  w = std::make_unique<BrokerWorld>(5, 3);
+  w->create_topic("t", 1, 3);
+  const uint32_t preferred = w->leader_of("t");
+  w->world.kill(w->cluster.broker(preferred));
+  ASSERT_TRUE(w->world.run_until([&] {
+    for (uint32_t i = 0; i < 3; ++i)
+      if (i != preferred && w->replica(i, "t")->is_leader()) return true;
+    return false;
+  }, 30_s));
+  w->world.restart(w->cluster.broker(preferred));
+  settle();
+  ASSERT_NE(w->leader_of("t"), preferred);
+  const auto elect = [&](int8_t type, uint32_t by) {
+    ErrorCode error = ErrorCode::kUnknownServerError;
+    w->run([&](Wire& wire) {
+      protocol::ElectLeadersRequest request;
+      request.election_type = type;
+      request.topic_partitions.emplace().push_back({"t", {0}, {}});
+      const auto answer = wire.ask(request, 2);
+      ASSERT_EQ(answer.replica_election_results.size(), 1u);
+      error = answer.replica_election_results[0].partition_result[0].error_code;
+    }, by);
+    return error;
+  };
+  EXPECT_EQ(elect(1, 0), ErrorCode::kElectionNotNeeded) << "there is a leader";
+  // Whoever is asked, also the leader itself.
+  EXPECT_EQ(elect(0, w->leader_of("t")), ErrorCode::kNone);
+  ASSERT_TRUE(w->world.run_until([&] { return w->replica(preferred, "t")->is_leader(); }, 10_s));
+  settle();
+  EXPECT_EQ(elect(0, 0), ErrorCode::kElectionNotNeeded);
+}
+
+TEST_F(Moves, ABrokerThatLostItsDiskGetsItsReplicasBackUnasked) {
+  w = std::make_unique<BrokerWorld>(6, 3);
+  w->create_topic("t", 1, 3);
+  w->run([&](Wire& wire) {
+    for (int i = 0; i < 50; ++i) EXPECT_EQ(wire.produce("t", batch_of({"v"})).error_code, ErrorCode::kNone);
+  }, w->leader_of("t"));
+  const uint32_t victim = (w->leader_of("t") + 1) % 3;
+  const ReplicaId old = w->cluster.node(victim)->find_group(kMetadataPartition)->raft().self();
+  w->world.wipe(w->cluster.broker(victim));
+  w->world.restart(w->cluster.broker(victim));
+  ASSERT_TRUE(w->world.run_until([&] { return w->cluster.serving(victim); }, 60_s));
+  settle();
+  ASSERT_TRUE(w->world.run_until([&] {
+    const Configuration& members = w->cluster.node(victim)->find_group(kMetadataPartition)->configuration();
+    return !members.joint() && members.voters.size() == 3 && !members.is_member(old);
+  }, 30_s)) << "group 0 goes on with the disk that is gone";
+  EXPECT_EQ(w->replica(victim, "t")->view().high_watermark, Offset(50));
+  // The new one counts: with another broker gone there is still a majority.
+  w->world.kill(w->cluster.broker((victim + 1) % 3));
+  w->world.run_for(5_s);
+  w->run([&](Wire& wire) { EXPECT_EQ(wire.produce("t", batch_of({"v"})).error_code, ErrorCode::kNone); }, w->leader_of("t"));
+}
+
+}  // namespace
+}  // namespace taffrail::test

@@ -83,7 +83,7 @@ bool Raft::protects_leader(Instant now) const {
 // What a replica of this name held and promised before it was sent away is gone: until its log reaches the membership
 // that brought it back, its vote could elect somebody who lacks what that one had acknowledged.
 bool Raft::has_joined() const {
-  return options_.joined == 0 || configuration().revision >= options_.joined;
+  return options_.joined == 0 || PLANT("R57") || configuration().revision >= options_.joined;
 }
 
 bool Raft::may_vote_for(EntryId last) const {

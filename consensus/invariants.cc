@@ -166,6 +166,11 @@ std::optional<std::string> GroupChecker::check_replica(const ReplicaView& replic
   return extend_committed(replica);
 }
 
+void GroupChecker::forget(const ReplicaId& replica) {
+  seen_.erase(replica);
+  std::erase_if(votes_, [&](const auto& cast) { return cast.first.first == replica; });
+}
+
 std::optional<std::string> GroupChecker::check_durables(const ReplicaView& replica, Seen& seen) {
   if (replica.durable_hard) {
     const HardState& now = *replica.durable_hard;

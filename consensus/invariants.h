@@ -38,6 +38,9 @@ class GroupChecker {
   /// The terms of what was committed.
   const LogView& committed_log() const { return committed_; }
 
+  /// The replica of that name left the group and forgot all: another one may come by its name.
+  void forget(const ReplicaId& replica);
+
  private:
   using Violation = std::optional<std::string>;
   struct Seen {

@@ -138,7 +138,9 @@ std::optional<SnapshotOffer> Raft::snapshot_offer(ReplicaId to, EntryId last,
   if (role_ != Role::kLeader || !progress || progress->state != Progress::State::kSnapshot) {
     return std::nullopt;
   }
-  return SnapshotOffer{.term = term_, .last = last, .configuration = configuration};
+  SnapshotOffer offer{.term = term_, .last = last, .configuration = configuration};
+  if (PLANT("R19")) offer.configuration.old_voters.clear();
+  return offer;
 }
 
 void Raft::on_append_reply(ReplicaId from, const AppendReply& reply, Instant now, Effects& out) {
@@ -206,12 +208,16 @@ void Raft::on_match(ReplicaId from, LogIndex match, Instant now, Effects& out) {
 }
 
 void Raft::lead_commit(Instant now, Effects& out) {
-  const LogIndex reached =
-      quorum_value<LogIndex>(configuration(), LogIndex{}, [this](const ReplicaId& voter) {
-        if (voter == options_.self) return durable_;
-        const Progress* progress = find_progress(voter);
-        return progress ? progress->match : LogIndex{};
-      });
+  const auto match = [this](const ReplicaId& voter) {
+    if (voter == options_.self) return durable_;
+    const Progress* progress = find_progress(voter);
+    return progress ? progress->match : LogIndex{};
+  };
+  LogIndex reached = quorum_value<LogIndex>(configuration(), LogIndex{}, match);
+  if (PLANT("R17")) {
+    const Configuration all{.voters = configuration().members()};
+    reached = std::max(reached, quorum_value<LogIndex>(all, LogIndex{}, match));
+  }
   if (reached <= commit_) return;
   // Figure 8 of the Raft paper: an entry of an earlier term may be on a majority and still be
   // overwritten. It commits with the first entry of this term behind it.

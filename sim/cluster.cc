@@ -116,7 +116,12 @@ std::string SimCluster::unsettled(const std::vector<bool>& counts) const {
           leader = replica;
       }
       if (leader == nullptr || !leader->high_watermark_is_current()) return fmt::format("{}-{} has no leader", topic.name, p);
-      for (const ReplicaId& replica : topic.partitions[p].replicas) {
+      // It arrives where all that it moves to are there, and a majority of where it comes from.
+      const PartitionRecord& record = topic.partitions[p];
+      const auto there = [&](const ReplicaId& r) { return counts.at(static_cast<size_t>(r.node.value) - 1); };
+      if (record.moving() && std::all_of(record.replicas.begin(), record.replicas.end(), there))
+        return fmt::format("{}-{} still moves: the members are {}", topic.name, p, leader->group()->configuration().text());
+      for (const ReplicaId& replica : record.replicas) {
         const auto i = static_cast<uint32_t>(replica.node.value) - 1;
         if (i < options_.brokers && !counts[i]) continue;
         Partition* other = i < options_.brokers ? node(i)->find_partition(key) : nullptr;

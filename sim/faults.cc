@@ -17,7 +17,7 @@ constexpr std::array<std::string_view, kFaultKinds> kNames{
     "wipe",       "isolate",    "split",         "one_way",       "bridge",     "link_slow",
     "conn_reset", "half_open",  "disk_slow",     "stuck_sync",    "sync_fail",  "read_error",
     "write_error", "bad_page",  "disk_full",     "bit_rot",       "misdirected", "lost_write",
-    "clock_jump", "clock_drift", "heal",         "heal_core"};
+    "clock_jump", "clock_drift", "heal",         "heal_core",  "move",       "elect"};
 
 std::string print_time(int64_t ns) {
   if (ns % 1'000'000'000 == 0) return fmt::format("{}s", ns / 1'000'000'000);
@@ -89,6 +89,7 @@ size_t nodes_needed(FaultKind kind) {
   switch (kind) {
     case FaultKind::kPowerCutAll:
     case FaultKind::kHeal:
+    case FaultKind::kElect:
       return 0;
     case FaultKind::kOneWay:
     case FaultKind::kBridge:
@@ -99,6 +100,16 @@ size_t nodes_needed(FaultKind kind) {
     default:
       return 1;
   }
+}
+
+std::vector<uint32_t> shuffled(Stream& s, uint32_t count) {
+  std::vector<uint32_t> out(count);
+  for (uint32_t i = 0; i < count; ++i) out[i] = i;
+  for (uint32_t i = count; i > 1; --i) {
+    const uint64_t j = s.draw(i, "shuffle");
+    std::swap(out[i - 1], out[j]);
+  }
+  return out;
 }
 
 class Expansion {
@@ -131,16 +142,6 @@ class Expansion {
     const uint64_t most = profile_.run == RunKind::kAny ? profile_.brokers : minority;
     brokers.resize(plan_.draw(most + 1, "how many disks may be damaged"));
     victims_ = std::move(brokers);
-  }
-
-  static std::vector<uint32_t> shuffled(Stream& s, uint32_t count) {
-    std::vector<uint32_t> out(count);
-    for (uint32_t i = 0; i < count; ++i) out[i] = i;
-    for (uint32_t i = count; i > 1; --i) {
-      const uint64_t j = s.draw(i, "shuffle");
-      std::swap(out[i - 1], out[j]);
-    }
-    return out;
   }
 
   bool allowed(FaultKind kind) const {
@@ -301,6 +302,27 @@ Result<std::vector<Fault>> parse_faults(std::string_view text) {
     faults.push_back(std::move(fault));
   }
   return faults;
+}
+
+void add_changes(const Profile& profile, uint32_t partitions, Tape& tape, std::vector<Fault>& faults) {
+  constexpr uint32_t kFirstId = 1000;  // Above those of expand(), whose streams they would share.
+  Stream& plan = tape.stream({.kind = StreamKind::kFaultPlan, .a = kFirstId});
+  const uint64_t count = 1 + plan.draw(5, "how many changes");
+  for (uint32_t i = 1; i <= count; ++i) {
+    Stream& s = tape.stream({.kind = StreamKind::kFaultPlan, .a = kFirstId + i});
+    Fault f{.id = kFirstId + i, .kind = s.draw(4, "what changes") == 3 ? FaultKind::kElect : FaultKind::kMove};
+    f.at = profile.from + Duration{s.draw_between(0, profile.heal_at.ns - profile.from.ns - 1, "when")};
+    f.amount = static_cast<int64_t>(s.draw(partitions, "of which partition"));
+    if (f.kind == FaultKind::kMove) {
+      f.nodes = shuffled(s, profile.brokers);
+      f.nodes.resize(profile.replicas);
+    }
+    faults.push_back(std::move(f));
+  }
+  // The heal stays the last: nothing begins when it does.
+  std::sort(faults.begin(), faults.end(), [](const Fault& a, const Fault& b) {
+    return a.at != b.at ? a.at < b.at : a.id < b.id;
+  });
 }
 
 std::vector<Fault> expand(const Profile& profile, Tape& tape) { return Expansion(profile, tape).run(); }

@@ -43,8 +43,11 @@ enum class FaultKind : uint8_t {
   kHeal,          ///< Everything that can heal does, every broker runs.
   kHealCore,      ///< Only `nodes` and what is between them; amount: 0 the others heal too, 1 they lose
                   ///< power for good, 2 they are cut off for good.
+  // Not faults, but what an operator does while there are some.
+  kMove,          ///< Partition `amount` of the workload's topic moves to nodes.
+  kElect,         ///< It gets its preferred leader.
 };
-inline constexpr size_t kFaultKinds = static_cast<size_t>(FaultKind::kHealCore) + 1;
+inline constexpr size_t kFaultKinds = static_cast<size_t>(FaultKind::kElect) + 1;
 
 /// "power_cut".
 std::string_view fault_kind_name(FaultKind kind);
@@ -91,5 +94,9 @@ struct Profile {
 /// profile's budget, sorted by time, the last one a heal. One in three begins soon after another ended: what
 /// recovers is hit while it recovers.
 std::vector<Fault> expand(const Profile& profile, Tape& tape);
+
+/// What an operator does in the meantime with a topic of so many partitions and profile.replicas replicas, put among
+/// `faults` by time. Drawn from streams of its own: the faults stay what they were.
+void add_changes(const Profile& profile, uint32_t partitions, Tape& tape, std::vector<Fault>& faults);
 
 }  // namespace taffrail::sim

@@ -10,7 +10,7 @@ namespace taffrail::sim {
 
 Nemesis::Nemesis(World& world, std::vector<NodeId> machines, std::vector<Fault> faults, Options options)
     : world_(world), machines_(std::move(machines)), faults_(std::move(faults)), options_(options),
-      down_(machines_.size()), stopped_(machines_.size()), gone_(machines_.size()), wiped_(machines_.size()) {
+      down_(machines_.size()), stopped_(machines_.size()), gone_(machines_.size()) {
   if (options_.brokers == 0) options_.brokers = static_cast<uint32_t>(machines_.size());
 }
 
@@ -90,6 +90,10 @@ void Nemesis::begin(const Fault& fault) {
     case FaultKind::kHeal:
     case FaultKind::kHealCore:
       return heal(fault);
+    case FaultKind::kMove:
+    case FaultKind::kElect:
+      if (on_change) on_change(fault);
+      return;
     default:
       return begin_disk(fault, draws);
   }
@@ -107,7 +111,6 @@ void Nemesis::take_down(const Fault& fault, size_t machine) {
   if (fault.kind == FaultKind::kKill) world_.kill(node);
   else if (fault.kind == FaultKind::kWipe) world_.wipe(node);
   else world_.power_cut(node);
-  if (fault.kind == FaultKind::kWipe) wiped_[machine] = true;
   stopped_[machine] = 0;
   ++down_[machine];
   if (fault.duration.ns == 0) return;  // For good, or until the heal.
@@ -195,7 +198,7 @@ void Nemesis::heal(const Fault& fault) {
   for (uint32_t i = 0; i < options_.brokers; ++i) {
     const bool in_core = fault.kind == FaultKind::kHeal ||
                          std::find(fault.nodes.begin(), fault.nodes.end(), i) != fault.nodes.end();
-    if (in_core && !wiped_[i]) core_.push_back(machines_[i]);
+    if (in_core) core_.push_back(machines_[i]);
     gone_[i] = !in_core && fault.amount == 1;
     if (gone_[i]) world_.power_cut(machines_[i]);
     else bring_up(i);

@@ -24,6 +24,10 @@ class Nemesis {
   Nemesis(const Nemesis&) = delete;
   Nemesis& operator=(const Nemesis&) = delete;
 
+  /// Asked to do what an operator does (kMove, kElect), and to say took() when it worked. Without it nothing is done.
+  std::function<void(const Fault&)> on_change;
+  void took(FaultKind kind) { count(kind, true); }
+
   /// Puts the faults into the world's future. Once.
   void release();
   const std::vector<Fault>& faults() const { return faults_; }
@@ -33,8 +37,7 @@ class Nemesis {
   /// "kill 3, isolate 1, ..."; kinds that never took effect are left out.
   std::string summary() const;
   bool healed() const { return healed_; }
-  /// After kHealCore: who must make progress. After kHeal everybody, but those whose disk was wiped: what
-  /// comes back there is a new replica, which nobody has taken into the cluster.
+  /// After kHealCore: who must make progress. After kHeal everybody.
   const std::vector<NodeId>& core() const { return core_; }
 
  private:
@@ -61,7 +64,6 @@ class Nemesis {
   bool healed_ = false;
   std::vector<NodeId> core_;
   std::vector<bool> gone_;         // Down for good.
-  std::vector<bool> wiped_;
 };
 
 }  // namespace taffrail::sim

@@ -82,6 +82,15 @@ Scenario Scenario::from_seed(uint64_t seed) {
   s.brokers = draws.draw(4, "five brokers") == 3 ? 5 : 3;
   const uint64_t kind = draws.draw(10, "run kind");
   s.run = kind < 6 ? RunKind::kSurvivable : kind < 9 ? RunKind::kLiveness : RunKind::kAny;
+  // In a third of all runs the cluster itself changes. Where only a majority heals at the end it may not: what was on its
+  // way to the others could not arrive.
+  Stream& changes = tape.stream({.kind = StreamKind::kKnobs, .name = "changes"});
+  const bool changing = changes.hits(1, 2, "the cluster changes") && s.run != RunKind::kLiveness;
+  const bool growing = changes.hits(1, 2, "brokers beyond the seeds");
+  if (changing && growing) {
+    s.seeds = 3;
+    s.brokers = std::max<uint32_t>(s.brokers, 4);
+  }
   Profile profile;
   profile.run = s.run;
   profile.brokers = s.brokers;
@@ -92,6 +101,7 @@ Scenario Scenario::from_seed(uint64_t seed) {
   profile.faults_max = 12;
   profile.damage = true;
   s.faults = expand(profile, tape);
+  if (changing) add_changes(profile, static_cast<uint32_t>(s.partitions), tape, s.faults);
   Stream& groups = tape.stream({.kind = StreamKind::kKnobs, .name = "group"});
   const bool grouped = groups.hits(1, 10, "a group");
   const auto members = static_cast<uint32_t>(groups.draw_between(2, 4, "members"));
@@ -123,6 +133,7 @@ std::string Scenario::print() const {
   std::string out = fmt::format("{}\nseed {}\nrun {}\nbrokers {}\nclients {}\nlength_ms {}\noperations {}\npartitions {}\nmembers {}\ndrawn_world {}\n",
                                 kFirstLine, seed, run_kind_name(run), brokers, clients, length.ms(), operations, partitions, members,
                                 drawn_world ? 1 : 0);
+  if (seeds != 0) out += fmt::format("seeds {}\n", seeds);
   return out + print_faults(faults);
 }
 
@@ -157,6 +168,7 @@ Result<Scenario> Scenario::parse(std::string_view text) {
     if (!value) return fail(Errc::kInvalid, fmt::format("\"{}\": a number is missing", line));
     if (word == "seed") s.seed = *value;
     else if (word == "brokers") s.brokers = static_cast<uint32_t>(std::clamp<uint64_t>(*value, 1, 5));
+    else if (word == "seeds") s.seeds = static_cast<uint32_t>(std::min<uint64_t>(*value, 5));
     else if (word == "clients") s.clients = static_cast<uint32_t>(std::clamp<uint64_t>(*value, 1, 10));
     else if (word == "length_ms") s.length = Duration::from_ms(static_cast<int64_t>(std::min<uint64_t>(*value, 86'400'000)));
     else if (word == "operations") s.operations = static_cast<uint32_t>(std::min<uint64_t>(*value, 10'000'000));
@@ -180,6 +192,7 @@ RunReport run_scenario(const Scenario& scenario, const RunOptions& options) {
     ClusterOptions shape;
     shape.brokers = scenario.brokers;
     shape.clients = scenario.clients;
+    shape.seeds = std::min(scenario.seeds, scenario.brokers);
     Stream& draws = world->stream(StreamKind::kKnobs, 1);
     shape.config = drawn_config(draws);
     if (scenario.drawn_world) {
@@ -230,6 +243,12 @@ RunReport run_scenario(const Scenario& scenario, const RunOptions& options) {
     members.trouble = scenario.length - 1_s;
     members.ready = [&workload] { return workload.topic_created(); };
     GroupWorkload group(cluster, members);
+    nemesis.on_change = [&](const Fault& fault) {
+      if (!workload.topic_created() || fault.amount < 0 || fault.amount >= load.partitions) return;
+      std::vector<uint32_t> brokers;
+      for (const uint32_t node : fault.nodes) brokers.push_back(node + 1);
+      workload.change(static_cast<int32_t>(fault.amount), brokers, [&nemesis, kind = fault.kind] { nemesis.took(kind); });
+    };
     nemesis.release();
     workload.start();
     if (scenario.members > 0) group.start();

@@ -21,6 +21,7 @@ struct Scenario {
   uint64_t seed = 0;
   RunKind run = RunKind::kSurvivable;
   uint32_t brokers = 3;
+  uint32_t seeds = 0;          ///< Of the brokers, the first found the cluster and the others join it; 0: all found it.
   uint32_t clients = 2;
   Duration length = 10_s;      ///< Until everything heals.
   uint32_t operations = 200;

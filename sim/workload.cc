@@ -161,6 +161,22 @@ void Workload::start() {
   }
 }
 
+void Workload::change(int32_t partition, const std::vector<uint32_t>& brokers, std::function<void()> done) {
+  const auto clients = static_cast<uint32_t>(cluster_.machines().size() - cluster_.broker_count());
+  cluster_.world().spawn(cluster_.client(clients - 1), "workload/change",
+                         [this, partition, brokers, done = std::move(done)](Task& task, Runtime& runtime) {
+    client::Cluster view(runtime, cluster_.bootstrap());
+    client::Admin admin(view);
+    const client::TopicPartition at{options_.topic, partition};
+    std::vector<BrokerId> to;
+    for (const uint32_t broker : brokers) to.push_back(BrokerId(static_cast<int32_t>(broker)));
+    const Instant deadline = runtime.now() + 5_s;
+    const Result<> asked = to.empty() ? admin.elect_preferred(task, at, deadline) : admin.move_partition(task, at, to, deadline);
+    if (asked) done();
+    view.close(task);
+  });
+}
+
 std::optional<std::string> Workload::read_finally(Duration limit) {
   std::optional<std::string> problem = "the final reader did not end";
   const bool ended = cluster_.world().run_fiber(cluster_.client(0), [&](Task& task, Runtime& runtime) {

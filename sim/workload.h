@@ -42,6 +42,10 @@ class Workload {
   /// Reads every partition from its start to its end. The reason if that did not work within `limit`.
   std::optional<std::string> read_finally(Duration limit);
 
+  /// Asks the cluster, from a client's machine, for new replicas of a partition, brokers from 1 on, or for its preferred
+  /// leader (nowhere to go). `done` is told if that was taken on.
+  void change(int32_t partition, const std::vector<uint32_t>& brokers, std::function<void()> done);
+
   History& history() { return history_; }
   const WorkloadOptions& options() const { return options_; }
 

@@ -171,6 +171,16 @@ void WhiteBox::look(const PartitionKey& key, const RaftSent* sent) {
     views_.push_back({group->raft().self(), cluster_.world().incarnation(cluster_.broker(i)), &group->raft(), nullptr, nullptr});
   }
   Group& group = groups_[key];
+  for (const ReplicaView& view : views_) {
+    const int64_t stay = view.raft->options().joined;
+    const auto [known, fresh] = group.joined.emplace(view.id, stay);
+    if (known->second == stay) continue;
+    known->second = stay;
+    group.checker.forget(view.id);
+    group.claimed.erase(view.id);
+    group.promised.erase(view.id);
+    group.last.erase(view.id.node);
+  }
   if (sent != nullptr) {
     if (const auto violation = check_sent(group, key, *sent)) seen_ = fmt::format("{} ({})", *violation, key.text());
     return;

@@ -41,6 +41,7 @@ class WhiteBox {
     std::map<ReplicaId, std::pair<uint64_t, EntryId>> claimed;  ///< Incarnation and durable end when last seen.
     std::map<EntryId, uint32_t> payloads;  ///< Checksums of entries that were looked at on some medium.
     std::map<ReplicaId, HardState> promised;  ///< The latest term, and vote in it, that a message told of.
+    std::map<ReplicaId, int64_t> joined;   ///< Which stay of a replica in the group the above is about.
     std::map<Term, BrokerId> leaders;
     std::map<BrokerId, std::pair<uint64_t, EntryId>> last;  ///< By broker: incarnation and log end when last seen.
   };

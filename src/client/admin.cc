@@ -4,11 +4,13 @@
 
 #include <algorithm>
 
+#include "protocol/alter_partition_reassignments.h"
 #include "protocol/create_partitions.h"
 #include "protocol/create_topics.h"
 #include "protocol/delete_topics.h"
 #include "protocol/describe_cluster.h"
 #include "protocol/describe_configs.h"
+#include "protocol/elect_leaders.h"
 #include "protocol/incremental_alter_configs.h"
 #include "protocol/list_offsets.h"
 
@@ -54,6 +56,32 @@ template <class Request>
 Result<typename Request::Response> Admin::ask(Task& task, const Request& request, Instant deadline) {
   const auto connection = TRY(cluster_.connect_any(task, deadline));
   return connection->call(task, request, deadline);
+}
+
+Result<> Admin::move_partition(Task& task, const TopicPartition& of, const std::optional<std::vector<BrokerId>>& to,
+                               Instant deadline) {
+  return until_settled(task, cluster_, deadline, [&]() -> Result<> {
+    protocol::AlterPartitionReassignmentsRequest request;
+    request.timeout_ms = timeout_ms(cluster_.runtime(), deadline);
+    request.topics.push_back({of.topic, {{of.partition, to, {}}}, {}});
+    const auto answer = TRY(ask(task, request, deadline));
+    TRY(verdict(answer, of.text()));
+    if (answer.responses.size() != 1 || answer.responses[0].partitions.size() != 1)
+      return fail(Errc::kCorrupt, "AlterPartitionReassignments answers something else");
+    return verdict(answer.responses[0].partitions[0], of.text());
+  });
+}
+
+Result<> Admin::elect_preferred(Task& task, const TopicPartition& of, Instant deadline) {
+  protocol::ElectLeadersRequest request;
+  request.timeout_ms = timeout_ms(cluster_.runtime(), deadline);
+  request.topic_partitions.emplace().push_back({of.topic, {of.partition}, {}});
+  const auto answer = TRY(ask(task, request, deadline));
+  if (answer.replica_election_results.size() != 1 || answer.replica_election_results[0].partition_result.size() != 1)
+    return fail(Errc::kCorrupt, "ElectLeaders answers something else");
+  const auto& result = answer.replica_election_results[0].partition_result[0];
+  if (result.error_code == ErrorCode::kElectionNotNeeded) return {};
+  return verdict(result, of.text());
 }
 
 Result<CreatedTopic> Admin::create_topic(Task& task, const NewTopic& topic, Instant deadline) {

@@ -60,6 +60,13 @@ class Admin {
   Result<> delete_topic(Task& task, const std::string& name, Instant deadline);
   /// `count` is the new total. Errors: kNotFound, kInvalid, and as above.
   Result<> grow_topic(Task& task, const std::string& name, int32_t count, Instant deadline);
+  /// Gives a partition other replicas, the preferred leader first; nothing: back to where it was before it moved.
+  /// Returns when that is on its way. Errors: kNotFound, kInvalid, and as above.
+  Result<> move_partition(Task& task, const TopicPartition& of, const std::optional<std::vector<BrokerId>>& to,
+                          Instant deadline);
+  /// Hands a partition to its preferred leader, unless that leads. Errors: kNotFound, kUnavailable: it cannot take
+  /// over now; and as above.
+  Result<> elect_preferred(Task& task, const TopicPartition& of, Instant deadline);
   /// Sets what has a value and deletes what has none. Errors: kNotFound, kInvalid, and as above.
   Result<> alter_topic(Task& task, const std::string& name,
                        const std::map<std::string, std::optional<std::string>>& changes,

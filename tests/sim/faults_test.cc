@@ -62,8 +62,31 @@ TEST(Faults, ASurvivableRunDamagesAMinorityOfDisks) {
     EXPECT_LE(damaged.size(), 2u);
     without_kills += kills ? 0 : 1;
   }
-  EXPECT_EQ(seen.size(), kFaultKinds - 1) << "every kind but heal_core";
+  EXPECT_EQ(seen.size(), static_cast<size_t>(FaultKind::kHealCore)) << "every kind but heal_core, and what an operator does";
   EXPECT_GT(without_kills, 150u) << "swarm: most runs lack most kinds";
+}
+
+TEST(Faults, WhatAnOperatorDoesShiftsNoFault) {
+  std::set<FaultKind> seen;
+  for (uint64_t seed = 0; seed < 100; ++seed) {
+    const Profile profile{.run = RunKind::kSurvivable, .brokers = 5, .replicas = 3, .clients = 1};
+    const std::vector<Fault> before = expanded(profile, seed);
+    Trace unused;
+    Tape tape(seed, unused);
+    std::vector<Fault> after = expand(profile, tape);
+    add_changes(profile, 3, tape, after);
+    EXPECT_EQ(after.back().kind, FaultKind::kHeal);
+    EXPECT_GT(after.size(), before.size());
+    std::erase_if(after, [&](const Fault& f) {
+      const bool change = f.kind == FaultKind::kMove || f.kind == FaultKind::kElect;
+      if (change) seen.insert(f.kind);
+      EXPECT_TRUE(!change || (f.amount >= 0 && f.amount < 3));
+      EXPECT_TRUE(f.kind != FaultKind::kMove || std::set<uint32_t>(f.nodes.begin(), f.nodes.end()).size() == 3);
+      return change;
+    });
+    EXPECT_EQ(after, before);
+  }
+  EXPECT_EQ(seen.size(), 2u);
 }
 
 TEST(Faults, ARunOfAnyFaultsMayDamageThemAll) {

@@ -132,6 +132,9 @@ Altered alter_one(const ClusterImage& image, const AlterConfigsCommand::Resource
   } else if (resource.type != kBrokerResource) {
     return refused(ErrorCode::kInvalidRequest, fmt::format("Unexpected resource type {}.", resource.type));
   } else if (!resource.name.empty()) {
+    // Nothing is set for one broker, so it can be taken away: kafka-reassign-partitions does so with its throttles.
+    const auto takes_away = [](const Change& change) { return change.op == Op::kDelete; };
+    if (std::all_of(resource.changes.begin(), resource.changes.end(), takes_away)) return {};
     return refused(ErrorCode::kInvalidRequest,
                    fmt::format("Configs of one broker ({}) are set in its file; what may change at run time is set "
                                "for all brokers, with an empty name.", resource.name));

@@ -106,6 +106,12 @@ TEST_F(Configs, OfAllBrokersAreKeptUnderTheBrokersNames) {
   EXPECT_EQ(TopicConfig::from(with_cluster_defaults(topic(), cluster.image.cluster_configs())).retention_ms, 5);
 }
 
+TEST_F(Configs, WhatIsNotSetForOneBrokerCanBeTakenAwayFromIt) {
+  EXPECT_EQ(alter(kBroker, "1", {{"leader.replication.throttled.rate", Op::kDelete, std::nullopt}}).error, ErrorCode::kNone);
+  EXPECT_TRUE(cluster.records.empty());
+  EXPECT_EQ(alter(kBroker, "1", {{"log.retention.ms", Op::kSet, "5"}}).error, ErrorCode::kInvalidRequest);
+}
+
 TEST_F(Configs, ValidateOnlyChangesNothing) {
   const Resource set{kTopic, "t", {{"retention.ms", Op::kSet, "5"}}};
   EXPECT_EQ(cluster.run(AlterConfigsCommand{{set}, true}).items[0].error, ErrorCode::kNone);

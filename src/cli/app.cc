@@ -204,13 +204,32 @@ class Tree {
     alter->add_option("--default", a->remove, "KEY goes back to its default")->allow_extra_args(false);
     alter->add_option("-p,--partitions", a->partitions, "The new number of them")->check(CLI::Range(1, 1'000'000));
     runs(alter, a, &topic_alter);
+
+    auto m = std::make_shared<TopicMove>();
+    CLI::App* move = topic->add_subcommand("move", "Give a partition other replicas, and wait until it is there");
+    move->add_option("NAME", m->name)->required();
+    move->add_option("PARTITION", m->partition)->required();
+    auto* to = move->add_option("BROKER", m->brokers, "The preferred leader first");
+    auto* back = move->add_flag("--back", m->back, "To where it was before the move that is under way");
+    back->excludes(to);
+    move->callback([this, m] {
+      if (!m->back && m->brokers.empty()) throw CLI::RequiredError("BROKER, or --back");
+      chosen_.body = [m](Task& task, Session& session) { return topic_move(task, session, *m); };
+    });
   }
 
   void add_cluster() {
-    CLI::App* cluster = app_.add_subcommand("cluster", "Look at the cluster");
+    CLI::App* cluster = app_.add_subcommand("cluster", "Look at the cluster, and empty brokers");
     cluster->require_subcommand(1);
     CLI::App* show = cluster->add_subcommand("show", "Show its id, brokers and controller");
     show->callback([this] { chosen_.body = &cluster_show; });
+    auto id = std::make_shared<int32_t>(0);
+    CLI::App* drain = cluster->add_subcommand("drain", "Let others lead what a broker leads");
+    drain->add_option("BROKER", *id)->required();
+    runs(drain, id, &cluster_drain);
+    CLI::App* decommission = cluster->add_subcommand("decommission", "Move every replica away from a broker");
+    decommission->add_option("BROKER", *id)->required();
+    runs(decommission, id, &cluster_decommission);
   }
 
   void add_inspect() {

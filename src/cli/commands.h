@@ -40,6 +40,20 @@ struct TopicAlter {
 };
 Result<ExitCode> topic_alter(Task& task, Session& session, const TopicAlter& options);
 
+// Where replicas are (moves.cc).
+
+struct TopicMove {
+  std::string name;
+  int32_t partition = 0;
+  std::vector<int32_t> brokers;  ///< The preferred leader first.
+  bool back = false;             ///< To where it was before the move that is under way.
+};
+Result<ExitCode> topic_move(Task& task, Session& session, const TopicMove& options);
+/// Leaders leave the broker.
+Result<ExitCode> cluster_drain(Task& task, Session& session, const int32_t& broker);
+/// Replicas do. Errors: kInvalid if there are too few other brokers.
+Result<ExitCode> cluster_decommission(Task& task, Session& session, const int32_t& broker);
+
 // Groups (group.cc).
 
 Result<ExitCode> group_ls(Task& task, Session& session);

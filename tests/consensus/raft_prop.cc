@@ -96,7 +96,7 @@ INSTANTIATE_TEST_SUITE_P(
                       Plant{"R03", {"I-R1", "I-R7"}, 200}, Plant{"R04", {"I-R1", "I-R7"}, 200},
                       Plant{"R06", {"I-R6", "I-R9"}, 50}, Plant{"R07", {"I-R4", "I-R6"}, 400},
                       Plant{"R11", {"I-R4", "I-R6", "I-R8"}, 200}, Plant{"R12", {"I-R9"}, 400},
-                      Plant{"R15", {"I-R10"}, 50}, Plant{"R17", {"I-R4", "I-R8"}, 200},
+                      Plant{"R15", {"I-R10"}, 400}, Plant{"R17", {"I-R4", "I-R8"}, 200},
                       Plant{"R31", {"I-R1", "I-R7"}, 50}),
     [](const auto& tested) { return std::string(tested.param.id); });
 

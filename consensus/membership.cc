@@ -6,7 +6,7 @@
 
 namespace taffrail {
 
-MembershipStep next_membership_step(const Configuration& now, bool settled, LogIndex commit,
+MembershipStep next_membership_step(const Configuration& now, LogIndex since, bool settled, LogIndex commit,
                                     std::span<const MemberProgress> members, std::vector<ReplicaId> voters,
                                     std::vector<ReplicaId> learners) {
   using Kind = MembershipStep::Kind;
@@ -20,7 +20,7 @@ MembershipStep next_membership_step(const Configuration& now, bool settled, LogI
   };
   const auto caught_up = [&](const ReplicaId& replica) {
     const auto at = std::find_if(members.begin(), members.end(), [&](const auto& m) { return m.replica == replica; });
-    if (at == members.end() || !at->heard || at->match <= LogIndex(0)) return false;
+    if (at == members.end() || !at->heard || at->match <= LogIndex(0) || at->match < since) return false;
     return commit - at->match <= kLearnerLagMax;
   };
   if (std::all_of(voters.begin(), voters.end(), [&](const auto& v) { return votes(v) || caught_up(v); }))

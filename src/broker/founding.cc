@@ -45,6 +45,30 @@ Result<DiscoverAnswer> decode_discover(ByteView bytes) {
   return answer;
 }
 
+Slice encode_addresses(const std::map<BrokerId, Endpoint>& addresses) {
+  ByteWriter out;
+  out.u16(kFormat);
+  out.u16(static_cast<uint16_t>(addresses.size()));
+  for (const auto& [id, at] : addresses) {
+    out.i32(id.value);
+    write_endpoint(out, at);
+  }
+  return Slice(out.view());
+}
+
+Result<std::map<BrokerId, Endpoint>> decode_addresses(ByteView bytes) {
+  ByteReader in(bytes);
+  if (const uint16_t format = in.u16(); format != kFormat)
+    return fail(Errc::kUnsupported, fmt::format("addresses in format {}", format));
+  std::map<BrokerId, Endpoint> addresses;
+  for (uint16_t left = in.u16(); left > 0 && in.ok(); --left) {
+    const BrokerId id(in.i32());
+    addresses[id] = read_endpoint(in);
+  }
+  if (!in.done()) return fail(Errc::kCorrupt, "addresses cut short or too long");
+  return addresses;
+}
+
 FoundingDecision decide_founding(const NodeIdentity& self, const Endpoint& internal,
                                  const std::vector<Endpoint>& seeds, const std::vector<SeedAnswer>& answers) {
   FoundingDecision decision;

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,10 @@ struct DiscoverAnswer {
 };
 Slice encode_discover(const DiscoverAnswer& answer);
 Result<DiscoverAnswer> decode_discover(ByteView bytes);
+
+/// What a node answers to "brokers": where it would look for the others.
+Slice encode_addresses(const std::map<BrokerId, Endpoint>& addresses);
+Result<std::map<BrokerId, Endpoint>> decode_addresses(ByteView bytes);
 
 /// What one round of asking the seeds comes to. Pure.
 struct FoundingDecision {

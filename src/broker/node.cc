@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "base/check.h"
 #include "broker/founding.h"
@@ -52,6 +53,8 @@ struct Node::State {
   std::vector<ReplicaId> alive_disks();
   void on_applied(const Entry* entry);
   void learn_addresses();
+  void learn_address(BrokerId id, const Endpoint& at);
+  void run_introductions(Task& task);
   void on_link(BrokerId node, bool up);
   void on_peer_message(const PeerIdentity& from, PeerKind kind, Slice body);
   Result<Chain> serve_log(Task& task, std::string_view service, Slice body);
@@ -70,6 +73,7 @@ struct Node::State {
   bool known_cluster_ = false;  ///< The identity named a cluster before this start: group 0 was here.
   bool joined_ = false;   ///< The parts have an image, and are told what changes.
   bool registered_ = false;
+  std::set<BrokerId> known_;  ///< Whose address peers_ was given.
   bool stopped_ = false;
   WaitQueue members_wake_;
   Scope scope_;
@@ -167,6 +171,10 @@ Result<> Node::State::start_peers(Task& task) {
     peers_.serve(std::string(service), [this, service](Task& t, const PeerIdentity&, Slice body) {
       return serve_log(t, service, std::move(body));
     });
+  peers_.serve("brokers", [this](Task&, const PeerIdentity&, Slice) -> Result<Chain> {
+    if (!controller_ || stopped_) return fail(Errc::kUnavailable, "this broker is starting or stopping");
+    return Chain{encode_addresses(controller_->addresses())};
+  });
   const auto greeting = [this] {
     return PeerIdentity{identity_.cluster, identity_.replica, incarnation_, runtime_.shard_count()};
   };
@@ -189,7 +197,7 @@ Result<> Node::State::start_group_zero(Task& task) {
   Configuration voters;
   for (const FoundingVoter& v : identity_.voters) {
     voters.voters.push_back(v.replica);
-    if (v.replica.node != identity_.replica.node) peers_.set_address(v.replica.node, v.internal);
+    learn_address(v.replica.node, v.internal);
   }
   voters.voters = sorted_replicas(std::move(voters.voters));
   ControllerOptions controller;
@@ -203,6 +211,7 @@ Result<> Node::State::start_group_zero(Task& task) {
   learn_addresses();
   join_shards();
   runtime_.spawn(scope_, "node/members", [this](Task& t) { run_members(t); });
+  runtime_.spawn(scope_, "node/introductions", [this](Task& t) { run_introductions(t); });
   return {};
 }
 
@@ -384,8 +393,45 @@ void Node::State::on_applied(const Entry* entry) {
 }
 
 void Node::State::learn_addresses() {
-  for (const auto& [id, broker] : controller_->image().brokers())
-    if (id != config_.id) peers_.set_address(id, broker.internal);
+  for (const auto& [id, at] : controller_->addresses()) learn_address(id, at);
+}
+
+void Node::State::learn_address(BrokerId id, const Endpoint& at) {
+  if (id == config_.id) return;
+  known_.insert(id);
+  peers_.set_address(id, at);
+}
+
+// A broker that is no member yet, or was away while members came, may not know the way to whoever leads group 0, and its
+// acknowledgements could not get there: it asks those that it does know.
+void Node::State::run_introductions(Task& task) {
+  const auto all_known = [this](const RaftGroup& group) {
+    const std::vector<ReplicaId> members = group.configuration().members();
+    return group.configuration().is_member(identity_.replica) &&
+           std::all_of(members.begin(), members.end(), [this](const ReplicaId& member) {
+             return member.node == config_.id || known_.contains(member.node);
+           });
+  };
+  while (!registered_) {
+    const RaftGroup* group = shard_.driver()->find(kMetadataPartition);
+    if (group != nullptr && !all_known(*group)) {
+      const std::set<BrokerId> asked = known_;
+      for (const BrokerId id : asked) {
+        if (!peers_.connected(id)) continue;
+        const Result<Slice> answer = peers_.call(task, id, "brokers", {}, runtime_.now() + 1_s);
+        if (task.cancelled()) return;
+        const auto told = answer ? decode_addresses(*answer) : fail(answer.error().code, "not told");
+        if (!told) continue;
+        // What is registered counts for more than what somebody heard.
+        for (const auto& [other, at] : *told) {
+          if (known_.contains(other) || other == config_.id) continue;
+          learn_address(other, at);
+          controller_->hear_of(other, at);
+        }
+      }
+    }
+    if (!runtime_.sleep_for(task, config_.raft.heartbeat)) return;
+  }
 }
 
 void Node::State::on_link(BrokerId node, bool up) {

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <set>
 
 #include "base/check.h"
 #include "base/plant.h"
@@ -53,6 +54,8 @@ Result<> Controller::start(Task& task, const Configuration& voters) {
     s.runtime.log().error("controller", "the metadata log cannot be read: {}", replayed.error().text());
   }
 
+  TRY(s.look_ahead(task));
+
   s.door = std::make_shared<State*>(&s);
   s.peers.serve(std::string(kService), [door = s.door](Task& t, const PeerIdentity&, Slice body) -> Result<Chain> {
     if (*door == nullptr || (*door)->stopping) return fail(Errc::kUnavailable, "this broker is stopping");
@@ -78,6 +81,14 @@ void Controller::stop(Task& task) {
 }
 
 const ClusterImage& Controller::image() const { return state_->image; }
+std::map<BrokerId, Endpoint> Controller::addresses() const {
+  std::map<BrokerId, Endpoint> all = state_->ahead;
+  for (const auto& [id, broker] : state_->image.brokers()) all[id] = broker.internal;
+  return all;
+}
+
+void Controller::hear_of(BrokerId id, const Endpoint& at) { state_->ahead[id] = at; }
+
 bool Controller::is_leader() const { return state_->leads(); }
 BrokerId Controller::leader() const { return state_->group == nullptr ? kNoBroker : state_->group->leader(); }
 
@@ -107,7 +118,8 @@ Result<ControllerReply> Controller::State::submit(Task& task, const ControllerCo
     if (runtime.now() >= deadline) return timed_out();
     BrokerId leader = group->leader();
     // A broker that is no member yet is told by nobody who leads: it asks those that it knows of, one after the other.
-    const bool stranger = leader == kNoBroker && !group->configuration().is_member(group->raft().self());
+    const bool no_way = leader == kNoBroker || (leader != group->raft().self().node && !peers.connected(leader));
+    const bool stranger = no_way && !group->configuration().is_member(group->raft().self());
     if (stranger) leader = next_to_ask();
     if (!leads() && (leader == kNoBroker || leader == group->raft().self().node)) {
       const Result<> waited = changed.wait(task, deadline);
@@ -130,9 +142,12 @@ Result<ControllerReply> Controller::State::submit(Task& task, const ControllerCo
 }
 
 BrokerId Controller::State::next_to_ask() {
-  std::vector<ReplicaId> members = group->configuration().members();
-  std::erase_if(members, [&](const ReplicaId& member) { return member.node == group->raft().self().node; });
-  return members.empty() ? kNoBroker : members[asked_strangers++ % members.size()].node;
+  std::set<BrokerId> known;
+  for (const auto& [id, at] : self.addresses()) known.insert(id);
+  for (const ReplicaId& member : group->configuration().members()) known.insert(member.node);
+  known.erase(group->raft().self().node);
+  if (known.empty()) return kNoBroker;
+  return *std::next(known.begin(), static_cast<std::ptrdiff_t>(asked_strangers++ % known.size()));
 }
 
 // Asks another broker, for as long as nobody else is heard to lead. A dead host answers nothing and breaks nothing: it is the

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <set>
 
@@ -34,6 +35,11 @@ class Controller final : public ClusterView {
   void stop(Task& task);
 
   const ClusterImage& image() const override;
+  /// Where brokers may be found: as registered, and as the part of the log says that was not known to be committed at
+  /// start. Who may vote is known from there too, and to learn what is committed it takes their votes.
+  std::map<BrokerId, Endpoint> addresses() const;
+  /// Somebody said so: as long as this broker is no member, it asks there too who leads.
+  void hear_of(BrokerId id, const Endpoint& at);
   bool is_leader() const;
   BrokerId leader() const override;
   Result<ControllerReply> submit(Task& task, const ControllerCommand& command, Instant deadline) override;

@@ -1,6 +1,8 @@
 // Group 0's log on this broker: what is committed becomes the image, and the image becomes snapshots.
 #include <fmt/core.h>
 
+#include <algorithm>
+
 #include "base/check.h"
 #include "controller/controller_state.h"
 #include "controller/encoding.h"
@@ -51,6 +53,25 @@ Result<> Controller::State::load(Task& task) {
   StateSnapshot state = TRY(decode_snapshot(snapshot.state));
   image = std::move(state.image);
   note_applied(snapshot.last);
+  return {};
+}
+
+// What cannot be read or understood gives no addresses, and is somebody else's to complain about.
+Result<> Controller::State::look_ahead(Task& task) {
+  for (LogIndex next = std::max(applied.index + 1, log.first_index()); group != nullptr && next <= log.last_index();) {
+    const Result<std::vector<Entry>> entries = log.read_entries(task, next, 1_MiB, 1024);
+    if (!entries && entries.error().code == Errc::kCancelled) return fail(Errc::kCancelled);
+    if (!entries || entries->empty()) break;
+    for (const Entry& entry : *entries) {
+      next = entry.meta.index + 1;
+      if (entry.meta.kind != EntryKind::kCommand) continue;
+      const Result<std::vector<MetadataRecord>> records = decode_records(entry.payload);
+      if (!records) continue;
+      for (const MetadataRecord& record : *records)
+        if (const auto* registered = std::get_if<RegisterBroker>(&record))
+          ahead[registered->broker.replica.node] = registered->broker.internal;
+    }
+  }
   return {};
 }
 

@@ -40,6 +40,7 @@ struct Controller::State final : GroupEvents {
 
   // controller_apply.cc
   Result<> load(Task& task);
+  Result<> look_ahead(Task& task);
   void run_applier(Task& task);
   Result<> apply_committed(Task& task);
   bool apply(const Entry& entry);
@@ -68,6 +69,7 @@ struct Controller::State final : GroupEvents {
   RaftGroup* group = nullptr;  ///< Null before start, after stop, and in quarantine.
 
   ClusterImage image;
+  std::map<BrokerId, Endpoint> ahead;  ///< Addresses from the end of the log as it was at start, and from others.
   EntryId applied;
   LogIndex committed;
   struct TermRun {

@@ -21,12 +21,13 @@ std::vector<ReplicaId> replicas(std::initializer_list<int> nodes) {
 struct Group {
   Configuration now{.voters = replicas({1, 2, 3})};
   LogIndex commit{1000};
+  LogIndex since{900};
   std::vector<MemberProgress> members{};
   bool settled = true;
 
   void at(int node, int64_t match, bool heard = true) { members.push_back({replica(node), LogIndex(match), heard}); }
   MembershipStep towards(std::initializer_list<int> voters, std::initializer_list<int> learners = {}) const {
-    return next_membership_step(now, settled, commit, members, replicas(voters), replicas(learners));
+    return next_membership_step(now, since, settled, commit, members, replicas(voters), replicas(learners));
   }
 };
 
@@ -54,9 +55,15 @@ TEST(MembershipStep, ALearnerThatIsBehindOrSilentIsWaitedFor) {
 }
 
 TEST(MembershipStep, AnEmptyReplicaOfAShortLogIsNotCaughtUp) {
-  Group group{.now = {.voters = replicas({1}), .learners = replicas({2})}, .commit = LogIndex(3)};
+  Group group{.now = {.voters = replicas({1}), .learners = replicas({2})}, .commit = LogIndex(3), .since = LogIndex(2)};
   group.at(2, 0);
   EXPECT_EQ(group.towards({1, 2}).kind, Kind::kWait);
+  group.members.clear();
+  group.at(2, 1);
+  EXPECT_EQ(group.towards({1, 2}).kind, Kind::kWait) << "it does not hold yet what made it a learner: it would not vote";
+  group.members.clear();
+  group.at(2, 2);
+  EXPECT_EQ(group.towards({1, 2}).kind, Kind::kChange);
 }
 
 TEST(MembershipStep, OneLearnerOfTwoDoesNotGoAhead) {

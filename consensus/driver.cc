@@ -9,6 +9,11 @@
 
 namespace taffrail {
 
+namespace {
+// What a node says of a replica on the disk that it had before: gone. No replica that has anything to say says this.
+constexpr TailAnswer kAnswerForOldDisk{.term = {}, .asked = {}, .last = {}, .doubtful = true};
+}  // namespace
+
 RaftGroup::RaftGroup(std::unique_ptr<State> state) : state_(std::move(state)) {}
 RaftGroup::~RaftGroup() = default;
 const PartitionKey& RaftGroup::key() const { return state_->key; }
@@ -312,19 +317,21 @@ void DriverState::raft_message(const PeerIdentity& from, const Slice& body) {
     return dropped({Errc::kInvalid, fmt::format("it is in the name of broker {}", envelope->from.node.value)});
   // Meant for the disk that was here before: it is gone, and whoever is in doubt need not wait for it.
   if (envelope->to.node == self.node && envelope->to.disk != self.disk) {
-    if (const auto* query = std::get_if<TailQuery>(&envelope->message))
-      send(envelope->group, envelope->from, TailAnswer{.term = {}, .asked = query->last, .last = {}}, {});
+    if (std::holds_alternative<TailQuery>(envelope->message))
+      send(envelope->group, envelope->from, kAnswerForOldDisk, {});
     return;
   }
   RaftGroup::State* g = find(envelope->group);
   // Not here (yet, or any more), or meant for what this disk's place held before (I-R14).
   if (g == nullptr || !g->quarantine.empty() || envelope->to != self) return;
-  if (std::holds_alternative<TailAnswer>(envelope->message) && !g->raft.configuration().is_voter(envelope->from)) {
+  if (const auto* answer = std::get_if<TailAnswer>(&envelope->message)) {
     Effects lost;
     const std::vector<ReplicaId> members = g->raft.configuration().members();
     for (const ReplicaId& member : members)
-      if (member.node == envelope->from.node) g->raft.voter_lost(member, runtime.now(), lost);
-    return carry_out(*g, lost, nullptr, {});
+      if (member.node == envelope->from.node && member != envelope->from) g->raft.voter_lost(member, runtime.now(), lost);
+    carry_out(*g, lost, nullptr, {});
+    // The new disk may be a voter too, and then answers for itself when it is asked.
+    if (!g->quarantine.empty() || *answer == kAnswerForOldDisk || !g->raft.configuration().is_voter(envelope->from)) return;
   }
   std::vector<Slice> payloads;
   auto* request = std::get_if<AppendRequest>(&envelope->message);

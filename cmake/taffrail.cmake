@@ -51,6 +51,8 @@ set(taffrail_use_fmt fmt::fmt)
 set(taffrail_use_threads Threads::Threads)
 set(taffrail_use_boost_context boost_context)
 set(taffrail_use_compression zstd lz4 snappy z)
+set(taffrail_use_re2 re2)
+set(taffrail_use_xxhash)    # A header.
 set(taffrail_use_json)      # nlohmann/json, toml++ and CLI11 are headers.
 set(taffrail_use_toml)
 set(taffrail_use_cli11)

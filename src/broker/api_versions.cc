@@ -40,6 +40,10 @@ Outcome<protocol::ApiVersionsResponse> api_versions(const Request& request, cons
     const protocol::ApiInfo& api = protocol::api_of(key);
     response.api_keys.push_back({static_cast<int16_t>(key), api.advertised.min, api.advertised.max, {}});
   }
+  // Consumer groups are served by every version of this program that says so: there is nothing to finalise first.
+  response.supported_features.push_back({"group.version", 0, 1, {}});
+  response.finalized_features_epoch = 1;
+  response.finalized_features.push_back({"group.version", 1, 1, {}});
   return response;
 }
 

@@ -1,4 +1,4 @@
-// DescribeGroups, ListGroups and DeleteGroups.
+// DescribeGroups, ConsumerGroupDescribe, ListGroups and DeleteGroups.
 #include <algorithm>
 #include <cctype>
 
@@ -7,6 +7,8 @@
 namespace taffrail::handlers {
 namespace {
 
+using protocol::ConsumerGroupDescribeRequest;
+using protocol::ConsumerGroupDescribeResponse;
 using protocol::DeleteGroupsRequest;
 using protocol::DeleteGroupsResponse;
 using protocol::DescribeGroupsRequest;
@@ -51,6 +53,20 @@ Outcome<DescribeGroupsResponse> describe_here(const Request& request, DescribeGr
     }
   }
   return gather<DescribeGroupsResponse>(std::move(all), &DescribeGroupsResponse::groups);
+}
+
+Outcome<ConsumerGroupDescribeResponse> consumer_describe_here(const Request& request, ConsumerGroupDescribeRequest message) {
+  std::vector<OneGroup<ConsumerGroupDescribeResponse::DescribedGroup>> all;
+  for (const std::string& id : message.group_ids) {
+    auto& one = all.emplace_back();
+    if (group::Service* groups = find_groups(request.broker, id)) {
+      one.asked = groups->consumer_describe(request.version, id);
+    } else {
+      one.refused.group_id = id;
+      one.refused.error_code = ErrorCode::kNotCoordinator;
+    }
+  }
+  return gather<ConsumerGroupDescribeResponse>(std::move(all), &ConsumerGroupDescribeResponse::groups);
 }
 
 Outcome<DeleteGroupsResponse> delete_here(const Request& request, DeleteGroupsRequest message) {
@@ -99,6 +115,16 @@ Outcome<DescribeGroupsResponse> describe_groups(const Request& request, Describe
   if (parts.empty()) return DescribeGroupsResponse{};
   return on_shards_of_groups<DescribeGroupsRequest>(
       request, std::move(parts), &describe_here, [](DescribeGroupsResponse& whole, DescribeGroupsResponse part) {
+        std::move(part.groups.begin(), part.groups.end(), std::back_inserter(whole.groups));
+      });
+}
+
+Outcome<ConsumerGroupDescribeResponse> consumer_group_describe(const Request& request, ConsumerGroupDescribeRequest message) {
+  std::map<ShardId, ConsumerGroupDescribeRequest> parts;
+  for (std::string& id : message.group_ids) parts[shard_of_group(request.broker, id)].group_ids.push_back(std::move(id));
+  if (parts.empty()) return ConsumerGroupDescribeResponse{};
+  return on_shards_of_groups<ConsumerGroupDescribeRequest>(
+      request, std::move(parts), &consumer_describe_here, [](ConsumerGroupDescribeResponse& whole, ConsumerGroupDescribeResponse part) {
         std::move(part.groups.begin(), part.groups.end(), std::back_inserter(whole.groups));
       });
 }

@@ -115,7 +115,11 @@ OffsetFetchResponse::Group fetched(BrokerContext& broker, int16_t version, Fetch
 }
 
 FetchCall begin_fetch(const Request& request, OffsetFetchRequest::Group asked) {
-  std::optional<std::vector<group::TopicPartition>> wanted;
+  group::FetchRequest fetch;
+  fetch.group = asked.group_id;
+  fetch.member = asked.member_id;
+  fetch.epoch = asked.member_epoch;
+  auto& wanted = fetch.wanted;
   if (asked.topics) {
     wanted.emplace();
     for (const auto& topic : *asked.topics) {
@@ -125,7 +129,7 @@ FetchCall begin_fetch(const Request& request, OffsetFetchRequest::Group asked) {
   }
   FetchCall call{std::move(asked), nullptr};
   if (group::Service* groups = find_groups(request.broker, call.asked.group_id))
-    call.answer = groups->fetch(request.version, call.asked.group_id, wanted);
+    call.answer = groups->fetch(request.version, fetch);
   return call;
 }
 

@@ -1,25 +1,13 @@
 #include "broker/group_requests.h"
 
+#include "base/utf16.h"
 #include "broker/internal_topics.h"
 
 namespace taffrail::handlers {
 
 int32_t group_partition(std::string_view group, int32_t partitions) {
   uint32_t hash = 0;
-  const auto add = [&](uint32_t unit) { hash = 31 * hash + unit; };
-  for (size_t i = 0; i < group.size();) {
-    const auto lead = static_cast<unsigned char>(group[i]);
-    const size_t length = lead < 0x80 ? 1 : lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
-    uint32_t point = length == 1 ? lead : lead & (0xffU >> (length + 1));
-    for (size_t k = 1; k < length && i + k < group.size(); ++k) point = point << 6 | (static_cast<unsigned char>(group[i + k]) & 0x3f);
-    i += length;
-    if (point < 0x10000) {
-      add(point);
-    } else {
-      add(0xd800 + ((point - 0x10000) >> 10));
-      add(0xdc00 + ((point - 0x10000) & 0x3ff));
-    }
-  }
+  for_each_utf16_unit(group, [&](uint16_t unit) { hash = 31 * hash + unit; });
   // Java's abs of its smallest integer is that integer; Kafka's Utils.abs makes it 0.
   const auto value = static_cast<int32_t>(hash);
   const int32_t positive = value == INT32_MIN ? 0 : value < 0 ? -value : value;

@@ -87,6 +87,8 @@ Outcome<protocol::OffsetDeleteResponse> offset_delete(const Request&, protocol::
 Outcome<protocol::DescribeGroupsResponse> describe_groups(const Request&, protocol::DescribeGroupsRequest);
 Outcome<protocol::ListGroupsResponse> list_groups(const Request&, protocol::ListGroupsRequest);
 Outcome<protocol::DeleteGroupsResponse> delete_groups(const Request&, protocol::DeleteGroupsRequest);
+Outcome<protocol::ConsumerGroupHeartbeatResponse> consumer_group_heartbeat(const Request&, protocol::ConsumerGroupHeartbeatRequest);
+Outcome<protocol::ConsumerGroupDescribeResponse> consumer_group_describe(const Request&, protocol::ConsumerGroupDescribeRequest);
 
 // The same for partitions that live on several shards, in split.cc: each shard answers for its own, and the answers
 // are joined in the order of the question.

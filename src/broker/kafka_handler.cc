@@ -24,7 +24,7 @@ constexpr std::array kServed = {
     ApiKey::kAlterConfigs, ApiKey::kDescribeLogDirs, ApiKey::kCreatePartitions, ApiKey::kDeleteGroups,
     ApiKey::kElectLeaders, ApiKey::kIncrementalAlterConfigs, ApiKey::kAlterPartitionReassignments,
     ApiKey::kListPartitionReassignments, ApiKey::kOffsetDelete, ApiKey::kDescribeCluster, ApiKey::kDescribeProducers,
-    ApiKey::kDescribeTopicPartitions};
+    ApiKey::kConsumerGroupHeartbeat, ApiKey::kConsumerGroupDescribe, ApiKey::kDescribeTopicPartitions};
 
 class KafkaHandler final : public RequestHandler {
  public:
@@ -113,6 +113,10 @@ Begun KafkaHandler::begin(Task& task, ConnectionInfo& connection, Slice frame) {
     case ApiKey::kDescribeGroups: return run<p::DescribeGroupsRequest>(connection, request, h::describe_groups);
     case ApiKey::kListGroups: return run<p::ListGroupsRequest>(connection, request, h::list_groups);
     case ApiKey::kDeleteGroups: return run<p::DeleteGroupsRequest>(connection, request, h::delete_groups);
+    case ApiKey::kConsumerGroupHeartbeat:
+      return run<p::ConsumerGroupHeartbeatRequest>(connection, request, h::consumer_group_heartbeat);
+    case ApiKey::kConsumerGroupDescribe:
+      return run<p::ConsumerGroupDescribeRequest>(connection, request, h::consumer_group_describe);
     case ApiKey::kOffsetDelete: return run<p::OffsetDeleteRequest>(connection, request, h::offset_delete);
     case ApiKey::kApiVersions: return run<p::ApiVersionsRequest>(connection, request, h::api_versions);
     case ApiKey::kCreateTopics: return run<p::CreateTopicsRequest>(connection, request, h::create_topics);

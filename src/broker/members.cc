@@ -1,4 +1,4 @@
-// JoinGroup, SyncGroup, Heartbeat and LeaveGroup: the life of a member. A join is answered when the phase ends in which
+// JoinGroup, SyncGroup, Heartbeat and LeaveGroup, and ConsumerGroupHeartbeat: the life of a member. A join is answered when the phase ends in which
 // members join, which may take as long as the slowest of them.
 #include "broker/group_requests.h"
 
@@ -44,7 +44,20 @@ Outcome<protocol::LeaveGroupResponse> leave_here(const Request& request, protoco
   return when_answered<protocol::LeaveGroupResponse>(groups->leave(request.version, message));
 }
 
+Outcome<protocol::ConsumerGroupHeartbeatResponse> beat_here(const Request& request, protocol::ConsumerGroupHeartbeatRequest message) {
+  group::Service* groups = find_groups(request.broker, message.group_id);
+  if (groups == nullptr) return not_coordinator<protocol::ConsumerGroupHeartbeatResponse>();
+  const std::string host = "/" + request.connection.peer.host;
+  return when_answered<protocol::ConsumerGroupHeartbeatResponse>(
+      groups->consumer_heartbeat(request.version, message, request.connection.client_id, host));
+}
+
 }  // namespace
+
+Outcome<protocol::ConsumerGroupHeartbeatResponse> consumer_group_heartbeat(const Request& request,
+                                                                           protocol::ConsumerGroupHeartbeatRequest message) {
+  return on_shard_of_group(request, std::move(message), &beat_here);
+}
 
 Outcome<protocol::JoinGroupResponse> join_group(const Request& request, protocol::JoinGroupRequest message) {
   return on_shard_of_group(request, std::move(message), &join_here);

@@ -47,6 +47,7 @@ void BrokerShard::join(const ClusterId& id, ClusterView& cluster, std::function<
                        std::vector<Remote<BrokerShard>> shards) {
   identity_.cluster = id;
   cluster_ = &cluster;
+  image_topics_.set(cluster);
   alive_ = std::move(alive);
   shards_ = std::move(shards);
   handler_ = make_kafka_handler(*this);
@@ -111,6 +112,7 @@ void BrokerShard::close(Task& task) {
 }
 
 void BrokerShard::on_applied() {
+  image_topics_.on_applied();
   reconcile_wanted_ = true;
   reconcile_wake_.notify_all();
   movers_wake_.notify_all();
@@ -330,7 +332,7 @@ Result<> BrokerShard::open_partition(Task& task, const TopicRecord& topic, int32
   Partition& opened = *made;
   partitions_[key] = std::move(made);
   if (topic.name == kOffsetsTopic) {
-    auto& groups = groups_[key] = std::make_unique<group::Service>(runtime_, opened, config_.groups);
+    auto& groups = groups_[key] = std::make_unique<group::Service>(runtime_, opened, config_.groups, image_topics_);
     opened.set_machine(groups.get());
   }
   if (const Result<> started = opened.start(task, bootstrap); !started) {

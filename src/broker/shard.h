@@ -15,6 +15,7 @@
 #include "broker/context.h"
 #include "broker/guests.h"
 #include "broker/identity.h"
+#include "broker/image_topics.h"
 #include "consensus/driver.h"
 #include "net/peer_channel.h"
 #include "net/server.h"
@@ -116,6 +117,7 @@ class BrokerShard final : public BrokerContext {
   std::unique_ptr<Store> store_;
   std::unique_ptr<RaftDriver> driver_;
   std::map<PartitionKey, std::unique_ptr<Partition>> partitions_;
+  ImageTopics image_topics_;
   std::map<PartitionKey, std::unique_ptr<group::Service>> groups_;  ///< Of those partitions that are of the offsets topic.
   std::unique_ptr<RequestHandler> handler_;
   std::map<std::string, std::unique_ptr<Server>> servers_;

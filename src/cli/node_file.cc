@@ -190,6 +190,12 @@ std::vector<Setting> settings() {
                         [](NodeConfig& c) -> Duration& { return c.groups.session_timeout_min; }));
   all.push_back(time_ms("groups.session_max_ms", "and at most.",
                         [](NodeConfig& c) -> Duration& { return c.groups.session_timeout_max; }));
+  all.push_back(time_ms("groups.consumer_session_ms", "The same for members of consumer groups, who do not ask.",
+                        [](NodeConfig& c) -> Duration& { return c.groups.consumer_session_timeout; }));
+  all.push_back(time_ms("groups.consumer_heartbeat_ms", "How often members of consumer groups are told to speak.",
+                        [](NodeConfig& c) -> Duration& { return c.groups.consumer_heartbeat_interval; }));
+  all.push_back(time_ms("groups.consumer_assignment_ms", "Between two assignments of a consumer group, at least.",
+                        [](NodeConfig& c) -> Duration& { return c.groups.consumer_assignment_interval; }));
   all.push_back(time_ms("groups.retention_ms", "Offsets of a group without members are kept for this long.",
                         [](NodeConfig& c) -> Duration& { return c.groups.offsets_retention; }));
   all.push_back(time_ms("groups.retention_check_ms", "Between two looks for offsets that are too old.",

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/plant.h"
+#include "base/utf16.h"
 
 namespace taffrail::group {
 
@@ -25,27 +26,13 @@ Effects answer_error(const Call& call, const std::string& group, ErrorCode why) 
   return out;
 }
 
-/// As Java counts: its strings are UTF-16.
-size_t utf16_units(std::string_view text) {
-  size_t units = 0;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if ((byte & 0xc0) != 0x80) ++units;
-    if (byte >= 0xf0) ++units;
-  }
-  return units;
-}
-
 }  // namespace
 
-Coordinator::Coordinator(const Table& table, const Options& options, Random& random, Instant now)
-    : table_(table), options_(options), random_(random) {
+Coordinator::Coordinator(const Table& table, const Options& options, const Topics& topics, Random& random, Instant now)
+    : table_(table), options_(options), topics_(topics), random_(random) {
   for (const auto& [id, stored] : table_.groups()) {
-    if (!stored.state || stored.state->members.empty()) continue;
-    Live& live = groups_[id];
-    live.classic = std::make_unique<ClassicGroup>(id, options_, &*stored.state, now);
-    live.stored = true;
-    schedule(id, live);
+    const bool classic = stored.state && !stored.state->members.empty();
+    if (classic || !stored.consumers.members.empty()) schedule(id, find_or_make(id, now));
   }
 }
 
@@ -55,19 +42,21 @@ Coordinator::Live* Coordinator::find(const std::string& group) {
   return table_.find(group) == nullptr ? nullptr : &find_or_make(group);
 }
 
-Coordinator::Live& Coordinator::find_or_make(const std::string& group) {
+// Members that the table knows are taken over at the start: a group that is made later has none, and needs no clock.
+Coordinator::Live& Coordinator::find_or_make(const std::string& group, Instant now) {
   const auto [it, fresh] = groups_.try_emplace(group);
   Live& live = it->second;
   if (!fresh) return live;
-  // Members that the table knows were taken over at the start: this one has none.
   const StoredGroup* stored = table_.find(group);
   live.stored = stored != nullptr && stored->state.has_value();
-  live.classic = std::make_unique<ClassicGroup>(group, options_, live.stored ? &*stored->state : nullptr, Instant{});
+  live.classic = std::make_unique<ClassicGroup>(group, options_, live.stored ? &*stored->state : nullptr, now);
+  if (stored != nullptr && !stored->consumers.empty())
+    live.consumer = std::make_unique<ConsumerGroup>(group, options_, topics_, stored->consumers, now);
   return live;
 }
 
 bool Coordinator::exists(const std::string& group, const Live& live) const {
-  if (live.stored || !live.classic->is_idle()) return true;
+  if (live.stored || live.consumers() != nullptr || !live.classic->is_idle()) return true;
   for (const auto& [at, pending] : live.offsets)
     if (pending.value) return true;
   const StoredGroup* stored = table_.find(group);
@@ -96,7 +85,8 @@ const protocol::OffsetCommitValue* Coordinator::find_offset(const std::string& g
 }
 
 void Coordinator::schedule(const std::string& group, Live& live) {
-  const Instant next = live.classic->next_deadline();
+  Instant next = live.classic->next_deadline();
+  if (live.consumer != nullptr) next = std::min(next, live.consumer->next_deadline());
   if (next == live.look) return;
   if (live.look != Instant::never()) deadlines_.erase({live.look, group});
   live.look = next;
@@ -110,7 +100,7 @@ void Coordinator::settle(const std::string& group, const Effects& decided) {
   schedule(group, live);
   // What was decided, and does not stand in the log yet, is known here alone.
   if (!decided.records.empty() || live.until > applied_) return;
-  if (!live.classic->is_idle() || !live.offsets.empty()) return;
+  if (!live.is_idle() || !live.offsets.empty()) return;
   if (live.look != Instant::never()) deadlines_.erase({live.look, group});
   groups_.erase(it);
 }
@@ -130,7 +120,9 @@ Effects Coordinator::join(const Call& call, const protocol::JoinGroupRequest& re
     return error(ErrorCode::kInvalidSessionTimeout);
   if (!request.member_id.empty() && find(request.group_id) == nullptr) return error(ErrorCode::kUnknownMemberId);
   Live& live = find_or_make(request.group_id);
+  if (live.members() > 0 && live.consumers() != nullptr) return error(ErrorCode::kInconsistentGroupProtocol);
   Effects out = effects_of(request.group_id);
+  if (live.consumers() != nullptr) live.consumer->remove(out);
   live.classic->join({call, request, client_id, client_host, random_}, out);
   settle(request.group_id, out);
   return out;
@@ -183,8 +175,14 @@ Effects Coordinator::commit(const Call& call, const CommitRequest& request) {
   Effects out = effects_of(request.group);
   OffsetsReply reply;
   Live* live = find(request.group);
-  if (live != nullptr) reply.error = live->classic->check_commit(call.now, request.generation, request.member, request.instance);
-  else if (request.generation >= 0) reply.error = call.version >= 9 ? ErrorCode::kGroupIdNotFound : ErrorCode::kIllegalGeneration;
+  if (live != nullptr && live->consumers() != nullptr) {
+    std::vector<TopicPartition> of;
+    for (const CommitRequest::Item& item : request.items) of.push_back(item.at);
+    reply.error = live->consumer->check_commit(call.version, request.generation, request.member, of);
+  } else if (live != nullptr) {
+    reply.error = live->classic->check_commit(call.now, request.generation, request.member, request.instance);
+  }
+  if (live == nullptr && request.generation >= 0) reply.error = call.version >= 9 ? ErrorCode::kGroupIdNotFound : ErrorCode::kIllegalGeneration;
   for (const CommitRequest::Item& item : request.items) {
     ErrorCode& code = reply.items.emplace_back(item.error);
     if (reply.error != ErrorCode::kNone) code = reply.error;
@@ -205,10 +203,20 @@ Effects Coordinator::commit(const Call& call, const CommitRequest& request) {
   return out;
 }
 
-Effects Coordinator::fetch(const Call& call, const std::string& group, const std::optional<std::vector<TopicPartition>>& wanted) {
+Effects Coordinator::fetch(const Call& call, const FetchRequest& request) {
+  const std::string& group = request.group;
+  const auto& wanted = request.wanted;
   Effects out = effects_of(group);
   FetchReply reply;
   static const Live kNothing;
+  if (request.epoch >= 0 || request.member) {
+    const Live* known = find(group);
+    if (known != nullptr && known->consumers() != nullptr) reply.error = known->consumer->check_fetch(request.member, request.epoch);
+    if (reply.error != ErrorCode::kNone) {
+      out.replies.push_back({call.token, std::move(reply)});
+      return out;
+    }
+  }
   const auto it = groups_.find(group);
   const Live& live = it == groups_.end() ? kNothing : it->second;
   if (wanted) {
@@ -225,7 +233,8 @@ Effects Coordinator::fetch(const Call& call, const std::string& group, const std
 
 Effects Coordinator::describe(const Call& call, const std::string& group) {
   Effects out = effects_of(group);
-  if (const Live* live = find(group)) {
+  const Live* live = find(group);
+  if (live != nullptr && live->consumers() == nullptr) {
     out.replies.push_back({call.token, live->classic->describe()});
     settle(group, out);
     return out;
@@ -235,21 +244,94 @@ Effects Coordinator::describe(const Call& call, const std::string& group) {
   dead.group_state = "Dead";
   if (call.version >= 6) {
     dead.error_code = ErrorCode::kGroupIdNotFound;
-    dead.error_message = "Group " + group + " not found.";
+    dead.error_message = "Group " + group + (live == nullptr ? " not found." : " is not a classic group.");
   }
+  out.replies.push_back({call.token, std::move(dead)});
+  return out;
+}
+
+// What Kafka's members and tools get wrong would change the group: it is refused before that.
+ErrorCode Coordinator::check(const Call& call, const protocol::ConsumerGroupHeartbeatRequest& request) {
+  using Request = protocol::ConsumerGroupHeartbeatRequest;
+  const auto is_blank = [](const std::string& text) { return text.find_first_not_of(" \t\r\n\f\v") == std::string::npos; };
+  const int32_t epoch = request.member_epoch;
+  const bool joins = epoch == Request::kJoin;
+  if (is_blank(request.group_id)) return ErrorCode::kInvalidRequest;
+  if (request.instance_id && is_blank(*request.instance_id)) return ErrorCode::kInvalidRequest;
+  if (request.rack_id && is_blank(*request.rack_id)) return ErrorCode::kInvalidRequest;
+  if (request.member_id.empty() && (call.version >= 1 || !joins)) return ErrorCode::kInvalidRequest;
+  if (epoch < Request::kLeaveForAWhile) return ErrorCode::kInvalidRequest;
+  if (epoch == Request::kLeaveForAWhile && !request.instance_id) return ErrorCode::kInvalidRequest;
+  const bool reads = request.subscribed_topic_names || request.subscribed_topic_regex;
+  const bool owns_nothing = request.topic_partitions && request.topic_partitions->empty();
+  if (joins && (request.rebalance_timeout_ms < 0 || !reads || !owns_nothing)) return ErrorCode::kInvalidRequest;
+  const bool known = !request.server_assignor || std::find(std::begin(kAssignors), std::end(kAssignors), *request.server_assignor) != std::end(kAssignors);
+  return known ? ErrorCode::kNone : ErrorCode::kUnsupportedAssignor;
+}
+
+Effects Coordinator::consumer_heartbeat(const Call& call, protocol::ConsumerGroupHeartbeatRequest request, const std::string& client_id,
+                                        const std::string& client_host) {
+  const std::string group = request.group_id;
+  const auto error = [&](ErrorCode why) {
+    Effects out = answer_error<protocol::ConsumerGroupHeartbeatResponse>(call, group, why);
+    std::get<protocol::ConsumerGroupHeartbeatResponse>(out.replies[0].answer).member_id = request.member_id;
+    return out;
+  };
+  if (const ErrorCode why = check(call, request); why != ErrorCode::kNone) return error(why);
+  const bool joins = request.member_epoch == protocol::ConsumerGroupHeartbeatRequest::kJoin;
+  const Live* known = find(group);
+  if (known == nullptr && !joins) return error(ErrorCode::kGroupIdNotFound);
+  const bool converts = known != nullptr && known->consumers() == nullptr;
+  if (converts && (!joins || !known->classic->is_idle())) return error(ErrorCode::kGroupIdNotFound);
+  if (request.member_id.empty()) {
+    const uint64_t high = random_.next();
+    const uint64_t low = random_.next();
+    request.member_id = Uuid{high, low}.text();
+  }
+  Live& live = find_or_make(group);
+  if (live.consumers() == nullptr)
+    live.consumer = std::make_unique<ConsumerGroup>(group, options_, topics_, ConsumerState(), call.now);
+  Effects out = effects_of(group);
+  live.consumer->heartbeat({call, request, client_id, client_host}, out);
+  // Nobody was a member of the classic group of that name: it was its offsets, and they stay.
+  if (converts && live.stored && live.consumers() != nullptr) out.records.insert(out.records.begin(), StateRecord{group, {}});
+  if (!out.records.empty() || live.consumers() == nullptr) settle(group, out);
+  return out;
+}
+
+Effects Coordinator::consumer_describe(const Call& call, const std::string& group) {
+  Effects out = effects_of(group);
+  const Live* live = find(group);
+  if (live != nullptr && live->consumers() != nullptr) {
+    out.replies.push_back({call.token, live->consumer->describe()});
+    settle(group, out);
+    return out;
+  }
+  protocol::ConsumerGroupDescribeResponse::DescribedGroup dead;
+  dead.group_id = group;
+  dead.error_code = ErrorCode::kGroupIdNotFound;
+  dead.error_message = "Group " + group + (live == nullptr ? " not found." : " is not a consumer group.");
   out.replies.push_back({call.token, std::move(dead)});
   return out;
 }
 
 std::vector<protocol::ListGroupsResponse::Group> Coordinator::list() const {
   std::vector<protocol::ListGroupsResponse::Group> out;
-  const auto add = [&](const std::string& id, std::string_view type, std::string_view state) {
+  const auto add_classic = [&](const std::string& id, std::string_view type, std::string_view state) {
     out.push_back({id, std::string(type), std::string(state), "classic", {}});
   };
-  for (const auto& [id, live] : groups_)
-    if (exists(id, live)) add(id, live.classic->protocol_type(), live.classic->state_name());
-  for (const auto& [id, stored] : table_.groups())
-    if (!groups_.contains(id)) add(id, stored.state ? stored.state->protocol_type : "", "Empty");
+  const auto add_consumer = [&](const std::string& id, std::string_view state) {
+    out.push_back({id, "consumer", std::string(state), "consumer", {}});
+  };
+  for (const auto& [id, live] : groups_) {
+    if (live.consumers() != nullptr) add_consumer(id, live.consumer->state_name());
+    else if (exists(id, live)) add_classic(id, live.classic->protocol_type(), live.classic->state_name());
+  }
+  for (const auto& [id, stored] : table_.groups()) {
+    if (groups_.contains(id)) continue;
+    if (stored.consumers.epoch) add_consumer(id, "Empty");
+    else add_classic(id, stored.state ? stored.state->protocol_type : "", "Empty");
+  }
   return out;
 }
 
@@ -260,10 +342,11 @@ Effects Coordinator::remove(const Call& call, const std::string& group) {
   const Live* live = find(group);
   if (live == nullptr) {
     deleted.error_code = ErrorCode::kGroupIdNotFound;
-  } else if (live->classic->state() != ClassicGroup::State::kEmpty) {
+  } else if (live->classic->state() != ClassicGroup::State::kEmpty || live->members() > 0) {
     deleted.error_code = ErrorCode::kNonEmptyGroup;
   } else {
     for (const auto& [at, value] : offsets(group, *live)) out.records.push_back(OffsetRecord{group, at, {}});
+    if (live->consumers() != nullptr) live->consumer->remove(out);
     if (live->stored) out.records.push_back(StateRecord{group, {}});
   }
   out.replies.push_back({call.token, std::move(deleted)});
@@ -278,6 +361,8 @@ Effects Coordinator::forget(const Call& call, const ForgetRequest& request) {
   std::optional<std::set<std::string>> subscribed;
   if (live == nullptr) {
     reply.error = ErrorCode::kGroupIdNotFound;
+  } else if (live->consumers() != nullptr) {
+    subscribed = live->consumer->subscribed_topics();
   } else if (live->classic->state() != ClassicGroup::State::kEmpty) {
     // Offsets of topics that nobody reads any more may go; of a group that is not understood, none.
     if (live->classic->protocol_type() != "consumer") reply.error = ErrorCode::kNonEmptyGroup;
@@ -307,7 +392,9 @@ std::vector<Effects> Coordinator::on_time(Instant now, WallTime wall) {
   std::vector<Effects> all;
   for (const std::string& group : due) {
     Effects out = effects_of(group);
-    groups_.at(group).classic->on_time(now, wall, out);
+    const Live& live = groups_.at(group);
+    live.classic->on_time(now, wall, out);
+    if (live.consumer != nullptr) live.consumer->on_time(now, wall, out);
     settle(group, out);
     if (!out.records.empty() || !out.replies.empty()) all.push_back(std::move(out));
   }
@@ -324,6 +411,7 @@ std::vector<TopicPartition> Coordinator::expired(const StoredGroup& stored, cons
   std::optional<std::set<std::string>> subscribed;
   if (!simple && state == State::kEmpty) empty_since = stored.state->current_state_timestamp;
   if (state == State::kStable) subscribed = live->classic->subscribed_topics();
+  if (live != nullptr && live->consumers() != nullptr) subscribed = live->consumer->subscribed_topics();
   if (state != State::kEmpty && !subscribed && !PLANT("G09")) return {};
   std::vector<TopicPartition> out;
   for (const auto& [at, value] : stored.offsets) {
@@ -346,8 +434,9 @@ std::vector<Effects> Coordinator::expire(WallTime wall) {
     Effects out = effects_of(id);
     for (TopicPartition& at : expired(stored, live, wall)) out.records.push_back(OffsetRecord{id, std::move(at), {}});
     const bool nothing_left = out.records.size() == stored.offsets.size();
-    const bool idle = live == nullptr || live->classic->is_idle();
+    const bool idle = live == nullptr || live->is_idle();
     if (nothing_left && idle && stored.state) out.records.push_back(StateRecord{id, {}});
+    if (nothing_left && idle && !stored.consumers.empty()) find_or_make(id).consumer->remove(out);
     if (!out.records.empty()) all.push_back(std::move(out));
   }
   return all;
@@ -377,7 +466,9 @@ void Coordinator::appended(const Effects& effects, LogIndex index) {
       live.offsets[offset->at] = {offset->value, index};
       continue;
     }
-    live.stored = std::get<StateRecord>(record).value.has_value();
+    const auto* state = std::get_if<StateRecord>(&record);
+    if (state == nullptr) continue;
+    live.stored = state->value.has_value();
     if (live.stored) continue;
     // A group of that name that comes now is another one.
     live.classic = std::make_unique<ClassicGroup>(effects.group, options_, nullptr, Instant{});
@@ -392,6 +483,7 @@ Effects Coordinator::refused(const Effects& effects, Instant now, WallTime wall)
   if (PLANT("G14")) appended(effects, applied_);
   const auto it = groups_.find(effects.group);
   if (it == groups_.end()) return out;
+  if (it->second.consumer != nullptr) it->second.consumer->undo(effects.undo, now);
   if (effects.step != Effects::Step::kNone) it->second.classic->step_failed(effects.step, now, wall, out);
   settle(effects.group, out);
   return out;

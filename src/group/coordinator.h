@@ -19,6 +19,7 @@
 #include "base/ids.h"
 #include "base/random.h"
 #include "group/classic_group.h"
+#include "group/consumer_group.h"
 #include "group/effects.h"
 #include "group/options.h"
 #include "group/table.h"
@@ -42,6 +43,14 @@ struct CommitRequest {
   std::vector<Item> items;
 };
 
+/// Which offsets are asked for: those of `wanted`, or all that there are. Members of consumer groups say who they are.
+struct FetchRequest {
+  std::string group;
+  std::optional<std::vector<TopicPartition>> wanted;
+  std::optional<std::string> member = {};
+  int32_t epoch = -1;
+};
+
 /// What is asked to be forgotten; an item refused before it came here has its error.
 struct ForgetRequest {
   std::string group;
@@ -52,7 +61,7 @@ class Coordinator {
  public:
   /// All that the log held of its groups when the leadership began is in `table`, which outlives this and goes on to
   /// change by what is applied.
-  Coordinator(const Table& table, const Options& options, Random& random, Instant now);
+  Coordinator(const Table& table, const Options& options, const Topics& topics, Random& random, Instant now);
 
   Effects join(const Call& call, const protocol::JoinGroupRequest& request, const std::string& client_id,
                const std::string& client_host);
@@ -60,9 +69,11 @@ class Coordinator {
   Effects heartbeat(const Call& call, const protocol::HeartbeatRequest& request);
   Effects leave(const Call& call, const protocol::LeaveGroupRequest& request);
   Effects commit(const Call& call, const CommitRequest& request);
-  /// Of `wanted`, or of all that there are.
-  Effects fetch(const Call& call, const std::string& group, const std::optional<std::vector<TopicPartition>>& wanted);
+  Effects fetch(const Call& call, const FetchRequest& request);
   Effects describe(const Call& call, const std::string& group);
+  Effects consumer_heartbeat(const Call& call, protocol::ConsumerGroupHeartbeatRequest request, const std::string& client_id,
+                             const std::string& client_host);
+  Effects consumer_describe(const Call& call, const std::string& group);
   Effects remove(const Call& call, const std::string& group);
   Effects forget(const Call& call, const ForgetRequest& request);
   std::vector<protocol::ListGroupsResponse::Group> list() const;
@@ -92,17 +103,23 @@ class Coordinator {
     LogIndex index;
   };
   struct Live {
-    std::unique_ptr<ClassicGroup> classic;
+    std::unique_ptr<ClassicGroup> classic;     ///< Idle while it is a consumer group,
+    std::unique_ptr<ConsumerGroup> consumer;  ///< which it may never have been.
     std::map<TopicPartition, Pending> offsets;  ///< Appended, and not applied yet.
     bool stored = false;                        ///< The log has a state of the group, or will have.
     LogIndex until;                             ///< Its last record.
     Instant look = Instant::never();            ///< Its place in `deadlines_`.
+    /// Null unless it is a consumer group.
+    ConsumerGroup* consumers() const { return consumer != nullptr && consumer->exists() ? consumer.get() : nullptr; }
+    size_t members() const { return consumers() != nullptr ? consumer->size() : classic->size(); }
+    bool is_idle() const { return classic->is_idle() && (consumers() == nullptr || consumer->size() == 0); }
   };
   using Groups = std::map<std::string, Live, std::less<>>;
 
   /// Null if there is no such group.
   Live* find(const std::string& group);
-  Live& find_or_make(const std::string& group);
+  Live& find_or_make(const std::string& group, Instant now = {});
+  static protocol::ErrorCode check(const Call& call, const protocol::ConsumerGroupHeartbeatRequest& request);
   bool exists(const std::string& group, const Live& live) const;
   /// The offsets that the log will have.
   std::map<TopicPartition, protocol::OffsetCommitValue> offsets(const std::string& group, const Live& live) const;
@@ -114,6 +131,7 @@ class Coordinator {
 
   const Table& table_;
   const Options& options_;
+  const Topics& topics_;
   Random& random_;
   Groups groups_;  ///< Those with members, or with something under way.
   std::set<std::pair<Instant, std::string>> deadlines_;

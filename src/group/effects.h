@@ -8,6 +8,8 @@
 
 #include "base/units.h"
 #include "group/records.h"
+#include "protocol/consumer_group_describe.h"
+#include "protocol/consumer_group_heartbeat.h"
 #include "protocol/delete_groups.h"
 #include "protocol/describe_groups.h"
 #include "protocol/errors.h"
@@ -49,7 +51,8 @@ struct FetchReply {
 
 using Answer = std::variant<protocol::JoinGroupResponse, protocol::SyncGroupResponse, protocol::HeartbeatResponse,
                             protocol::LeaveGroupResponse, OffsetsReply, FetchReply, protocol::DescribeGroupsResponse::Group,
-                            protocol::DeleteGroupsResponse::Deleted>;
+                            protocol::DeleteGroupsResponse::Deleted, protocol::ConsumerGroupHeartbeatResponse,
+                            protocol::ConsumerGroupDescribeResponse::DescribedGroup>;
 
 struct Reply {
   Token to = 0;
@@ -69,6 +72,8 @@ struct Effects {
   /// Sent when `records`, and all that this group had appended before, are committed.
   std::vector<Reply> replies;
   Step step = Step::kNone;
+  /// Of a consumer group, whose state has `records` in it already: those that take them out again, in this order.
+  std::vector<Record> undo;
 };
 
 }  // namespace taffrail::group

@@ -18,6 +18,13 @@ struct Options {
   Duration commit_timeout = 5_s;            ///< offsets.commit.timeout.ms.
   int32_t offsets_partitions = 50;          ///< offsets.topic.num.partitions.
   int16_t offsets_replicas = 3;             ///< offsets.topic.replication.factor; fewer while fewer brokers live.
+
+  // Of consumer groups (KIP-848): group.consumer.*.
+  Duration consumer_session_timeout = 45_s;     ///< session.timeout.ms.
+  Duration consumer_heartbeat_interval = 5_s;   ///< heartbeat.interval.ms: what members are told.
+  Duration consumer_assignment_interval = 1_s;  ///< assignment.interval.ms: between two assignments of a group, at least.
+  int32_t consumer_size_max = INT32_MAX;        ///< max.size.
+  Duration consumer_regex_interval = 10_s;      ///< Between two looks for topics that are new to an expression, at least.
   bool operator==(const Options&) const = default;
 };
 

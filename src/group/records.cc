@@ -36,6 +36,66 @@ Result<M> value_of(ByteView bytes) {
   return protocol::decode<M>(Slice(bytes.subspan(2)), version);
 }
 
+// Which type a consumer group's record has, and what its key is called.
+template <class R>
+struct Layout;
+template <>
+struct Layout<EpochRecord> {
+  static constexpr int16_t kType = 3;
+  using Key = protocol::ConsumerGroupMetadataKey;
+};
+template <>
+struct Layout<MemberRecord> {
+  static constexpr int16_t kType = 5;
+  using Key = protocol::ConsumerGroupMemberMetadataKey;
+};
+template <>
+struct Layout<TargetEpochRecord> {
+  static constexpr int16_t kType = 6;
+  using Key = protocol::ConsumerGroupTargetAssignmentMetadataKey;
+};
+template <>
+struct Layout<TargetRecord> {
+  static constexpr int16_t kType = 7;
+  using Key = protocol::ConsumerGroupTargetAssignmentMemberKey;
+};
+template <>
+struct Layout<CurrentRecord> {
+  static constexpr int16_t kType = 8;
+  using Key = protocol::ConsumerGroupCurrentMemberAssignmentKey;
+};
+template <>
+struct Layout<RegexRecord> {
+  static constexpr int16_t kType = 16;
+  using Key = protocol::ConsumerGroupRegularExpressionKey;
+};
+
+template <class R>
+std::pair<Slice, std::optional<Slice>> encode_consumer(const R& record) {
+  typename Layout<R>::Key key;
+  key.group_id = record.group;
+  if constexpr (requires { record.name; }) {
+    if constexpr (requires { key.member_id; }) key.member_id = record.name;
+    else key.regular_expression = record.name;
+  }
+  std::pair<Slice, std::optional<Slice>> out{with_prefix(Layout<R>::kType, key, 0), {}};
+  if (record.value) out.second = with_prefix(0, *record.value, 0);
+  return out;
+}
+
+template <class R>
+Result<std::optional<Record>> decode_consumer(const Slice& body, const std::optional<ByteView>& value) {
+  auto key = TRY(protocol::decode<typename Layout<R>::Key>(body, 0));
+  R record;
+  record.group = std::move(key.group_id);
+  if constexpr (requires { record.name; }) {
+    if constexpr (requires { key.member_id; }) record.name = std::move(key.member_id);
+    else record.name = std::move(key.regular_expression);
+  }
+  if (value) record.value = TRY(value_of<typename decltype(record.value)::value_type>(*value));
+  return record;
+}
+
 }  // namespace
 
 const std::string& group_of(const Record& record) {
@@ -53,7 +113,14 @@ std::pair<Slice, std::optional<Slice>> encode(const Record& record) {
     }
     return out;
   }
-  const auto& state = std::get<StateRecord>(record);
+  const auto* found = std::get_if<StateRecord>(&record);
+  if (found == nullptr) {
+    return std::visit([]<class R>(const R& r) -> std::pair<Slice, std::optional<Slice>> {
+      if constexpr (requires { Layout<R>::kType; }) return encode_consumer(r);
+      else return {};
+    }, record);
+  }
+  const StateRecord& state = *found;
   std::pair<Slice, std::optional<Slice>> out{with_prefix(kStateType, protocol::GroupMetadataKey{state.group, {}}, 0), {}};
   if (state.value) out.second = with_prefix(kStateValueVersion, *state.value, kStateValueVersion);
   return out;
@@ -76,7 +143,15 @@ Result<std::optional<Record>> decode(ByteView key, const std::optional<ByteView>
     if (value) record.value = TRY(value_of<protocol::GroupMetadataValue>(*value));
     return record;
   }
-  return std::nullopt;
+  switch (type) {
+    case Layout<EpochRecord>::kType: return decode_consumer<EpochRecord>(body, value);
+    case Layout<MemberRecord>::kType: return decode_consumer<MemberRecord>(body, value);
+    case Layout<TargetEpochRecord>::kType: return decode_consumer<TargetEpochRecord>(body, value);
+    case Layout<TargetRecord>::kType: return decode_consumer<TargetRecord>(body, value);
+    case Layout<CurrentRecord>::kType: return decode_consumer<CurrentRecord>(body, value);
+    case Layout<RegexRecord>::kType: return decode_consumer<RegexRecord>(body, value);
+    default: return std::nullopt;
+  }
 }
 
 }  // namespace taffrail::group

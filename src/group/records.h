@@ -11,6 +11,7 @@
 
 #include "base/bytes.h"
 #include "base/result.h"
+#include "protocol/consumer_group_records.h"
 #include "protocol/coordinator_records.h"
 
 namespace taffrail::group {
@@ -39,7 +40,29 @@ struct StateRecord {
   bool operator==(const StateRecord&) const = default;
 };
 
-using Record = std::variant<OffsetRecord, StateRecord>;
+// Of a consumer group (KIP-848), and of one of its members or regular expressions; no value: gone.
+template <class Value>
+struct GroupRecord {
+  std::string group;
+  std::optional<Value> value;
+  bool operator==(const GroupRecord&) const = default;
+};
+template <class Value>
+struct NamedRecord {
+  std::string group;
+  std::string name;  ///< The member, or the expression.
+  std::optional<Value> value;
+  bool operator==(const NamedRecord&) const = default;
+};
+using EpochRecord = GroupRecord<protocol::ConsumerGroupMetadataValue>;
+using TargetEpochRecord = GroupRecord<protocol::ConsumerGroupTargetAssignmentMetadataValue>;
+using MemberRecord = NamedRecord<protocol::ConsumerGroupMemberMetadataValue>;
+using TargetRecord = NamedRecord<protocol::ConsumerGroupTargetAssignmentMemberValue>;
+using CurrentRecord = NamedRecord<protocol::ConsumerGroupCurrentMemberAssignmentValue>;
+using RegexRecord = NamedRecord<protocol::ConsumerGroupRegularExpressionValue>;
+
+using Record = std::variant<OffsetRecord, StateRecord, EpochRecord, TargetEpochRecord, MemberRecord, TargetRecord, CurrentRecord,
+                            RegexRecord>;
 
 const std::string& group_of(const Record& record);
 

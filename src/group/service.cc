@@ -29,8 +29,8 @@ ErrorCode error_of(PartitionFault fault) {
 
 }  // namespace
 
-Service::Service(Runtime& runtime, Partition& partition, const Options& options)
-    : runtime_(runtime), partition_(partition), options_(options) {}
+Service::Service(Runtime& runtime, Partition& partition, const Options& options, const Topics& topics)
+    : runtime_(runtime), partition_(partition), options_(options), topics_(topics) {}
 Service::~Service() = default;
 
 void Service::stop(Task& task) {
@@ -81,9 +81,21 @@ std::shared_ptr<Asked> Service::commit(int16_t version, const CommitRequest& req
   return ask(version, OffsetsReply{}, [&](Call call) { return coordinator_->commit(call, request); });
 }
 
-std::shared_ptr<Asked> Service::fetch(int16_t version, const std::string& group,
-                                      const std::optional<std::vector<TopicPartition>>& wanted) {
-  return ask(version, FetchReply{}, [&](Call call) { return coordinator_->fetch(call, group, wanted); });
+std::shared_ptr<Asked> Service::fetch(int16_t version, const FetchRequest& request) {
+  return ask(version, FetchReply{}, [&](Call call) { return coordinator_->fetch(call, request); });
+}
+
+std::shared_ptr<Asked> Service::consumer_heartbeat(int16_t version, const protocol::ConsumerGroupHeartbeatRequest& request,
+                                                   const std::string& client_id, const std::string& client_host) {
+  protocol::ConsumerGroupHeartbeatResponse kind;
+  kind.member_id = request.member_id;
+  return ask(version, std::move(kind), [&](Call call) { return coordinator_->consumer_heartbeat(call, request, client_id, client_host); });
+}
+
+std::shared_ptr<Asked> Service::consumer_describe(int16_t version, const std::string& group) {
+  protocol::ConsumerGroupDescribeResponse::DescribedGroup kind;
+  kind.group_id = group;
+  return ask(version, std::move(kind), [&](Call call) { return coordinator_->consumer_describe(call, group); });
 }
 
 std::shared_ptr<Asked> Service::describe(int16_t version, const std::string& group) {
@@ -153,7 +165,14 @@ std::expected<LogIndex, ErrorCode> Service::append(const std::vector<Record>& re
     some.push_back(records[i]);
     if (bytes < kBatchBytes && i + 1 < records.size()) continue;
     const Faulty<Appended> appended = partition_.append(batch_of(some, runtime_.wall_now().ms), Acks::kAll, true);
-    if (!appended) return std::unexpected(error_of(appended.error().what));
+    if (!appended) {
+      // What stands in the log is not what was decided: it is decided anew on what the log says.
+      if (last != LogIndex{}) {
+        torn_ = last;
+        close();
+      }
+      return std::unexpected(error_of(appended.error().what));
+    }
     last = appended->entry.index;
     some.clear();
     bytes = 0;
@@ -200,11 +219,11 @@ Result<> Service::load(ByteView bytes) {
 
 void Service::open_or_close() {
   if (coordinator_ != nullptr && (!partition_.is_leader() || partition_.epoch() != term_ || !broken_.empty())) close();
-  if (coordinator_ != nullptr || !broken_.empty() || stopped_) return;
+  if (coordinator_ != nullptr || !broken_.empty() || stopped_ || is_torn()) return;
   if (!partition_.leads_with_all_applied() && !(PLANT("G06") && partition_.is_leader())) return;
   term_ = partition_.epoch();
   applied_ = partition_.applied();
-  coordinator_ = std::make_unique<Coordinator>(table_, options_, runtime_.random(), runtime_.now());
+  coordinator_ = std::make_unique<Coordinator>(table_, options_, topics_, runtime_.random(), runtime_.now());
   coordinator_->applied(applied_.index);
   const uint64_t reign = ++reign_;
   clock_next_ = Instant::never();

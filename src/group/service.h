@@ -30,7 +30,7 @@ struct Asked {
 class Service final : public StateMachine {
  public:
   /// All outlive it.
-  Service(Runtime& runtime, Partition& partition, const Options& options);
+  Service(Runtime& runtime, Partition& partition, const Options& options, const Topics& topics);
   ~Service() override;
   /// Nobody is waiting any more. Before the partition's stop().
   void stop(Task& task);
@@ -42,8 +42,11 @@ class Service final : public StateMachine {
   std::shared_ptr<Asked> heartbeat(int16_t version, const protocol::HeartbeatRequest& request);
   std::shared_ptr<Asked> leave(int16_t version, const protocol::LeaveGroupRequest& request);
   std::shared_ptr<Asked> commit(int16_t version, const CommitRequest& request);
-  std::shared_ptr<Asked> fetch(int16_t version, const std::string& group, const std::optional<std::vector<TopicPartition>>& wanted);
+  std::shared_ptr<Asked> fetch(int16_t version, const FetchRequest& request);
   std::shared_ptr<Asked> describe(int16_t version, const std::string& group);
+  std::shared_ptr<Asked> consumer_heartbeat(int16_t version, const protocol::ConsumerGroupHeartbeatRequest& request,
+                                            const std::string& client_id, const std::string& client_host);
+  std::shared_ptr<Asked> consumer_describe(int16_t version, const std::string& group);
   std::shared_ptr<Asked> remove(int16_t version, const std::string& group);
   std::shared_ptr<Asked> forget(int16_t version, const ForgetRequest& request);
   /// Of the groups that are led here; nothing if they are not known yet.
@@ -77,6 +80,7 @@ class Service final : public StateMachine {
   /// The place of the last record, or why nothing of it stands in the log for certain.
   std::expected<LogIndex, protocol::ErrorCode> append(const std::vector<Record>& records);
   void answer(Token to, Answer answer);
+  bool is_torn() const { return partition_.epoch() == term_ && partition_.applied().index < torn_; }
   void open_or_close();
   void close();
   void run_clock(Task& task, uint64_t reign);
@@ -86,9 +90,11 @@ class Service final : public StateMachine {
   Runtime& runtime_;
   Partition& partition_;
   const Options& options_;
+  const Topics& topics_;
   Table table_;
   std::string broken_;  ///< Why the table is not what the log says; then nothing is led here.
   EntryId applied_;
+  LogIndex torn_;  ///< In this term only a part of a decision was appended, up to here: what comes next waits until that is applied.
   std::unique_ptr<Coordinator> coordinator_;  ///< Of this leadership, once it has begun.
   Term term_;
   uint64_t reign_ = 0;

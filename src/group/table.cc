@@ -12,28 +12,21 @@ constexpr uint16_t kFormat = 1;
 }
 
 void Table::apply(const Record& record) {
+  if (PLANT("G05")) {
+    const auto* offset = std::get_if<OffsetRecord>(&record);
+    const StoredGroup* stored = offset == nullptr ? nullptr : find(offset->group);
+    if (stored != nullptr && offset->value && stored->offsets.contains(offset->at)) return;
+  }
+  StoredGroup& group = groups_[group_of(record)];
   if (const auto* offset = std::get_if<OffsetRecord>(&record)) {
-    if (offset->value) {
-      StoredGroup& group = groups_[offset->group];
-      if (PLANT("G05") && group.offsets.contains(offset->at)) return;
-      group.offsets[offset->at] = *offset->value;
-      return;
-    }
-    const auto it = groups_.find(offset->group);
-    if (it == groups_.end()) return;
-    it->second.offsets.erase(offset->at);
-    if (it->second.offsets.empty() && !it->second.state) groups_.erase(it);
-    return;
+    if (offset->value) group.offsets[offset->at] = *offset->value;
+    else group.offsets.erase(offset->at);
+  } else if (const auto* state = std::get_if<StateRecord>(&record)) {
+    group.state = state->value;
+  } else {
+    group.consumers.apply(record);
   }
-  const auto& state = std::get<StateRecord>(record);
-  if (state.value) {
-    groups_[state.group].state = state.value;
-    return;
-  }
-  const auto it = groups_.find(state.group);
-  if (it == groups_.end()) return;
-  it->second.state.reset();
-  if (it->second.offsets.empty()) groups_.erase(it);
+  if (group.empty()) groups_.erase(group_of(record));
 }
 
 Result<> Table::apply(const BatchView& batch) {
@@ -56,6 +49,7 @@ std::vector<Record> Table::records() const {
   std::vector<Record> out;
   for (const auto& [id, group] : groups_) {
     if (group.state) out.push_back(StateRecord{id, group.state});
+    for (Record& record : group.consumers.records(id)) out.push_back(std::move(record));
     for (const auto& [at, value] : group.offsets) out.push_back(OffsetRecord{id, at, value});
   }
   return out;

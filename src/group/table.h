@@ -11,14 +11,17 @@
 
 #include "base/bytes.h"
 #include "base/result.h"
+#include "group/consumer_state.h"
 #include "group/records.h"
 #include "record/batch.h"
 
 namespace taffrail::group {
 
 struct StoredGroup {
-  std::optional<protocol::GroupMetadataValue> state;  ///< None: only offsets, of a group without members.
+  std::optional<protocol::GroupMetadataValue> state;  ///< Of a classic group that has, or had, members.
+  ConsumerState consumers;                            ///< Of a consumer group; a group is at most one of the two.
   std::map<TopicPartition, protocol::OffsetCommitValue> offsets;
+  bool empty() const { return !state && consumers.empty() && offsets.empty(); }
   bool operator==(const StoredGroup&) const = default;
 };
 

@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "base/plant.h"
-#include "group/support/bench.h"
+#include "group/support/consumer.h"
 
 namespace taffrail::group::test {
 namespace {
@@ -93,11 +93,54 @@ std::string failover_before_assignment() {
   return b.generation > a.generation ? "" : "I-G7: a generation was given out twice";
 }
 
+// G01: a member takes back what it was to give up, and somebody else is to have it after all.
+std::string taken_back() {
+  Bench bench(1, consumer_options());
+  bench.topics.set("t", 4);
+  Consumer a{.id = "a"}, b{.id = "b"};
+  (void)settle(bench, {&a});
+  (void)b.beat(bench);
+  (void)a.beat(bench);
+  (void)b.leave(bench);
+  b.epoch = 0;
+  (void)a.beat(bench);
+  (void)b.beat(bench);
+  return a.owned.size() == 1 && b.owned.empty() ? "" : "I-G1: a partition has two owners";
+}
+
+// G02: a member that missed an epoch says what it owns.
+std::string owner_of_old() {
+  Bench bench(1, consumer_options());
+  bench.topics.set("t", 4);
+  Consumer a{.id = "a"}, b{.id = "b"}, c{.id = "c"};
+  (void)settle(bench, {&a});
+  const Consumer before = a;
+  (void)settle(bench, {&a, &b});
+  (void)settle(bench, {&a, &b, &c});
+  Consumer zombie = before;
+  zombie.tells = true;
+  return zombie.beat(bench) == ErrorCode::kFencedMemberEpoch ? "" : "I-G1: what a member had in an old epoch counts";
+}
+
+// G16: the answer with the new epoch is lost.
+std::string lost_answer() {
+  Bench bench(1, consumer_options());
+  bench.topics.set("t", 4);
+  Consumer a{.id = "a"};
+  (void)settle(bench, {&a});
+  bench.topics.set("t", 6);
+  Consumer deaf = a;
+  (void)deaf.beat(bench);
+  a.tells = true;
+  return a.beat(bench) == ErrorCode::kNone ? "" : "a member that did nothing wrong starts over";
+}
+
 struct Story {
   const char* plant;
   std::string (*tell)();
 };
-constexpr Story kStories[] = {{"G03", late_commit},  {"G04", two_of_one_instance}, {"G05", commit_twice},
+constexpr Story kStories[] = {{"G01", taken_back},     {"G02", owner_of_old},      {"G16", lost_answer},
+                              {"G03", late_commit},  {"G04", two_of_one_instance}, {"G05", commit_twice},
                               {"G09", long_rebalance}, {"G14", refused_commit},    {"G18", failover_before_assignment}};
 
 TEST(PlantedBugs, EveryStoryEndsWellAndTellsItsMistake) {

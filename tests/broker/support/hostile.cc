@@ -150,6 +150,23 @@ std::string hostile_body(ApiKey key, int16_t version) {
       r.groups_names = {"group"};
       return body_of(r, version);
     }
+    case ApiKey::kConsumerGroupHeartbeat: {
+      ConsumerGroupHeartbeatRequest r;
+      r.group_id = "consumers";
+      r.member_id = "member";
+      r.rack_id = "rack";
+      r.rebalance_timeout_ms = 1000;
+      r.subscribed_topic_names = {"good"};
+      if (version >= 1) r.subscribed_topic_regex = "go+d";
+      r.server_assignor = "range";
+      r.topic_partitions = {std::vector<AssignedTopic>{}};
+      return body_of(r, version);
+    }
+    case ApiKey::kConsumerGroupDescribe: {
+      ConsumerGroupDescribeRequest r;
+      r.group_ids = {"consumers", "group"};
+      return body_of(r, version);
+    }
     case ApiKey::kDeleteRecords: {
       DeleteRecordsRequest r;
       r.topics.push_back({"good", {{0, Offset(0), {}}}, {}});

@@ -36,6 +36,55 @@ inline Options quick_options() {
   return options;
 }
 
+/// Topics as a test makes them.
+class TestTopics final : public Topics {
+ public:
+  void set(const std::string& name, int32_t partitions, std::vector<std::vector<std::string>> racks = {}, TopicId id = {}) {
+    Entry& entry = all_[name];
+    if (!id.is_zero()) entry.topic.id = id;
+    if (entry.topic.id.is_zero()) entry.topic.id = Uuid{7, ++last_};
+    entry.topic.name = name;
+    entry.topic.partitions = partitions;
+    racks.resize(static_cast<size_t>(partitions));
+    entry.racks = std::move(racks);
+    ++version_;
+  }
+  void drop(const std::string& name) {
+    all_.erase(name);
+    ++version_;
+  }
+  TopicId id(const std::string& name) const { return all_.at(name).topic.id; }
+  int64_t version() const override { return version_; }
+  std::optional<Topic> find(std::string_view name) const override {
+    const auto it = all_.find(name);
+    return it == all_.end() ? std::nullopt : std::optional(it->second.topic);
+  }
+  std::optional<Topic> find(const TopicId& id) const override {
+    for (const auto& [name, entry] : all_)
+      if (entry.topic.id == id) return entry.topic;
+    return std::nullopt;
+  }
+  std::vector<std::string> names() const override {
+    std::vector<std::string> out;
+    for (const auto& [name, entry] : all_) out.push_back(name);
+    return out;
+  }
+  std::vector<std::vector<std::string>> racks(const TopicId& id) const override {
+    for (const auto& [name, entry] : all_)
+      if (entry.topic.id == id) return entry.racks;
+    return {};
+  }
+
+ private:
+  struct Entry {
+    Topic topic;
+    std::vector<std::vector<std::string>> racks;
+  };
+  std::map<std::string, Entry, std::less<>> all_;
+  uint64_t last_ = 0;
+  int64_t version_ = 0;
+};
+
 class Bench {
  public:
   explicit Bench(uint64_t seed = 1, Options o = quick_options()) : options(o), random_(seed) { lead(); }
@@ -59,7 +108,15 @@ class Bench {
     return carry([&](const Call& call) { return coordinator->commit(call, request); }, version);
   }
   Token fetch(const std::string& group, std::optional<std::vector<TopicPartition>> wanted) {
-    return carry([&](const Call& call) { return coordinator->fetch(call, group, wanted); }, 9);
+    return carry([&](const Call& call) { return coordinator->fetch(call, {group, wanted}); }, 9);
+  }
+  Token beat(const ConsumerGroupHeartbeatRequest& request, int16_t version = 1) {
+    return carry([&](const Call& call) { return coordinator->consumer_heartbeat(call, request, "c", "/10.0.0.1"); }, version);
+  }
+  ConsumerGroupDescribeResponse::DescribedGroup consumer_describe(const std::string& group) {
+    const Token token = carry([&](const Call& call) { return coordinator->consumer_describe(call, group); }, 1);
+    commit_all();
+    return get<ConsumerGroupDescribeResponse::DescribedGroup>(token);
   }
   Token remove(const std::string& group) {
     return carry([&](const Call& call) { return coordinator->remove(call, group); }, 2);
@@ -126,6 +183,7 @@ class Bench {
   const Options options;
   Instant now{1'000'000'000};
   WallTime wall{1'700'000'000'000};
+  TestTopics topics;
   Table table;
   std::vector<Record> log;
   std::unique_ptr<Coordinator> coordinator;
@@ -135,7 +193,7 @@ class Bench {
 
  private:
   void lead() {
-    coordinator = std::make_unique<Coordinator>(table, options, random_, now);
+    coordinator = std::make_unique<Coordinator>(table, options, topics, random_, now);
     coordinator->applied(committed_);
   }
   Token carry(const std::function<Effects(const Call&)>& decide, int16_t version) {

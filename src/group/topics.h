@@ -1,0 +1,35 @@
+// What a coordinator of groups may know of the cluster's topics.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/ids.h"
+
+namespace taffrail::group {
+
+struct Topic {
+  TopicId id;
+  std::string name;
+  int32_t partitions = 0;
+  bool operator==(const Topic&) const = default;
+};
+
+/// As this broker has heard: it may be behind, and then sees the rest later. Never goes back.
+class Topics {
+ public:
+  virtual ~Topics() = default;
+  /// Another one than before if anything below may have another answer than before.
+  virtual int64_t version() const = 0;
+  virtual std::optional<Topic> find(std::string_view name) const = 0;
+  virtual std::optional<Topic> find(const TopicId& id) const = 0;
+  /// All, sorted.
+  virtual std::vector<std::string> names() const = 0;
+  /// For each partition the racks that its replicas stand in, sorted and each one once.
+  virtual std::vector<std::vector<std::string>> racks(const TopicId& id) const = 0;
+};
+
+}  // namespace taffrail::group

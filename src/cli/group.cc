@@ -63,7 +63,7 @@ Result<ExitCode> group_show(Task& task, Session& session, const std::string& nam
     Table table{{"MEMBER", "INSTANCE", "CLIENT", "HOST", "PARTITIONS"}, {}};
     for (const auto& m : group.members)
       table.rows.push_back({m.id, m.instance ? Value(*m.instance) : Value(), m.client, m.host, text_of(m.partitions)});
-    TRY(session.out.say(task, fmt::format("group {}  state {}  protocol {}  coordinator {}", printable(name), group.state,
+    TRY(session.out.say(task, fmt::format("group {}  type {}  state {}  protocol {}  coordinator {}", printable(name), group.type, group.state,
                                           group.protocol.empty() ? "-" : printable(group.protocol), group.coordinator.value)));
     if (!table.rows.empty() || session.out.json()) TRY(session.out.table(task, table));
     return ExitCode::kOk;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "protocol/consumer_group_describe.h"
 #include "protocol/delete_groups.h"
 #include "protocol/describe_groups.h"
 #include "protocol/find_coordinator.h"
@@ -29,6 +30,27 @@ Result<> verdict(ErrorCode code, const std::string& group) {
     case ErrorCode::kUnknownMemberId: return fail(Errc::kBusy, fmt::format("group {} has members; stop them first", group));
     default: return std::unexpected(kafka_error(code, "group " + group));
   }
+}
+
+Result<GroupDescription> describe_consumers(Task& task, KafkaConnection& connection, const std::string& group, BrokerId coordinator,
+                                            Instant deadline) {
+  protocol::ConsumerGroupDescribeRequest request;
+  request.group_ids = {group};
+  const auto answer = TRY(connection.call(task, request, deadline));
+  if (answer.groups.size() != 1) return fail(Errc::kCorrupt, "ConsumerGroupDescribe answers something else");
+  const auto& found = answer.groups[0];
+  TRY(verdict(found.error_code, group));
+  GroupDescription out{"consumer", found.group_state, "consumer", found.assignor_name, coordinator, {}};
+  for (const auto& m : found.members) {
+    auto& member = out.members.emplace_back();
+    member.id = m.member_id;
+    member.instance = m.instance_id;
+    member.client = m.client_id;
+    member.host = m.client_host;
+    for (const auto& topic : m.assignment.topic_partitions)
+      for (const int32_t partition : topic.partitions) member.partitions.push_back({topic.topic_name, partition});
+  }
+  return out;
 }
 
 bool is_passing(Errc code) {
@@ -113,9 +135,13 @@ Result<GroupDescription> GroupAdmin::describe(Task& task, const std::string& gro
     const auto answer = TRY(connection.call(task, request, deadline));
     if (answer.groups.size() != 1) return fail(Errc::kCorrupt, "DescribeGroups answers something else");
     const auto& found = answer.groups[0];
+    const bool none = found.error_code == ErrorCode::kGroupIdNotFound || found.group_state == "Dead";
+    // To this question groups of the other kind are none.
+    if (none && connection.version_of(protocol::ApiKey::kConsumerGroupDescribe))
+      return describe_consumers(task, connection, group, coordinator, deadline);
     TRY(verdict(found.error_code, group));
     if (found.group_state == "Dead") return fail(Errc::kNotFound, fmt::format("there is no group {}", group));
-    GroupDescription out{found.group_state, found.protocol_type, found.protocol_data, coordinator, {}};
+    GroupDescription out{"classic", found.group_state, found.protocol_type, found.protocol_data, coordinator, {}};
     for (const auto& m : found.members) {
       std::vector<TopicPartition> partitions;
       // What others put there is theirs to understand.

@@ -25,11 +25,12 @@ struct GroupDescription {
     std::optional<std::string> instance;
     std::string client;
     std::string host;
-    std::vector<TopicPartition> partitions;  ///< Of a `consumer` group; empty for others.
+    std::vector<TopicPartition> partitions;  ///< Where they can be understood.
   };
+  std::string type;  ///< "classic" or "consumer".
   std::string state;
   std::string protocol_type;
-  std::string protocol;
+  std::string protocol;  ///< The assignor of a consumer group.
   BrokerId coordinator = kNoBroker;
   std::vector<Member> members;
 };

@@ -12,14 +12,14 @@ class Member:
     """A client's program with the verb `group`: it prints `own PARTITION...` when that has changed and `PARTITION OFFSET` for each record, commits
     what it has read, and leaves when its input ends. kcat says the same in its own words."""
 
-    def __init__(self, name, command, bootstrap, group, topic):
+    def __init__(self, name, command, bootstrap, group, topic, protocol="classic"):
         self.name = name
         self.kcat = name.startswith("kcat")
         if self.kcat:
             command = [*command, "-b", bootstrap, "-G", group, "-X", "auto.offset.reset=earliest", "-X", "session.timeout.ms=6000", "-u",
                        "-f", "%p %o\n", topic]
         else:
-            command = [*command, "group", bootstrap, group, topic]
+            command = [*command, "group", bootstrap, group, topic, *([] if protocol == "classic" else [protocol])]
         self.partitions = set()
         self.seen = collections.Counter()
         self.said = collections.deque(maxlen=30)
@@ -78,12 +78,12 @@ def until(true, what, members, limit=90):
         time.sleep(0.05)
 
 
-def share(first, second, command_of, bootstrap, group, topic, partitions, records):
+def share(first, second, command_of, bootstrap, group, topic, partitions, records, protocols=("classic", "classic")):
     """Two members share a topic, one leaves, the other takes over. What both read, with how often."""
     members = []
     try:
-        for name in (first, second):
-            members.append(Member(name, command_of[name], bootstrap, group, topic))
+        for name, protocol in zip((first, second), protocols):
+            members.append(Member(name, command_of[name], bootstrap, group, topic, protocol))
         until(lambda: all(m.owned for m in members) and sum(m.owned for m in members) == partitions, "sharing", members)
         until(lambda: len(members[0].seen + members[1].seen) == records, "reading to the end", members)
         members[0].leave()

@@ -1,5 +1,5 @@
 """confluent-kafka for Python: `client.py write BOOTSTRAP TOPIC CODEC FILE`, `client.py read BOOTSTRAP PARTITIONS TOPIC...`,
-`client.py group BOOTSTRAP GROUP TOPIC` (lib/groups.py). The streams are those of lib/records.py."""
+`client.py group BOOTSTRAP GROUP TOPIC [PROTOCOL]` (lib/groups.py). The streams are those of lib/records.py."""
 
 import struct
 import sys
@@ -74,16 +74,21 @@ def read(bootstrap, partitions, *topics):
     consumer.close()
 
 
-PASSING = (KafkaError.REBALANCE_IN_PROGRESS, KafkaError.ILLEGAL_GENERATION, KafkaError.UNKNOWN_MEMBER_ID, KafkaError._NO_OFFSET,
+PASSING = (KafkaError.REBALANCE_IN_PROGRESS, KafkaError.STALE_MEMBER_EPOCH, KafkaError.ILLEGAL_GENERATION, KafkaError.UNKNOWN_MEMBER_ID, KafkaError._NO_OFFSET,
            KafkaError._WAIT_COORD, KafkaError._TRANSPORT, KafkaError._TIMED_OUT, KafkaError._ASSIGNMENT_LOST,
            KafkaError.NOT_COORDINATOR, KafkaError.COORDINATOR_NOT_AVAILABLE, KafkaError.COORDINATOR_LOAD_IN_PROGRESS)
 
 
-def group(bootstrap, name, topic):
+def group(bootstrap, name, topic, protocol="classic"):
     over = threading.Event()
     threading.Thread(target=lambda: (sys.stdin.buffer.read(), over.set()), daemon=True).start()
-    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": name, "auto.offset.reset": "earliest", "enable.auto.commit": False,
-                         "session.timeout.ms": 6000, "heartbeat.interval.ms": 1000, "partition.assignment.strategy": "cooperative-sticky"})
+    settings = {"bootstrap.servers": bootstrap, "group.id": name, "auto.offset.reset": "earliest", "enable.auto.commit": False}
+    if protocol == "classic":
+        settings.update({"session.timeout.ms": 6000, "heartbeat.interval.ms": 1000, "partition.assignment.strategy": "cooperative-sticky"})
+    else:
+        # What else there is to say about sessions and assignments is said by the broker.
+        settings["group.protocol"] = protocol
+    consumer = Consumer(settings)
     consumer.subscribe([topic])
     owned = []
     while not over.is_set():

@@ -1,5 +1,5 @@
 // The Java client: `write BOOTSTRAP TOPIC CODEC FILE`, `read BOOTSTRAP PARTITIONS TOPIC...`, `admin BOOTSTRAP`,
-// `group BOOTSTRAP GROUP TOPIC` (lib/groups.py).
+// `group BOOTSTRAP GROUP TOPIC [PROTOCOL]` (lib/groups.py).
 // The streams are those of lib/records.py.
 import java.io.BufferedInputStream;
 import java.io.BufferedOutputStream;
@@ -36,7 +36,7 @@ public final class Client {
       case "write" -> write(rest[0], rest[1], rest[2], rest[3]);
       case "read" -> read(rest[0], Integer.parseInt(rest[1]), Arrays.asList(rest).subList(2, rest.length));
       case "admin" -> Admins.run(rest[0]);
-      case "group" -> group(rest[0], rest[1], rest[2]);
+      case "group" -> group(rest[0], rest[1], rest[2], rest.length > 3 ? rest[3] : "classic");
       default -> throw new IllegalArgumentException(args[0]);
     }
   }
@@ -123,7 +123,7 @@ public final class Client {
   }
 
   // With the assignors that it has by default: range, and cooperative-sticky to come.
-  private static void group(String bootstrap, String name, String topic) throws Exception {
+  private static void group(String bootstrap, String name, String topic, String protocol) throws Exception {
     AtomicReference<Boolean> over = new AtomicReference<>(false);
     Thread input = new Thread(() -> {
       try {
@@ -138,11 +138,13 @@ public final class Client {
     Properties config = new Properties();
     config.put("bootstrap.servers", bootstrap);
     config.put("group.id", name);
-    config.put("group.protocol", "classic");
+    config.put("group.protocol", protocol);
     config.put("auto.offset.reset", "earliest");
     config.put("enable.auto.commit", "false");
-    config.put("session.timeout.ms", "6000");
-    config.put("heartbeat.interval.ms", "1000");
+    if (protocol.equals("classic")) {
+      config.put("session.timeout.ms", "6000");
+      config.put("heartbeat.interval.ms", "1000");
+    }
     try (var consumer = new KafkaConsumer<>(config, new ByteArrayDeserializer(), new ByteArrayDeserializer())) {
       consumer.subscribe(List.of(topic));
       Set<Integer> owned = new TreeSet<>();

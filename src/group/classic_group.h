@@ -24,8 +24,10 @@
 
 #include "base/random.h"
 #include "base/units.h"
+#include "group/consumer_state.h"
 #include "group/effects.h"
 #include "group/options.h"
+#include "group/topics.h"
 
 namespace taffrail::group {
 
@@ -60,6 +62,12 @@ class ClassicGroup {
   Instant next_deadline() const;
   /// The records of a step could not be appended, and those who waited were told so.
   void step_failed(Effects::Step step, Instant now, WallTime wall, Effects& out);
+
+  // classic_migration.cc
+  /// Everybody who waits is told that.
+  void send_back(protocol::ErrorCode why, Effects& out);
+  /// The same members in a consumer group; nothing if what they tell each other is not understood.
+  std::optional<ConsumerState> as_consumers(const Topics& topics) const;
 
   State state() const { return state_; }
   std::string_view state_name() const;

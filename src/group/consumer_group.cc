@@ -2,9 +2,7 @@
 
 #include <algorithm>
 
-#include "base/check.h"
 #include "base/plant.h"
-#include "group/regex.h"
 
 namespace taffrail::group {
 
@@ -73,6 +71,7 @@ void ConsumerGroup::apply(const Record& record) {
     if (!member->value) {
       session_ends_.erase(member->name);
       revocation_ends_.erase(member->name);
+      rejoin_ends_.erase(member->name);
     }
   }
   state_.apply(record);
@@ -115,7 +114,8 @@ const std::string* ConsumerGroup::holder_of(const TopicId& topic, int32_t partit
 }
 
 void ConsumerGroup::restart_session(const std::string& member, Instant now) {
-  session_ends_[member] = now + options_.consumer_session_timeout;
+  const auto& classic = meta_of(member).classic_member_metadata;
+  session_ends_[member] = now + (classic ? Duration::from_ms(std::max(classic->session_timeout_ms, 1)) : options_.consumer_session_timeout);
 }
 
 // Who speaks, and whether it may (I-G4). `replaced`: the static member whose place this one takes.
@@ -128,7 +128,8 @@ ErrorCode ConsumerGroup::identify(const Beat& beat, std::string& replaced) const
     if (!joins && holder == instances_.end()) return ErrorCode::kUnknownMemberId;
     if (holder != instances_.end() && holder->second != request.member_id) {
       if (!joins) return ErrorCode::kFencedInstanceId;
-      if (current_of(holder->second).member_epoch != Request::kLeaveForAWhile) return ErrorCode::kUnreleasedInstanceId;
+      if (current_of(holder->second).member_epoch != Request::kLeaveForAWhile && !is_classic(holder->second))
+        return ErrorCode::kUnreleasedInstanceId;
       replaced = holder->second;
     }
   }
@@ -166,9 +167,6 @@ void ConsumerGroup::heartbeat(const Beat& beat, Effects& out) {
   if (const ErrorCode why = identify(beat, replaced); why != ErrorCode::kNone) return refused(why);
   if (request.member_epoch < 0) return leave(beat, out);
   const std::string expression = request.subscribed_topic_regex.value_or("");
-  if (!expression.empty() && !state_.regexes.contains(expression) && !matching(expression, {}))
-    return refused(ErrorCode::kInvalidRegularExpression);
-
   const bool first = !exists();
   const bool joins = request.member_epoch == Request::kJoin;
   if (!replaced.empty()) replace(replaced, id, out);
@@ -184,6 +182,7 @@ void ConsumerGroup::heartbeat(const Beat& beat, Effects& out) {
     meta.subscribed_topic_names.assign(names.begin(), names.end());
   }
   if (request.subscribed_topic_regex) meta.subscribed_topic_regex = request.subscribed_topic_regex;
+  meta.classic_member_metadata.reset();
   meta.client_id = beat.client_id;
   meta.client_host = beat.client_host;
   const bool names_differ = meta.subscribed_topic_names != old.subscribed_topic_names;
@@ -200,6 +199,7 @@ void ConsumerGroup::heartbeat(const Beat& beat, Effects& out) {
   if (request.topic_partitions) owned = set_of(*request.topic_partitions);
   reconcile(id, owned, resubscribed, beat.now, out);
   restart_session(id, beat.now);
+  rejoin_ends_.erase(id);
 
   const Current& now = current_of(id);
   response.member_epoch = now.member_epoch;
@@ -267,6 +267,8 @@ void ConsumerGroup::on_time(Instant now, WallTime wall, Effects& out) {
     if (end <= now) lost.insert(id);
   for (const auto& [id, end] : revocation_ends_)
     if (end.second <= now && current_of(id).state == kUnrevoked && current_of(id).member_epoch == end.first) lost.insert(id);
+  for (const auto& [id, end] : rejoin_ends_)
+    if (end <= now) lost.insert(id);
   std::erase_if(revocation_ends_, [&](const auto& end) { return end.second.second <= now; });
   if (!lost.empty()) remove_members({lost.begin(), lost.end()}, wall, out);
 }
@@ -275,11 +277,11 @@ Instant ConsumerGroup::next_deadline() const {
   Instant next = Instant::never();
   for (const auto& [id, end] : session_ends_) next = std::min(next, end);
   for (const auto& [id, end] : revocation_ends_) next = std::min(next, end.second);
+  for (const auto& [id, end] : rejoin_ends_) next = std::min(next, end);
   return next;
 }
 
 void ConsumerGroup::remove(Effects& out) {
-  CHECK(state_.members.empty(), "I-G6 a group with members stays");
   for (Record& record : state_.tombstones(id_)) emit(std::move(record), out);
 }
 
@@ -288,9 +290,11 @@ ErrorCode ConsumerGroup::check_commit(int16_t version, int32_t epoch, const std:
   if (PLANT("G03")) return ErrorCode::kNone;
   if (epoch < 0 && state_.members.empty()) return ErrorCode::kNone;
   if (!state_.members.contains(member)) return ErrorCode::kUnknownMemberId;
-  if (version < 9) return ErrorCode::kUnsupportedVersion;
+  const bool classic = is_classic(member);
+  if (version < 9 && !classic) return ErrorCode::kUnsupportedVersion;
   const Current& current = current_of(member);
   if (epoch == current.member_epoch) return ErrorCode::kNone;
+  if (classic) return ErrorCode::kIllegalGeneration;
   if (epoch > current.member_epoch) return ErrorCode::kStaleMemberEpoch;
   // It has not heard of its new epoch yet, but nobody else had these partitions since the one that it knows.
   Held held = held_of(current.assigned_partitions, std::max(current.member_epoch, 0));
@@ -309,7 +313,8 @@ ErrorCode ConsumerGroup::check_commit(int16_t version, int32_t epoch, const std:
 ErrorCode ConsumerGroup::check_fetch(const std::optional<std::string>& member, int32_t epoch) const {
   if ((!member || member->empty()) && epoch < 0) return ErrorCode::kNone;
   if (!state_.members.contains(member.value_or(""))) return ErrorCode::kUnknownMemberId;
-  return epoch == current_of(*member).member_epoch ? ErrorCode::kNone : ErrorCode::kStaleMemberEpoch;
+  if (epoch == current_of(*member).member_epoch) return ErrorCode::kNone;
+  return is_classic(*member) ? ErrorCode::kIllegalGeneration : ErrorCode::kStaleMemberEpoch;
 }
 
 std::string_view ConsumerGroup::state_name() const {

@@ -26,6 +26,7 @@
 #include <vector>
 
 #include "base/units.h"
+#include "group/classic_group.h"
 #include "group/consumer_state.h"
 #include "group/effects.h"
 #include "group/options.h"
@@ -49,7 +50,20 @@ class ConsumerGroup {
   /// `options` and `topics` outlive it. Every member of `stored` gets a fresh session from `now` on.
   ConsumerGroup(std::string id, const Options& options, const Topics& topics, ConsumerState stored, Instant now);
 
+  /// The expression was checked, too: it may refuse, but only before it changes anything.
   void heartbeat(const Beat& beat, Effects& out);
+
+  // Of members that speak the classic protocol, in consumer_classic.cc. The request's session timeout was checked.
+  void join(const ClassicGroup::JoinCall& call, Effects& out);
+  void sync(const Call& call, const protocol::SyncGroupRequest& request, Effects& out);
+  void heartbeat(const Call& call, const protocol::HeartbeatRequest& request, Effects& out);
+  /// One code per member, in order.
+  std::vector<protocol::ErrorCode> leave(const Call& call, const std::vector<protocol::LeaveGroupRequest::Member>& members, Effects& out);
+  /// Out of nothing: the members of what was a classic group until now.
+  void adopt(const ConsumerState& state, Instant now, Effects& out);
+  /// The classic group that this one could be, for nobody speaks the newer protocol any more.
+  std::optional<protocol::GroupMetadataValue> as_classic(WallTime wall) const;
+
   /// Whether a member of that epoch may commit offsets of these partitions (I-G3); epoch -1 and no name: an administrator.
   protocol::ErrorCode check_commit(int16_t version, int32_t epoch, const std::string& member, const std::vector<TopicPartition>& of) const;
   /// Whether it may ask for them; no name and a negative epoch: anybody.
@@ -61,7 +75,7 @@ class ConsumerGroup {
   Instant next_deadline() const;
   /// Takes back what `undo` was made for; members that come back by it get a fresh session.
   void undo(const std::vector<Record>& undo, Instant now);
-  /// The group is no more. Only without members.
+  /// The group is no more.
   void remove(Effects& out);
 
   bool exists() const { return state_.epoch.has_value(); }
@@ -92,6 +106,13 @@ class ConsumerGroup {
   void remove_members(const std::vector<std::string>& ids, WallTime wall, Effects& out);
   void restart_session(const std::string& member, Instant now);
 
+  // consumer_classic.cc
+  bool is_classic(const std::string& member) const;
+  bool has_classic(const std::string& besides) const;
+  std::set<std::string> common_protocols(const std::string& without) const;
+  protocol::ErrorCode check_classic(const std::string& member, const std::optional<std::string>& instance, int32_t generation) const;
+  void ask_to_rejoin(const std::string& member, Instant now);
+
   // consumer_assignment.cc
   std::set<std::string> names_of(const Meta& meta) const;
   std::set<TopicId> topics_of(const Meta& meta) const;
@@ -115,6 +136,7 @@ class ConsumerGroup {
   // What is known here alone.
   std::map<std::string, Instant> session_ends_;
   std::map<std::string, std::pair<int32_t, Instant>> revocation_ends_;  ///< Of the epoch; past it the member is out.
+  std::map<std::string, Instant> rejoin_ends_;  ///< Of classic members: until when each has to join again, or to sync.
   int64_t seen_version_ = -1;                                           ///< Of the topics.
   int64_t matched_version_ = -1;                                        ///< That expressions were matched against.
   Instant matched_;

@@ -4,6 +4,7 @@
 
 #include "base/plant.h"
 #include "base/utf16.h"
+#include "group/regex.h"
 
 namespace taffrail::group {
 
@@ -120,8 +121,13 @@ Effects Coordinator::join(const Call& call, const protocol::JoinGroupRequest& re
     return error(ErrorCode::kInvalidSessionTimeout);
   if (!request.member_id.empty() && find(request.group_id) == nullptr) return error(ErrorCode::kUnknownMemberId);
   Live& live = find_or_make(request.group_id);
-  if (live.members() > 0 && live.consumers() != nullptr) return error(ErrorCode::kInconsistentGroupProtocol);
   Effects out = effects_of(request.group_id);
+  if (live.consumers() != nullptr && live.consumer->size() > 0) {
+    live.consumer->join({call, request, client_id, client_host, random_}, out);
+    downgrade_if_due(request.group_id, live, call.now, call.wall, out);
+    settle(request.group_id, out);
+    return out;
+  }
   if (live.consumers() != nullptr) live.consumer->remove(out);
   live.classic->join({call, request, client_id, client_host, random_}, out);
   settle(request.group_id, out);
@@ -133,7 +139,8 @@ Effects Coordinator::sync(const Call& call, const protocol::SyncGroupRequest& re
   Live* live = find(request.group_id);
   if (live == nullptr) return answer_error<protocol::SyncGroupResponse>(call, request.group_id, ErrorCode::kUnknownMemberId);
   Effects out = effects_of(request.group_id);
-  live->classic->sync(call, request, out);
+  if (live->consumers() != nullptr) live->consumer->sync(call, request, out);
+  else live->classic->sync(call, request, out);
   settle(request.group_id, out);
   return out;
 }
@@ -145,7 +152,12 @@ Effects Coordinator::heartbeat(const Call& call, const protocol::HeartbeatReques
   const auto it = groups_.find(request.group_id);
   if (it == groups_.end()) return answer_error<Response>(call, request.group_id, ErrorCode::kUnknownMemberId);
   Effects out = effects_of(request.group_id);
-  it->second.classic->heartbeat(call, request, out);
+  if (it->second.consumers() == nullptr) {
+    it->second.classic->heartbeat(call, request, out);
+  } else {
+    it->second.consumer->heartbeat(call, request, out);
+    schedule(request.group_id, it->second);
+  }
   return out;
 }
 
@@ -157,7 +169,12 @@ Effects Coordinator::leave(const Call& call, const protocol::LeaveGroupRequest& 
   Effects out = effects_of(request.group_id);
   std::vector<ErrorCode> codes(going.size(), ErrorCode::kUnknownMemberId);
   if (Live* live = find(request.group_id)) {
-    codes = live->classic->leave(call, going, out);
+    if (live->consumers() != nullptr) {
+      codes = live->consumer->leave(call, going, out);
+      downgrade_if_due(request.group_id, *live, call.now, call.wall, out);
+    } else {
+      codes = live->classic->leave(call, going, out);
+    }
     settle(request.group_id, out);
   }
   Response response;
@@ -265,6 +282,8 @@ ErrorCode Coordinator::check(const Call& call, const protocol::ConsumerGroupHear
   const bool reads = request.subscribed_topic_names || request.subscribed_topic_regex;
   const bool owns_nothing = request.topic_partitions && request.topic_partitions->empty();
   if (joins && (request.rebalance_timeout_ms < 0 || !reads || !owns_nothing)) return ErrorCode::kInvalidRequest;
+  const std::string expression = request.subscribed_topic_regex.value_or("");
+  if (!expression.empty() && !matching(expression, {})) return ErrorCode::kInvalidRegularExpression;
   const bool known = !request.server_assignor || std::find(std::begin(kAssignors), std::end(kAssignors), *request.server_assignor) != std::end(kAssignors);
   return known ? ErrorCode::kNone : ErrorCode::kUnsupportedAssignor;
 }
@@ -282,7 +301,13 @@ Effects Coordinator::consumer_heartbeat(const Call& call, protocol::ConsumerGrou
   const Live* known = find(group);
   if (known == nullptr && !joins) return error(ErrorCode::kGroupIdNotFound);
   const bool converts = known != nullptr && known->consumers() == nullptr;
-  if (converts && (!joins || !known->classic->is_idle())) return error(ErrorCode::kGroupIdNotFound);
+  if (converts && !joins) return error(ErrorCode::kGroupIdNotFound);
+  std::optional<ConsumerState> adopted;
+  if (converts && !known->classic->is_idle()) {
+    // They go on as members of the newer group, if all that they tell each other is understood.
+    if (known->classic->size() < static_cast<size_t>(options_.consumer_size_max)) adopted = known->classic->as_consumers(topics_);
+    if (!adopted) return error(ErrorCode::kGroupIdNotFound);
+  }
   if (request.member_id.empty()) {
     const uint64_t high = random_.next();
     const uint64_t low = random_.next();
@@ -292,11 +317,25 @@ Effects Coordinator::consumer_heartbeat(const Call& call, protocol::ConsumerGrou
   if (live.consumers() == nullptr)
     live.consumer = std::make_unique<ConsumerGroup>(group, options_, topics_, ConsumerState(), call.now);
   Effects out = effects_of(group);
-  live.consumer->heartbeat({call, request, client_id, client_host}, out);
-  // Nobody was a member of the classic group of that name: it was its offsets, and they stay.
+  if (adopted) {
+    live.classic->send_back(ErrorCode::kRebalanceInProgress, out);
+    live.former = std::exchange(live.classic, std::make_unique<ClassicGroup>(group, options_, nullptr, call.now));
+    live.consumer->adopt(*adopted, call.now, out);
+  }
+  live.consumer->heartbeat(ConsumerGroup::Beat{call, request, client_id, client_host}, out);
   if (converts && live.stored && live.consumers() != nullptr) out.records.insert(out.records.begin(), StateRecord{group, {}});
+  downgrade_if_due(group, live, call.now, call.wall, out);
   if (!out.records.empty() || live.consumers() == nullptr) settle(group, out);
   return out;
+}
+
+void Coordinator::downgrade_if_due(const std::string& group, Live& live, Instant now, WallTime wall, Effects& out) {
+  if (live.consumers() == nullptr) return;
+  const auto value = live.consumer->as_classic(wall);
+  if (!value) return;
+  live.consumer->remove(out);
+  out.records.push_back(StateRecord{group, *value});
+  live.classic = std::make_unique<ClassicGroup>(group, options_, &*value, now);
 }
 
 Effects Coordinator::consumer_describe(const Call& call, const std::string& group) {
@@ -392,9 +431,10 @@ std::vector<Effects> Coordinator::on_time(Instant now, WallTime wall) {
   std::vector<Effects> all;
   for (const std::string& group : due) {
     Effects out = effects_of(group);
-    const Live& live = groups_.at(group);
+    Live& live = groups_.at(group);
     live.classic->on_time(now, wall, out);
     if (live.consumer != nullptr) live.consumer->on_time(now, wall, out);
+    downgrade_if_due(group, live, now, wall, out);
     settle(group, out);
     if (!out.records.empty() || !out.replies.empty()) all.push_back(std::move(out));
   }
@@ -469,6 +509,7 @@ void Coordinator::appended(const Effects& effects, LogIndex index) {
     const auto* state = std::get_if<StateRecord>(&record);
     if (state == nullptr) continue;
     live.stored = state->value.has_value();
+    live.former.reset();
     if (live.stored) continue;
     // A group of that name that comes now is another one.
     live.classic = std::make_unique<ClassicGroup>(effects.group, options_, nullptr, Instant{});
@@ -483,7 +524,15 @@ Effects Coordinator::refused(const Effects& effects, Instant now, WallTime wall)
   if (PLANT("G14")) appended(effects, applied_);
   const auto it = groups_.find(effects.group);
   if (it == groups_.end()) return out;
-  if (it->second.consumer != nullptr) it->second.consumer->undo(effects.undo, now);
+  Live& live = it->second;
+  if (live.consumer != nullptr) live.consumer->undo(effects.undo, now);
+  if (live.former != nullptr) {
+    live.classic = std::move(live.former);
+  } else if (live.consumers() != nullptr && !live.classic->is_idle()) {
+    // It was to be a classic group, and is not.
+    live.classic->send_back(ErrorCode::kCoordinatorNotAvailable, out);
+    live.classic = std::make_unique<ClassicGroup>(effects.group, options_, nullptr, now);
+  }
   if (effects.step != Effects::Step::kNone) it->second.classic->step_failed(effects.step, now, wall, out);
   settle(effects.group, out);
   return out;

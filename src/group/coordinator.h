@@ -105,6 +105,7 @@ class Coordinator {
   struct Live {
     std::unique_ptr<ClassicGroup> classic;     ///< Idle while it is a consumer group,
     std::unique_ptr<ConsumerGroup> consumer;  ///< which it may never have been.
+    std::unique_ptr<ClassicGroup> former;     ///< What it was, until it stands in the log that it is a consumer group.
     std::map<TopicPartition, Pending> offsets;  ///< Appended, and not applied yet.
     bool stored = false;                        ///< The log has a state of the group, or will have.
     LogIndex until;                             ///< Its last record.
@@ -119,6 +120,8 @@ class Coordinator {
   /// Null if there is no such group.
   Live* find(const std::string& group);
   Live& find_or_make(const std::string& group, Instant now = {});
+  /// A consumer group that has only members of the classic protocol left is a classic group.
+  void downgrade_if_due(const std::string& group, Live& live, Instant now, WallTime wall, Effects& out);
   static protocol::ErrorCode check(const Call& call, const protocol::ConsumerGroupHeartbeatRequest& request);
   bool exists(const std::string& group, const Live& live) const;
   /// The offsets that the log will have.

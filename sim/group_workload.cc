@@ -7,11 +7,13 @@
 
 #include "broker/internal_topics.h"
 #include "broker/shard.h"
+#include "client/consumer_member.h"
 #include "client/group_member.h"
 #include "group/service.h"
 
 namespace taffrail::sim {
 
+using client::ConsumerMember;
 using client::GroupMember;
 using client::GroupMemberOptions;
 using client::GroupPlace;
@@ -38,7 +40,7 @@ class GroupWorkload::Recorder final : public client::GroupObserver {
   void on_assigned(const GroupPlace& place, const std::vector<client::TopicPartition>& given) override {
     std::vector<int32_t> partitions;
     for (const auto& at : given) partitions.push_back(at.partition);
-    history_.assigned(who(place), std::move(partitions));
+    history_.assigned(who(place), std::move(partitions), world_.now());
   }
   void on_commit(int64_t asked, const GroupPlace& place, const client::TopicPartition& at, Offset offset,
                  std::optional<protocol::ErrorCode> code) override {
@@ -64,7 +66,9 @@ class GroupWorkload::Recorder final : public client::GroupObserver {
 };
 
 GroupWorkload::GroupWorkload(SimCluster& cluster, GroupWorkloadOptions options)
-    : cluster_(cluster), options_(std::move(options)), progress_(std::make_shared<Progress>()) {}
+    : cluster_(cluster), options_(std::move(options)), progress_(std::make_shared<Progress>()) {
+  if (options_.protocol != GroupProtocol::kClassic) history_.tell_of_epochs();
+}
 GroupWorkload::~GroupWorkload() = default;
 
 void GroupWorkload::start() {
@@ -72,16 +76,20 @@ void GroupWorkload::start() {
   const size_t machines = cluster_.machines().size() - cluster_.broker_count();
   for (uint32_t i = 0; i < options_.members; ++i) {
     const NodeId at = cluster_.client(static_cast<uint32_t>(i % machines));
-    cluster_.world().spawn(at, fmt::format("workload/member-{}", i), [this, progress = progress_, i](Task& task, Runtime& runtime) {
+    bool newer = options_.protocol == GroupProtocol::kConsumer;
+    if (options_.protocol == GroupProtocol::kMixed) newer = cluster_.world().stream(StreamKind::kWorkload, 200 + i).hits(1, 2, "newer protocol");
+    cluster_.world().spawn(at, fmt::format("workload/member-{}", i), [this, progress = progress_, i, newer](Task& task, Runtime& runtime) {
       bool ready = true;
       while (ready && options_.ready && !options_.ready() && !progress->stop) ready = runtime.sleep_for(task, 20_ms).has_value();
-      if (ready) run_member(task, runtime, *this, progress, i);
+      if (ready && newer) run_member<ConsumerMember>(task, runtime, *this, progress, i);
+      else if (ready) run_member<GroupMember>(task, runtime, *this, progress, i);
       progress->owned.erase(i);
       --progress->running;
     });
   }
 }
 
+template <class Member>
 void GroupWorkload::run_member(Task& task, Runtime& runtime, GroupWorkload& self, std::shared_ptr<Progress> progress, uint32_t number) {
   World& world = self.cluster_.world();
   Stream& draws = world.stream(StreamKind::kWorkload, 100 + number);
@@ -99,7 +107,7 @@ void GroupWorkload::run_member(Task& task, Runtime& runtime, GroupWorkload& self
   std::map<client::TopicPartition, Offset> read;
   while (!progress->stop && !task.cancelled()) {
     Recorder recorder(self);
-    GroupMember member(view, options, &recorder);
+    Member member(view, options, &recorder);
     member.before_giving_back = [&](Task& t) {
       if (!read.empty()) (void)member.commit(t, read, runtime.now() + 1_s);
       read.clear();
@@ -130,7 +138,7 @@ void GroupWorkload::run_member(Task& task, Runtime& runtime, GroupWorkload& self
         if (options.instance && draws.hits(1, 2, "twin")) {
           // Meanwhile its supervisor has started another one under its name.
           Recorder other(self);
-          GroupMember twin(view, options, &other);
+          Member twin(view, options, &other);
           while (runtime.now() < until && twin.poll(task, std::min(until, runtime.now() + 200_ms))) {}
           twin.close(task);
         }
@@ -204,6 +212,26 @@ std::optional<std::string> GroupWorkload::finish(Duration limit) {
   return problem;
 }
 
+namespace {
+
+/// I-G1 as the log has it: what one member of a consumer group has, or is to give up, no other has.
+std::optional<std::string> doubly_held(const group::Table& table) {
+  for (const auto& [id, stored] : table.groups()) {
+    std::map<std::pair<TopicId, int32_t>, std::string> holders;
+    for (const auto& [name, member] : stored.consumers.members) {
+      if (!member.current) continue;
+      for (const auto* list : {&member.current->assigned_partitions, &member.current->partitions_pending_revocation})
+        for (const auto& topic : *list)
+          for (const int32_t partition : topic.partitions)
+            if (const auto [it, fresh] = holders.emplace(std::pair{topic.topic_id, partition}, name); !fresh)
+              return fmt::format("partition {} of a topic of {} is held by {} and by {}", partition, id, it->second, name);
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
 std::vector<std::string> check_group_replicas(SimCluster& cluster) {
   std::vector<std::string> out;
   std::map<PartitionKey, std::map<LogIndex, std::pair<uint32_t, Slice>>> seen;
@@ -230,6 +258,8 @@ std::vector<std::string> check_group_replicas(SimCluster& cluster) {
               if (entry.meta.kind != EntryKind::kBatch) continue;
               const auto batch = BatchView::parse(entry.payload);
               if (!batch || !replayed.apply(*batch)) out.push_back(fmt::format("I-G5 replay: broker {} cannot read entry {}", i + 1, entry.meta.index.value));
+              if (const auto twice = doubly_held(replayed))
+                out.push_back(fmt::format("I-G1 one owner: at entry {} of broker {}, {}", entry.meta.index.value, i + 1, *twice));
             }
             if (entries->back().meta.index >= end) break;
           }

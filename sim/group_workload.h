@@ -14,11 +14,15 @@
 
 namespace taffrail::sim {
 
+/// What members speak: the classic protocol, the newer one (KIP-848), or each its own.
+enum class GroupProtocol : uint8_t { kClassic, kConsumer, kMixed };
+
 struct GroupWorkloadOptions {
   std::string group = "readers";
   std::string topic = "orders";
   int32_t partitions = 3;
   uint32_t members = 3;
+  GroupProtocol protocol = GroupProtocol::kClassic;
   std::function<bool()> ready = {};  ///< Members start when it says so: the topic has to be there.
   Duration trouble = 9_s;  ///< From the start: until then members leave, hang and die.
 };
@@ -41,6 +45,7 @@ class GroupWorkload {
  private:
   struct Progress;
   class Recorder;
+  template <class Member>
   static void run_member(Task& task, Runtime& runtime, GroupWorkload& self, std::shared_ptr<Progress> progress, uint32_t number);
   bool all_owned() const;
 

@@ -218,6 +218,17 @@ RunReport run_scenario(const Scenario& scenario, const RunOptions& options) {
       set.commit_timeout = Duration::from_ms(groups.draw_between(500, 5'000, "commit timeout"));
       set.offsets_retention = 315'360'000_s;  // Wall clocks jump; what that does to offsets is not looked at here.
     }
+    GroupProtocol speaks = GroupProtocol::kClassic;
+    if (scenario.members > 0) {
+      // Half of the groups are classic.
+      Stream& protocol = world->stream(StreamKind::kKnobs, 4);
+      const uint64_t drawn = protocol.draw(4, "protocol");
+      speaks = drawn < 2 ? GroupProtocol::kClassic : drawn == 2 ? GroupProtocol::kConsumer : GroupProtocol::kMixed;
+      group::Options& set = shape.config.groups;
+      set.consumer_session_timeout = 1_s;
+      set.consumer_heartbeat_interval = 200_ms;
+      set.consumer_assignment_interval = Duration::from_ms(protocol.draw_between(0, 300, "assignment interval"));
+    }
     SimCluster cluster(*world, shape);
     Nemesis nemesis(*world, cluster.machines(), scenario.faults, {.brokers = scenario.brokers});
     std::vector<bool> damaged(scenario.brokers);
@@ -240,6 +251,7 @@ RunReport run_scenario(const Scenario& scenario, const RunOptions& options) {
     members.topic = load.topic;
     members.partitions = load.partitions;
     members.members = scenario.members;
+    members.protocol = speaks;
     members.trouble = scenario.length - 1_s;
     members.ready = [&workload] { return workload.topic_created(); };
     GroupWorkload group(cluster, members);

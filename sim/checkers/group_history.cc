@@ -73,8 +73,9 @@ void GroupHistory::check_offsets(std::vector<std::string>& out) const {
 void GroupHistory::check_fencing(std::vector<std::string>& out) const {
   for (const Commit& c : commits_) {
     if (c.outcome != Outcome::kStored) continue;
+    if (epochs_) check_epoch(c, out);
     for (const Join& join : joins_) {
-      if (join.when.heard >= c.when.asked || join.who.generation <= c.who.generation) continue;
+      if (epochs_ || join.when.heard >= c.when.asked || join.who.generation <= c.who.generation) continue;
       out.push_back(fmt::format("I-G3 fencing: a commit of {} in generation {} was stored after {} had been told of generation {}",
                                 c.who.member, c.who.generation, join.who.member, join.who.generation));
       break;
@@ -90,6 +91,25 @@ void GroupHistory::check_fencing(std::vector<std::string>& out) const {
                                 join.who.member, *c.who.instance));
       break;
     }
+  }
+}
+
+// I-G3 where epochs are each member's own: what a member was told to have, and did not hear that it lost, it does not commit
+// once somebody else has been given it in a later epoch.
+void GroupHistory::check_epoch(const Commit& commit, std::vector<std::string>& out) const {
+  const auto has = [&](const Assignment& a) {
+    return std::find(a.partitions.begin(), a.partitions.end(), commit.partition) != a.partitions.end();
+  };
+  const Assignment* last = nullptr;
+  for (const Assignment& a : assignments_)
+    if (a.who.member == commit.who.member && a.heard <= commit.when.asked && (last == nullptr || a.heard >= last->heard)) last = &a;
+  if (last == nullptr || !has(*last)) return;
+  for (const Assignment& a : assignments_) {
+    const bool later = a.who.generation > commit.who.generation && a.heard < commit.when.asked;
+    if (!later || a.who.place() == commit.who.place() || !has(a)) continue;
+    out.push_back(fmt::format("I-G3 fencing: a commit of {} in epoch {} of partition {} was stored after {} had been given it in epoch {}",
+                              commit.who.member, commit.who.generation, commit.partition, a.who.member, a.who.generation));
+    return;
   }
 }
 

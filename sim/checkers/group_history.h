@@ -30,8 +30,13 @@ class GroupHistory {
   enum class Outcome : uint8_t { kStored, kRefused, kUnknown };
 
   void joined(Span when, Who who, bool leads) { joins_.push_back({when, std::move(who), leads}); }
-  /// The partitions that a SyncGroup gave.
-  void assigned(Who who, std::vector<int32_t> partitions) { assignments_.push_back({std::move(who), std::move(partitions)}); }
+  /// The partitions that the coordinator gave.
+  void assigned(Who who, std::vector<int32_t> partitions, Instant heard = {}) {
+    assignments_.push_back({heard, std::move(who), std::move(partitions)});
+  }
+  /// Some of them speak the newer protocol (KIP-848): generations are their epochs, and members of one group may be in
+  /// different ones.
+  void tell_of_epochs() { epochs_ = true; }
   void commit(Span when, Who who, int32_t partition, Offset offset, Outcome outcome);
   /// What a question found committed; kNoOffset: nothing.
   void found(Span when, int32_t partition, Offset offset) { reads_.push_back({when, partition, offset}); }
@@ -48,6 +53,7 @@ class GroupHistory {
     bool leads = false;
   };
   struct Assignment {
+    Instant heard;
     Who who;
     std::vector<int32_t> partitions;
   };
@@ -66,8 +72,10 @@ class GroupHistory {
   void check_owners(std::vector<std::string>& out) const;
   void check_offsets(std::vector<std::string>& out) const;
   void check_fencing(std::vector<std::string>& out) const;
+  void check_epoch(const Commit& commit, std::vector<std::string>& out) const;
   void check_generations(std::vector<std::string>& out) const;
 
+  bool epochs_ = false;
   std::vector<Join> joins_;
   std::vector<Assignment> assignments_;
   std::vector<Commit> commits_;

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 
-#include "protocol/find_coordinator.h"
 #include "protocol/heartbeat.h"
 #include "protocol/join_group.h"
 #include "protocol/leave_group.h"
@@ -19,8 +18,6 @@ using protocol::ErrorCode;
 namespace {
 
 constexpr std::string_view kProtocol = "range";
-/// How long a coordinator is looked for at a time.
-constexpr Duration kLookup = 2_s;
 /// What a join may take past the time that the group gives its members.
 constexpr Duration kJoinGrace = 10_s;
 
@@ -33,7 +30,8 @@ bool is_passing(Errc code) {
 
 GroupMember::GroupMember(Cluster& cluster, GroupMemberOptions options, GroupObserver* observer, ClientObserver* reads)
     : cluster_(cluster), runtime_(cluster.runtime()), options_(std::move(options)),
-      observer_(observer == nullptr ? none_ : *observer), consumer_(cluster, options_.consumer, reads) {
+      observer_(observer == nullptr ? none_ : *observer), link_(cluster, options_.group),
+      consumer_(cluster, options_.consumer, reads) {
   place_.instance = options_.instance;
 }
 
@@ -43,55 +41,8 @@ void GroupMember::close(Task& task) {
   scope_.cancel();
   beat_.notify_all();
   scope_.join(task);
-  if (connection_) connection_->close(task);
-  connection_.reset();
+  link_.close(task);
   consumer_.close(task);
-}
-
-Result<std::shared_ptr<KafkaConnection>> GroupMember::coordinator(Task& task, Instant deadline) {
-  const Mutex::Lock held = TRY(dialing_.lock(task, deadline));
-  if (connection_ && connection_->is_open()) return connection_;
-  if (connection_) {
-    const std::shared_ptr<KafkaConnection> old = std::move(connection_);
-    old->close(task);
-  }
-  protocol::FindCoordinatorRequest request;
-  const auto any = TRY(cluster_.connect_any(task, deadline));
-  const int16_t version = TRY(any->version_of(protocol::ApiKey::kFindCoordinator));
-  if (version >= 4) request.coordinator_keys = {options_.group};
-  else request.key = options_.group;
-  const auto answer = TRY(any->call(task, request, deadline, version));
-  protocol::FindCoordinatorResponse::Coordinator found;
-  if (version >= 4) {
-    if (answer.coordinators.size() != 1) return fail(Errc::kCorrupt, "FindCoordinator answers something else");
-    found = answer.coordinators[0];
-  } else {
-    found.error_code = answer.error_code;
-    found.host = answer.host;
-    found.port = answer.port;
-  }
-  if (found.error_code != ErrorCode::kNone) return fail(Errc::kUnavailable, kafka_error(found.error_code, options_.group).message);
-  if (found.port <= 0 || found.port > UINT16_MAX) return fail(Errc::kCorrupt, "FindCoordinator names no port");
-  connection_ = TRY(KafkaConnection::dial(task, runtime_, Endpoint{found.host, static_cast<uint16_t>(found.port)},
-                                          cluster_.options().connection, deadline));
-  return connection_;
-}
-
-template <class Request>
-Result<typename Request::Response> GroupMember::ask(Task& task, const Request& request, Instant deadline, int16_t version_max) {
-  const auto connection = TRY(coordinator(task, std::min(deadline, runtime_.now() + kLookup)));
-  return connection->call(task, request, deadline, version_max);
-}
-
-void GroupMember::lose_coordinator() {
-  if (connection_) connection_->shut({Errc::kClosed, "another broker coordinates"});
-}
-
-bool GroupMember::moved(ErrorCode code) {
-  if (code == ErrorCode::kCoordinatorLoadInProgress) return true;
-  if (code != ErrorCode::kNotCoordinator && code != ErrorCode::kCoordinatorNotAvailable) return false;
-  lose_coordinator();
-  return true;
 }
 
 Result<std::vector<Polled>> GroupMember::poll(Task& task, Instant deadline) {
@@ -139,7 +90,7 @@ Result<bool> GroupMember::join_once(Task& task) {
   request.protocol_type = "consumer";
   request.protocols.push_back({std::string(kProtocol), encode_subscription(options_.topics), {}});
   const int64_t asked = observer_.mark();
-  const auto answer = TRY(ask(task, request, runtime_.now() + options_.rebalance_timeout + kJoinGrace));
+  const auto answer = TRY(link_.ask(task, request, runtime_.now() + options_.rebalance_timeout + kJoinGrace));
   switch (answer.error_code) {
     case ErrorCode::kNone: break;
     case ErrorCode::kMemberIdRequired:
@@ -151,7 +102,7 @@ Result<bool> GroupMember::join_once(Task& task) {
     case ErrorCode::kRebalanceInProgress: return false;
     case ErrorCode::kFencedInstanceId: return fail(Errc::kFenced, kafka_error(answer.error_code, options_.group).message);
     default:
-      if (moved(answer.error_code)) return false;
+      if (link_.moved(answer.error_code)) return false;
       return fail(Errc::kInvalid, kafka_error(answer.error_code, options_.group).message);
   }
   place_.member = answer.member_id;
@@ -171,7 +122,7 @@ Result<std::map<std::string, Slice>> GroupMember::assign_all(Task& task, const s
   for (const GroupMemberView& member : members)
     for (const std::string& topic : member.topics) counts[topic];
   for (auto& [topic, count] : counts) {
-    const auto view = cluster_.topic(task, topic, runtime_.now() + kLookup);
+    const auto view = cluster_.topic(task, topic, runtime_.now() + CoordinatorLink::kLookup);
     // Who wants a topic that does not exist gets nothing of it.
     if (!view && view.error().code != Errc::kNotFound) return std::unexpected(view.error());
     if (view) count = static_cast<int32_t>(view->partitions.size());
@@ -190,12 +141,12 @@ Result<bool> GroupMember::take_assignment(Task& task, const std::map<std::string
   request.protocol_type = "consumer";
   request.protocol_name = std::string(kProtocol);
   for (const auto& [member, assignment] : given) request.assignments.push_back({member, assignment, {}});
-  const auto answer = TRY(ask(task, request, runtime_.now() + options_.rebalance_timeout + kJoinGrace));
+  const auto answer = TRY(link_.ask(task, request, runtime_.now() + options_.rebalance_timeout + kJoinGrace));
   if (answer.error_code == ErrorCode::kUnknownMemberId) place_.member.clear();
   if (answer.error_code == ErrorCode::kFencedInstanceId)
     return fail(Errc::kFenced, kafka_error(answer.error_code, options_.group).message);
   if (answer.error_code != ErrorCode::kNone) {
-    (void)moved(answer.error_code);
+    (void)link_.moved(answer.error_code);
     return false;
   }
   const std::vector<TopicPartition> partitions = TRY(decode_assignment(answer.assignment));
@@ -220,7 +171,7 @@ Result<> GroupMember::begin_reading(Task& task, const std::vector<TopicPartition
     }
     request.require_stable = true;
     const int64_t asked = observer_.mark();
-    const auto answer = ask(task, request, runtime_.now() + options_.request_timeout, 9);
+    const auto answer = link_.ask(task, request, runtime_.now() + options_.request_timeout, 9);
     if (!answer && !is_passing(answer.error().code)) return std::unexpected(answer.error());
     if (answer && answer->groups.size() == 1 && answer->groups[0].error_code == ErrorCode::kNone) {
       for (const auto& topic : answer->groups[0].topics)
@@ -231,7 +182,7 @@ Result<> GroupMember::begin_reading(Task& task, const std::vector<TopicPartition
         }
       if (committed.size() == partitions.size()) break;
     } else if (answer && answer->groups.size() == 1) {
-      (void)moved(answer->groups[0].error_code);
+      (void)link_.moved(answer->groups[0].error_code);
     }
     TRY(runtime_.sleep_for(task, pause.next()));
   }
@@ -259,7 +210,7 @@ Result<> GroupMember::commit(Task& task, const std::map<TopicPartition, Offset>&
     p.committed_offset = offset;
   }
   const int64_t asked = observer_.mark();
-  const auto answer = ask(task, request, deadline, 9);
+  const auto answer = link_.ask(task, request, deadline, 9);
   if (!answer) {
     for (const auto& [at, offset] : offsets) observer_.on_commit(asked, place, at, offset, std::nullopt);
     return std::unexpected(answer.error());
@@ -273,7 +224,7 @@ Result<> GroupMember::commit(Task& task, const std::map<TopicPartition, Offset>&
       if (p.error_code != ErrorCode::kNone) worst = p.error_code;
     }
   if (worst == ErrorCode::kNone) return {};
-  if (moved(worst)) return fail(Errc::kUnavailable, kafka_error(worst, options_.group).message);
+  if (link_.moved(worst)) return fail(Errc::kUnavailable, kafka_error(worst, options_.group).message);
   rejoin_ = true;
   const bool out = worst == ErrorCode::kUnknownMemberId || worst == ErrorCode::kIllegalGeneration ||
                    worst == ErrorCode::kFencedInstanceId || worst == ErrorCode::kRebalanceInProgress;
@@ -288,7 +239,7 @@ Result<> GroupMember::leave(Task& task, Instant deadline) {
   request.group_id = options_.group;
   request.members.push_back({place_.member, options_.instance, {}, {}});
   rejoin_ = true;
-  const auto answer = TRY(ask(task, request, deadline));
+  const auto answer = TRY(link_.ask(task, request, deadline));
   place_.member.clear();
   place_.generation = -1;
   if (answer.error_code != ErrorCode::kNone) return std::unexpected(kafka_error(answer.error_code, options_.group));
@@ -301,14 +252,14 @@ void GroupMember::run_heartbeats(Task& task) {
     if (!woken && woken.error().code == Errc::kCancelled) return;
     if (joining_ || rejoin_ || silent || place_.member.empty()) continue;
     const GroupPlace place = place_;
-    const auto answer = ask(task, protocol::HeartbeatRequest{options_.group, place.generation, place.member, place.instance, {}},
+    const auto answer = link_.ask(task, protocol::HeartbeatRequest{options_.group, place.generation, place.member, place.instance, {}},
                             runtime_.now() + options_.session_timeout);
     if (!answer) {
       if (answer.error().code == Errc::kCancelled) return;
       continue;
     }
     // What was said of an earlier self is no news.
-    if (answer->error_code == ErrorCode::kNone || moved(answer->error_code) || place.generation != place_.generation) continue;
+    if (answer->error_code == ErrorCode::kNone || link_.moved(answer->error_code) || place.generation != place_.generation) continue;
     rejoin_ = true;
     if (answer->error_code == ErrorCode::kUnknownMemberId) place_.member.clear();
     if (answer->error_code == ErrorCode::kFencedInstanceId) fenced_ = true;

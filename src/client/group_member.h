@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "client/consumer.h"
+#include "client/coordinator_link.h"
 #include "client/group_assignment.h"
 #include "client/metadata.h"
 #include "protocol/errors.h"
@@ -82,12 +83,6 @@ class GroupMember {
   bool silent = false;
 
  private:
-  Result<std::shared_ptr<KafkaConnection>> coordinator(Task& task, Instant deadline);
-  template <class Request>
-  Result<typename Request::Response> ask(Task& task, const Request& request, Instant deadline, int16_t version_max = INT16_MAX);
-  /// After an answer that says that somebody else coordinates, or nobody yet. False: it says something else.
-  bool moved(protocol::ErrorCode code);
-  void lose_coordinator();
   Result<> join(Task& task);
   Result<bool> join_once(Task& task);
   Result<bool> take_assignment(Task& task, const std::map<std::string, Slice>& given);
@@ -101,11 +96,10 @@ class GroupMember {
   GroupMemberOptions options_;
   GroupObserver none_;
   GroupObserver& observer_;
+  CoordinatorLink link_;
   Consumer consumer_;
   GroupPlace place_;
   std::set<TopicPartition> owned_;
-  std::shared_ptr<KafkaConnection> connection_;  ///< Its own: a join that waits would hold up fetches.
-  Mutex dialing_;       ///< Held while the coordinator is looked for: by whoever asks, and by heartbeats.
   bool rejoin_ = true;  ///< Before the next read.
   bool joining_ = false;
   bool fenced_ = false;

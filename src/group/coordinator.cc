@@ -128,7 +128,18 @@ Effects Coordinator::join(const Call& call, const protocol::JoinGroupRequest& re
     settle(request.group_id, out);
     return out;
   }
-  if (live.consumers() != nullptr) live.consumer->remove(out);
+  if (live.consumers() != nullptr) {
+    // Numbers go on from where they were: whoever was in an epoch is not taken for somebody of a generation.
+    protocol::GroupMetadataValue empty;
+    empty.protocol_type = "consumer";
+    empty.generation = live.consumer->state().epoch->epoch;
+    empty.current_state_timestamp = call.wall.ms;
+    empty.protocol.reset();
+    empty.leader.reset();
+    live.consumer->remove(out);
+    live.classic = std::make_unique<ClassicGroup>(request.group_id, options_, &empty, call.now);
+    out.records.push_back(StateRecord{request.group_id, std::move(empty)});
+  }
   live.classic->join({call, request, client_id, client_host, random_}, out);
   settle(request.group_id, out);
   return out;
@@ -307,6 +318,10 @@ Effects Coordinator::consumer_heartbeat(const Call& call, protocol::ConsumerGrou
     // They go on as members of the newer group, if all that they tell each other is understood.
     if (known->classic->size() < static_cast<size_t>(options_.consumer_size_max)) adopted = known->classic->as_consumers(topics_);
     if (!adopted) return error(ErrorCode::kGroupIdNotFound);
+  } else if (converts && known->classic->generation() > 0) {
+    adopted.emplace();
+    adopted->epoch = protocol::ConsumerGroupMetadataValue{known->classic->generation(), 0, {}};
+    adopted->target_epoch = protocol::ConsumerGroupTargetAssignmentMetadataValue{known->classic->generation(), 0, {}};
   }
   if (request.member_id.empty()) {
     const uint64_t high = random_.next();

@@ -163,6 +163,27 @@ TEST(Migration, GroupsThatAreNotUnderstoodStayClassic) {
   EXPECT_EQ(w.get<HeartbeatResponse>(w.heartbeat("g", m.id, m.generation)).error_code, ErrorCode::kNone);
 }
 
+// Numbers are told once, whatever they are called.
+TEST(Migration, NumbersGoOnThroughEmptyGroups) {
+  World w;
+  Consumer b{.id = "b"};
+  ASSERT_TRUE(settle(w, {&b}));
+  (void)b.leave(w);
+  const int32_t epoch = w.stored().consumers.epoch->epoch;
+  Classic a;
+  ASSERT_EQ(a.join(w).error_code, ErrorCode::kNone);
+  EXPECT_GT(a.generation, epoch);
+  EXPECT_EQ(a.sync(w, {{a.id, {{"t", {0, 1, 2, 3}}}}}), ErrorCode::kNone);
+  LeaveGroupRequest leave;
+  leave.group_id = "g";
+  leave.members = {{a.id, {}, {}, {}}};
+  (void)w.leave(leave);
+  const int32_t generation = w.stored().state->generation;
+  Consumer c{.id = "c"};
+  ASSERT_TRUE(settle(w, {&c}));
+  EXPECT_GT(c.epoch, generation);
+}
+
 TEST(Migration, AClassicMemberJoinsAConsumerGroup) {
   World w;
   Consumer b{.id = "b"};

@@ -36,6 +36,25 @@ TEST(GroupHistory, OneOwnerPerGeneration) {
   EXPECT_THAT(again.check(), IsEmpty());
 }
 
+// KIP-848: members are in epochs of their own, and what one had all along it may commit in an old one.
+TEST(GroupHistory, EpochsAreEachMembersOwn) {
+  GroupHistory good;
+  good.tell_of_epochs();
+  good.joined(at(1, 2), who("a", 2), false);
+  good.assigned(who("a", 2), {0, 1}, Instant{2});
+  good.joined(at(3, 4), who("b", 3), false);
+  good.assigned(who("b", 3), {1}, Instant{6});
+  good.commit(at(7, 8), who("a", 2), 0, Offset(1), Outcome::kStored);
+  EXPECT_THAT(good.check(), IsEmpty());
+  GroupHistory bad = good;
+  bad.commit(at(7, 8), who("a", 2), 1, Offset(1), Outcome::kStored);
+  EXPECT_THAT(bad.check(), ElementsAre(StartsWith("I-G3")));
+  GroupHistory knew = good;  // Who knows that it lost it was not fenced by an epoch.
+  knew.assigned(who("a", 2), {0}, Instant{5});
+  knew.commit(at(7, 8), who("a", 2), 1, Offset(1), Outcome::kStored);
+  EXPECT_THAT(knew.check(), IsEmpty());
+}
+
 TEST(GroupHistory, WhatWasAcknowledgedLastIsFound) {
   GroupHistory h;
   h.commit(at(1, 2), who("a", 1), 0, Offset(10), Outcome::kStored);

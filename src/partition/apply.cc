@@ -198,7 +198,7 @@ void Partition::State::run_housekeeping(Task& task) {
 Result<> Partition::State::save_table(Task& task) {
   entries_unsaved = 0;
   bytes_unsaved = 0;
-  return log.save_snapshot(task, {table_reaches, log.start_offset(), encode_snapshot()});
+  return log.save_snapshot(task, {table_reaches, log.start_offset(), encode_snapshot(log.start_offset())});
 }
 
 // The producers of what goes must outlive it: the table is made durable before the log start moves.
@@ -222,12 +222,12 @@ Result<> Partition::State::move_start(Task& task) {
   return {};
 }
 
-Slice Partition::State::encode_snapshot() const {
+Slice Partition::State::encode_snapshot(Offset begins) const {
   ByteWriter out;
   out.u16(machine == nullptr ? kSnapshotFormat : kSnapshotFormatOfMachine);
   out.i64(table_reaches.index.value);
   out.i64(table_reaches.term.value);
-  out.i64(log.start_offset().value);
+  out.i64(begins.value);
   out.sized(producers.encode().view());
   const PartitionCommand asked = asked_start.value_or(PartitionCommand{});
   out.i64(asked.start.value);
@@ -269,8 +269,14 @@ Result<> Partition::State::load_snapshot(ByteView bytes) {
 
 // What a member behind the log start needs: where the log begins, and the producers. The entries that
 // remain are replicated as they are; those that the table already knows change nothing there.
-Result<std::pair<EntryId, Slice>> Partition::State::make_snapshot(Task&) {
-  return std::pair{log.prefix(), encode_snapshot()};
+Result<std::pair<EntryId, Slice>> Partition::State::make_snapshot(Task& task) {
+  for (;;) {
+    const EntryId prefix = log.prefix();
+    // The start that clients see may lie further on, in the middle of what is still here: DeleteRecords names any offset.
+    Offset begins = log.next_offset();
+    if (log.first_index() <= log.last_index()) begins = TRY(log.read_meta(task, log.first_index())).base_offset;
+    if (log.prefix() == prefix) return std::pair{prefix, encode_snapshot(begins)};
+  }
 }
 
 Result<> Partition::State::on_snapshot(Task& task, EntryId last, const Configuration& members, Slice state) {
@@ -278,16 +284,17 @@ Result<> Partition::State::on_snapshot(Task& task, EntryId last, const Configura
   (void)in.u16();
   (void)in.i64();
   (void)in.i64();
-  const Offset start(in.i64());
-  if (!in.ok() || start < Offset(0)) return fail(Errc::kCorrupt, "a partition's snapshot is cut short");
+  const Offset begins(in.i64());
+  if (!in.ok() || begins < Offset(0)) return fail(Errc::kCorrupt, "a partition's snapshot is cut short");
   TRY(load_snapshot(state));
   Entry membership;
   membership.meta.kind = EntryKind::kConfig;
   membership.meta.index = last.index;
   membership.meta.term = last.term;
-  membership.meta.base_offset = start;
+  membership.meta.base_offset = begins;
   membership.payload = encode_configuration(members);
-  TRY(log.install_snapshot(task, Snapshot{last, start, std::move(state)}, start, membership));
+  const Offset start = asked_start ? std::max(begins, asked_start->start) : begins;
+  TRY(log.install_snapshot(task, Snapshot{last, begins, std::move(state)}, start, membership));
   if (applied.index < last.index) applied = last;
   return {};
 }

@@ -77,7 +77,8 @@ struct Partition::State final : GroupEvents {
   void propose_expiry();
   Result<> propose(const PartitionCommand& command);
   Result<> load_snapshot(ByteView bytes);
-  Slice encode_snapshot() const;
+  /// `begins`: the offset behind the entry that the log begins behind, for whoever installs it; else of no meaning.
+  Slice encode_snapshot(Offset begins) const;
   bool wants_snapshot() const {
     return entries_unsaved >= options.snapshot_entries || bytes_unsaved >= options.snapshot_bytes;
   }

@@ -1,6 +1,7 @@
 #include "storage/checkpointer.h"
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "base/plant.h"
@@ -33,13 +34,17 @@ bool Checkpointer::has_work() const {
 }
 
 void Checkpointer::run(Task& task) {
+  bool full = false;
   while (!task.cancelled() && !store_.wal_->failed()) {
     if (!has_work()) {
       if (!work_.wait(task)) return;
       continue;
     }
     const Result<> done = round(task);
-    if (done) continue;
+    if (done) {
+      full = false;
+      continue;
+    }
     const Errc code = done.error().code;
     if (code == Errc::kCancelled || code == Errc::kClosed) return;
     if (code != Errc::kNoSpace) {
@@ -48,7 +53,8 @@ void Checkpointer::run(Task& task) {
       return;
     }
     // Nothing is lost: what did not fit is still in the write-ahead log.
-    runtime_.log().warn("storage", "the disk is full, will try again: {}", done.error().text());
+    if (!std::exchange(full, true))
+      runtime_.log().warn("storage", "records stay in the write-ahead log until there is room for segments: {}", done.error().text());
     if (!runtime_.sleep_for(task, store_.options_.full_disk_retry)) return;
   }
 }

@@ -276,6 +276,8 @@ std::optional<std::pair<Term, Offset>> Log::epoch_end_offset(Term term) const {
   return std::nullopt;
 }
 
+bool Log::disk_full() const { return store_.wal().disk_full(); }
+
 int64_t Log::max_timestamp() const {
   int64_t newest = tail_max_timestamp_;
   for (const auto& segment : segments_) newest = std::max(newest, segment->max_timestamp());

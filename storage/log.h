@@ -132,6 +132,8 @@ class Log {
   /// The revision of the assignment that brought this replica to a log that was there before; 0: it was there from the
   /// log's beginning.
   int64_t joined() const { return joined_; }
+  /// The disk has no room for more (Wal::disk_full).
+  bool disk_full() const;
   bool possibly_longer() const { return possibly_longer_; }
   bool hard_state_doubtful() const { return hard_state_doubtful_; }
   /// Entries that cannot be read: reads there give kCorrupt. Half-open, ascending. Found at recovery, or

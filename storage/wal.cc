@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "base/check.h"
 #include "base/crc32c.h"
@@ -211,7 +212,10 @@ Result<std::shared_ptr<WalFile>> Wal::file_for(Task& task, uint64_t size) {
     // A group larger than a whole segment has one to itself, which then grows.
     return file.end + size <= file.capacity || file.end == kWalBlock;
   };
-  if (fits(*files_.back())) return files_.back();
+  if (fits(*files_.back())) {
+    TRY(make_room(task, *files_.back(), size));
+    return files_.back();
+  }
   while (!spare_) {
     prepare_.notify_one();
     TRY(prepared_.wait(task));
@@ -220,7 +224,32 @@ Result<std::shared_ptr<WalFile>> Wal::file_for(Task& task, uint64_t size) {
   files_.push_back(std::move(spare_));
   spare_.reset();
   prepare_.notify_one();
+  TRY(make_room(task, *files_.back(), size));
   return files_.back();
+}
+
+// A group that makes its file grow asks for the room before it writes: a write that failed half-way would be the end.
+Result<> Wal::make_room(Task& task, WalFile& file, uint64_t size) {
+  while (file.end + size > file.capacity) {
+    const Result<> made = file.file->allocate(task, file.end + size);
+    if (made) {
+      note_room();
+      return {};
+    }
+    if (made.error().code != Errc::kNoSpace || closing_) return made;
+    note_disk_full(made.error());
+    TRY(runtime_.sleep_for(task, options_.full_disk_retry));
+  }
+  return {};
+}
+
+void Wal::note_disk_full(const Error& error) {
+  if (!std::exchange(disk_full_, true))
+    runtime_.log().error("storage", "{}: the disk is full, and takes no more records until there is room: {}", directory_, error.text());
+}
+
+void Wal::note_room() {
+  if (std::exchange(disk_full_, false)) runtime_.log().info("storage", "{}: there is room again", directory_);
 }
 
 void Wal::fail_for_good(Error error) {
@@ -242,11 +271,12 @@ void Wal::run_preparer(Task& task) {
       continue;
     }
     const Result<> prepared = prepare(task);
+    if (spare_) note_room();
     if (prepared) continue;
     if (prepared.error().code == Errc::kCancelled) return;
     if (prepared.error().code != Errc::kNoSpace || closing_) return fail_for_good(prepared.error());
-    // Nothing is lost yet: appends queue up, and the bounds above this log refuse more.
-    runtime_.log().warn("wal", "no room for the next segment, will try again: {}", prepared.error().text());
+    // Nothing is lost: appends queue up, and those who hear of it refuse more.
+    note_disk_full(prepared.error());
     if (!runtime_.sleep_for(task, options_.full_disk_retry)) return;
   }
 }

@@ -116,6 +116,9 @@ class Wal {
   /// Returns when durable() has reached `sequence`. Errors: the failure of the log; kClosed; kCancelled.
   Result<> wait_durable(Task& task, WalSequence sequence);
   bool failed() const { return failed_.has_value(); }
+  /// No room for the next segment, so what is appended may wait for long. Whoever can refuse work does: what is left of
+  /// the segment in use then serves terms, votes, and the retention that makes room. Ends by itself.
+  bool disk_full() const { return disk_full_; }
   /// Ends it for good, as a failed write does: for a file that stands above it and lost its sync.
   void fail_for_good(Error error);
   /// Bytes queued and not yet written: what bounds are put on.
@@ -150,6 +153,9 @@ class Wal {
   Result<std::shared_ptr<WalFile>> make_file(Task& task, ByteCount capacity);
   Result<std::shared_ptr<WalFile>> recycle(Task& task, std::shared_ptr<WalFile> old);
   Result<> prepare(Task& task);
+  Result<> make_room(Task& task, WalFile& file, uint64_t size);
+  void note_disk_full(const Error& error);
+  void note_room();
   void end_writer();
 
   Runtime& runtime_;
@@ -171,6 +177,7 @@ class Wal {
   bool mark_wanted_ = false;
   bool marked_ = true;    ///< Nothing came since the last mark.
   bool closing_ = false;
+  bool disk_full_ = false;
   WalSequence floor_durable_;
   std::optional<Error> failed_;
 

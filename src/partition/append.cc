@@ -1,6 +1,9 @@
 // Producing: checks, offsets, and when a batch counts as acknowledged.
 #include <fmt/core.h>
 
+#include <algorithm>
+#include <utility>
+
 #include "base/check.h"
 #include "base/plant.h"
 #include "partition/partition_state.h"
@@ -49,6 +52,12 @@ Fault Partition::State::not_leader() const {
 Faulty<Appended> Partition::State::append(Slice batch, Acks acks, bool allow_zstd) {
   if (stopping) return std::unexpected(Fault{PartitionFault::kDeleted, {}, {}});
   if (serving != term || role != Role::kLeader) return std::unexpected(not_leader());
+
+  if (log.disk_full() && !PLANT("S60")) {
+    hand_over();
+    return std::unexpected(Fault{PartitionFault::kStorage, "the leader's disk is full", {}});
+  }
+  handed_over = false;
 
   ValidateOptions check;
   check.max_size_bytes = static_cast<size_t>(config.max_message_bytes);
@@ -136,6 +145,21 @@ Faulty<Appended> Partition::State::append(Slice batch, Acks acks, bool allow_zst
   appended.base_offset = base;
   appended.log_start = log.start_offset();
   return appended;
+}
+
+// Once for each time that the disk fills: where all are full, the leadership would go round.
+void Partition::State::hand_over() {
+  if (std::exchange(handed_over, true)) return;
+  std::optional<RaftGroup::MemberView> best;
+  for (const RaftGroup::MemberView& member : group->members()) {
+    const bool fit = member.voter && member.replica.node != leader &&
+                     std::find(in_sync.begin(), in_sync.end(), member.replica.node) != in_sync.end();
+    if (fit && (!best || member.match > best->match)) best = member;
+  }
+  if (!best) return;
+  runtime.log().warn("partition", "{}-{}: the disk is full here, broker {} shall lead", topic_name, key.partition,
+                     best->replica.node.value);
+  group->transfer_leadership(best->replica);
 }
 
 size_t Partition::State::copies_of(LogIndex index) const {

@@ -1,0 +1,80 @@
+// Goal: a disk without room costs nothing that is there, is told to producers by the protocol's own error, and is over
+// when there is room again. Method: brokers whose simulated disk is left with a few bytes while somebody writes.
+#include <gtest/gtest.h>
+
+#include "broker/support/broker_world.h"
+#include "partition/partition.h"
+
+namespace taffrail::test {
+namespace {
+
+using protocol::ErrorCode;
+
+Slice large_batch() { return batch_of({std::string(40'000, 'x')}); }
+
+// Writes until something else than success is answered; what it was, and how many were acknowledged before.
+std::pair<ErrorCode, int> write_until_refused(Wire& wire, int at_most = 100) {
+  for (int i = 0; i < at_most; ++i)
+    if (const auto answer = wire.produce("t", large_batch()); answer.error_code != ErrorCode::kNone) return {answer.error_code, i};
+  return {ErrorCode::kNone, at_most};
+}
+
+TEST(FullDisk, RefusesProduceKeepsReadsAndGoesOnWhenThereIsRoom) {
+  BrokerWorld w(51);
+  w.create_topic("t");
+  w.run([&](Wire& wire) {
+    EXPECT_EQ(wire.produce("t", large_batch()).base_offset, Offset(0));
+    w.world.disk(w.cluster.broker(0)).limit_space(0);
+    const auto [code, written] = write_until_refused(wire);
+    EXPECT_EQ(code, ErrorCode::kKafkaStorageError);
+    EXPECT_GT(written, 0) << "what was prepared before is used up first";
+    // All that was acknowledged is there, and is served.
+    EXPECT_EQ(wire.offset_at("t", protocol::ListOffsetsTimestamp::kLatest).offset, Offset(1 + written));
+    EXPECT_EQ(wire.fetch("t", written).error_code, ErrorCode::kNone);
+    w.world.disk(w.cluster.broker(0)).unlimit_space();
+    ASSERT_TRUE(wire.runtime().sleep_for(wire.task(), 2_s).has_value());
+    EXPECT_EQ(wire.produce("t", large_batch()).base_offset, Offset(1 + written));
+  });
+  EXPECT_EQ(w.log_lines("takes no more records").size(), 1u) << "said once, not with every attempt";
+  EXPECT_EQ(w.log_lines("there is room again").size(), 1u);
+}
+
+TEST(FullDisk, ABatchLargerThanASegmentOfTheLogWaitsForRoom) {
+  NodeConfig config = small_config();
+  config.storage.wal_segment_bytes = 16_KiB;
+  BrokerWorld w(52, 1, config);
+  w.create_topic("t");
+  w.run([&](Wire& wire) {
+    EXPECT_EQ(wire.produce("t", large_batch()).base_offset, Offset(0));
+    w.world.disk(w.cluster.broker(0)).limit_space(0);
+    w.world.after(3_s, [&w] { w.world.disk(w.cluster.broker(0)).unlimit_space(); });
+    const Instant before = wire.runtime().now();
+    EXPECT_EQ(wire.produce("t", large_batch()).base_offset, Offset(1));
+    EXPECT_GE(wire.runtime().now(), before + 2_s);
+  });
+  EXPECT_TRUE(w.world.stops().empty()) << w.world.stops().front().why;
+}
+
+TEST(FullDisk, ALeaderWithoutRoomHandsItsPartitionsOver) {
+  BrokerWorld w(53, 3);
+  w.create_topic("t", 1, 3);
+  const uint32_t full = w.leader_of("t");
+  int written = 0;
+  w.run([&](Wire& wire) {
+    w.world.disk(w.cluster.broker(full)).limit_space(0);
+    ErrorCode code;
+    std::tie(code, written) = write_until_refused(wire);
+    EXPECT_EQ(code, ErrorCode::kKafkaStorageError);
+  }, full);
+  w.world.run_for(3_s);
+  const uint32_t next = w.leader_of("t");
+  ASSERT_NE(next, full);
+  w.run([&](Wire& wire) {
+    EXPECT_EQ(wire.produce("t", large_batch()).base_offset, Offset(written));
+    EXPECT_EQ(wire.produce("t", large_batch()).base_offset, Offset(written + 1));
+  }, next);
+  EXPECT_TRUE(w.world.stops().empty());
+}
+
+}  // namespace
+}  // namespace taffrail::test

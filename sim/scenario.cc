@@ -305,11 +305,13 @@ RunReport run_scenario(const Scenario& scenario, const RunOptions& options) {
       if (report.violation.empty()) {
         std::vector<NodeId> core = nemesis.core();
         auto why = cluster.await_settled(30_s, core);
-        // A broker whose identity is gone, with its copy, refuses to start, and says so: it is replaced, not
-        // repaired. The others have to settle without it.
+        // A broker whose identity is gone, with its copy, refuses to start, and says so: its operator empties the disk and
+        // lets it join as new. The others have to settle without it, but whoever waited for its word is told.
         for (uint32_t i = 0; why && i < cluster.broker_count(); ++i) {
           if (!damaged[i] || cluster.serving(i) || !refuses(*world, cluster.broker(i))) continue;
           std::erase(core, cluster.broker(i));
+          world->wipe(cluster.broker(i));
+          world->restart(cluster.broker(i));
           ++report.refused;
           why = cluster.await_settled(30_s, core);
         }

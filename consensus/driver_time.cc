@@ -44,7 +44,7 @@ void DriverState::tell_contacts(RaftGroup::State& g, Instant now) {
     return;
   }
   const auto leader = g.raft.leader();
-  if (!leader) return look_for_leader(g, now);
+  if (!leader) return PLANT("R62") ? void() : look_for_leader(g, now);
   const auto it = heartbeat_from.find(place_of(g.key, leader->node));
   if (it == heartbeat_from.end()) return;
   const auto at = it->second.heard(g.key, g.raft.term());

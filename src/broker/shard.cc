@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "base/plant.h"
 #include "broker/internal_topics.h"
 #include "broker/kafka_handler.h"
 #include "group/service.h"
@@ -373,7 +374,7 @@ void BrokerShard::tell_new_brokers() {
   const auto& brokers = cluster_->image().brokers();
   std::erase_if(brokers_seen_, [&](BrokerId id) { return !brokers.contains(id); });
   for (const auto& [id, broker] : brokers)
-    if (brokers_seen_.insert(id).second && id != config_.id)
+    if (brokers_seen_.insert(id).second && id != config_.id && !PLANT("M40"))
       peers_.send(id, PeerKind::kLeaders, {Leaders::encode(leaders_.all())});
 }
 

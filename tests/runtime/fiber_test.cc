@@ -30,11 +30,11 @@ TEST(Scheduler, RunsInOrderAndSleepsInOrderOfDeadline) {
   Loop loop;
   Scope scope;
   std::string story;
-  for (const auto& [name, delay] : std::vector<std::pair<char, int64_t>>{{'a', 30}, {'b', 10}, {'c', 20}}) {
-    loop.spawn(scope, std::string(1, name), [&, name = name, delay = delay](Task& task) {
-      story += name;
-      ASSERT_TRUE(loop.sleep_until(task, Instant{delay}).has_value());
-      story += name;
+  for (const auto& fiber : std::vector<std::pair<char, int64_t>>{{'a', 30}, {'b', 10}, {'c', 20}}) {
+    loop.spawn(scope, std::string(1, fiber.first), [&, fiber](Task& task) {
+      story += fiber.first;
+      ASSERT_TRUE(loop.sleep_until(task, Instant{fiber.second}).has_value());
+      story += fiber.first;
     });
   }
   loop.run();

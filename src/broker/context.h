@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "broker/fetch_sessions.h"
 #include "broker/leaders.h"
 #include "broker/node_config.h"
 #include "controller/cluster_view.h"
@@ -47,6 +48,8 @@ class BrokerContext {
   virtual const Remote<BrokerShard>& shard(ShardId shard) = 0;
   /// What other shards have sent here.
   virtual Guests& guests() = 0;
+  /// Of the connections of this shard.
+  virtual FetchSessions& fetch_sessions() = 0;
   /// A number that this shard did not give before: for what it sends to others.
   virtual uint64_t next_guest() = 0;
 };

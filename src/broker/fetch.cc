@@ -1,5 +1,5 @@
 // Fetch: what is there is answered at once if it is enough; otherwise the request watches its partitions
-// until it is, or until its time is over. Without sessions: id 0 in the answer is a legal "no session".
+// until it is, or until its time is over. Sessions (fetch_sessions.h) have completed the request before.
 #include <algorithm>
 
 #include "broker/handlers.h"
@@ -171,12 +171,6 @@ FetchResponse Fetch::answer(Task& task) {
 }  // namespace
 
 Outcome<FetchResponse> fetch(const Request& request, FetchRequest message) {
-  // A session that this broker never opened.
-  if (message.session_id != 0) {
-    FetchResponse response;
-    response.error_code = ErrorCode::kFetchSessionIdNotFound;
-    return response;
-  }
   BrokerContext& broker = request.broker;
   const Instant deadline = deadline_in(broker.runtime(), message.max_wait_ms);
   auto fetch = std::make_unique<Fetch>(request, std::move(message));

@@ -56,6 +56,8 @@ std::span<const protocol::ApiKey> served_apis();
 Outcome<protocol::ApiVersionsResponse> api_versions(const Request&, const protocol::ApiVersionsRequest&);
 Outcome<protocol::MetadataResponse> metadata(const Request&, protocol::MetadataRequest);
 Outcome<protocol::ProduceResponse> produce(const Request&, protocol::ProduceRequest);
+/// In fetch_sessions.cc; the one below it is a fetch of everything that is asked for.
+Outcome<protocol::FetchResponse> fetch_in_session(const Request&, protocol::FetchRequest);
 Outcome<protocol::FetchResponse> fetch(const Request&, protocol::FetchRequest);
 Outcome<protocol::ListOffsetsResponse> list_offsets(const Request&, protocol::ListOffsetsRequest);
 Outcome<protocol::OffsetForLeaderEpochResponse> offset_for_leader_epoch(const Request&, const protocol::OffsetForLeaderEpochRequest&);

@@ -100,7 +100,7 @@ Begun KafkaHandler::begin(Task& task, ConnectionInfo& connection, Slice frame) {
   namespace p = protocol;
   switch (request.api->key) {
     case ApiKey::kProduce: return run<p::ProduceRequest>(connection, request, h::produce_on_shards);
-    case ApiKey::kFetch: return run<p::FetchRequest>(connection, request, h::fetch_on_shards);
+    case ApiKey::kFetch: return run<p::FetchRequest>(connection, request, h::fetch_in_session);
     case ApiKey::kListOffsets: return run<p::ListOffsetsRequest>(connection, request, h::list_offsets_on_shards);
     case ApiKey::kMetadata: return run<p::MetadataRequest>(connection, request, h::metadata);
     case ApiKey::kFindCoordinator: return run<p::FindCoordinatorRequest>(connection, request, h::find_coordinator);

@@ -12,7 +12,8 @@
 namespace taffrail {
 
 BrokerShard::BrokerShard(Runtime& runtime, const NodeConfig& config, PeerChannel& peers)
-    : runtime_(runtime), config_(config), peers_(peers), guests_(runtime) {}
+    : runtime_(runtime), config_(config), peers_(peers), guests_(runtime),
+      fetch_sessions_(runtime.random(), {.sessions = std::max<size_t>(1, 1000 / runtime.shard_count())}) {}
 BrokerShard::~BrokerShard() = default;
 
 Result<> BrokerShard::open(Task& task, const NodeIdentity& identity, Look look) {

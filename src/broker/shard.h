@@ -48,6 +48,7 @@ class BrokerShard final : public BrokerContext {
   Result<> hand_over(Task& task, const PartitionKey& key, BrokerId leader, BrokerId to, Instant deadline) override;
   const Remote<BrokerShard>& shard(ShardId shard) override { return shards_.at(shard.value); }
   Guests& guests() override { return guests_; }
+  FetchSessions& fetch_sessions() override { return fetch_sessions_; }
   uint64_t next_guest() override { return next_guest_++; }
 
   // Its life, in this order.
@@ -138,6 +139,7 @@ class BrokerShard final : public BrokerContext {
   int64_t next_producer_id_ = 0;
   int64_t producer_ids_left_ = 0;
   Guests guests_;
+  FetchSessions fetch_sessions_;
   uint64_t next_guest_ = 0;
   Door<BrokerShard> door_{*this};
   Scope scope_;

@@ -291,8 +291,7 @@ Outcome<ProduceResponse> produce_on_shards(const Request& request, ProduceReques
 }
 
 Outcome<FetchResponse> fetch_on_shards(const Request& request, FetchRequest message) {
-  // A session is of the whole request, and refused as such.
-  if (request.broker.runtime().shard_count() == 1 || message.session_id != 0) return fetch(request, std::move(message));
+  if (request.broker.runtime().shard_count() == 1) return fetch(request, std::move(message));
   return on_shards<FetchRequest>(request, std::move(message), fetch);
 }
 

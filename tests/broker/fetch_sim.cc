@@ -144,14 +144,11 @@ TEST(Fetch, TopicsPartitionsAndEpochsThatAreNotThere) {
     EXPECT_EQ(code(request, 12), ErrorCode::kFencedLeaderEpoch);
     request.topics[0].partitions[0].current_leader_epoch = epoch + 1;
     EXPECT_EQ(code(request, 12), ErrorCode::kUnknownLeaderEpoch);
-    // A session that nobody opened, and one that would be opened: id 0 says that there is none.
+    // A session that nobody opened.
     request = fetch_request("t", 0, 0);
     request.session_id = 17;
     request.session_epoch = 1;
     EXPECT_EQ(wire.ask(request, 12).error_code, ErrorCode::kFetchSessionIdNotFound);
-    request.session_id = 0;
-    request.session_epoch = 0;
-    EXPECT_EQ(wire.ask(request, 12).session_id, 0);
   }, leader);
   w.run([&](Wire& wire) {
     const auto answer = wire.ask(fetch_request("", 0, 0, id), 16);
@@ -174,6 +171,55 @@ TEST(Fetch, ReadCommittedGetsAListOfAbortedTransactionsThatIsEmpty) {
     EXPECT_TRUE(partition.aborted_transactions->empty());
     EXPECT_EQ(partition.last_stable_offset, Offset(1));
     EXPECT_FALSE(wire.fetch("t", 0).aborted_transactions.has_value());
+  });
+}
+
+TEST(Fetch, ASessionNamesOnlyWhatChanges) {
+  BrokerWorld w(12);
+  const TopicId id = w.create_topic("t", 2);
+  w.run([&](Wire& wire) {
+    wire.produce("t", batch_of({"a"}), -1, 8, 0);
+    FetchRequest request = fetch_request("", 0, 0, id);
+    request.topics[0].partitions.push_back(request.topics[0].partitions[0]);
+    request.topics[0].partitions[1].partition = 1;
+    request.session_epoch = 0;
+    request.max_wait_ms = 100;
+    const FetchResponse opened = wire.ask(request, 17);
+    ASSERT_GT(opened.session_id, 0);
+    ASSERT_EQ(opened.responses.at(0).partitions.size(), 2u);
+
+    // From now on the request names what it has read, the answer what is new.
+    FetchRequest next;
+    next.max_wait_ms = 100;
+    next.min_bytes = 1;
+    next.session_id = opened.session_id;
+    next.session_epoch = 1;
+    next.topics.push_back({"", id, {request.topics[0].partitions[0]}, {}});
+    next.topics[0].partitions[0].fetch_offset = Offset(1);
+    const FetchResponse quiet = wire.ask(next, 17);
+    EXPECT_EQ(quiet.session_id, opened.session_id);
+    EXPECT_TRUE(quiet.responses.empty());
+
+    wire.produce("t", batch_of({"b"}), -1, 8, 1);
+    next.topics.clear();
+    next.session_epoch = 2;
+    const FetchResponse news = wire.ask(next, 17);
+    ASSERT_EQ(news.responses.size(), 1u);
+    EXPECT_EQ(news.responses[0].topic_id, id);
+    ASSERT_EQ(news.responses[0].partitions.size(), 1u);
+    EXPECT_EQ(news.responses[0].partitions[0].partition_index, 1);
+    EXPECT_EQ(base_offsets(news.responses[0].partitions[0].records), (std::vector<int64_t>{0}));
+
+    EXPECT_EQ(wire.ask(next, 17).error_code, ErrorCode::kInvalidFetchSessionEpoch) << "said twice";
+    next.session_epoch = 3;
+    next.topics.push_back({"t", {}, {request.topics[0].partitions[0]}, {}});
+    EXPECT_EQ(wire.ask(next, 12).error_code, ErrorCode::kFetchSessionTopicIdError);
+    next.topics.clear();
+    next.session_epoch = -1;
+    EXPECT_EQ(wire.ask(next, 17).session_id, 0) << "its end";
+    next.session_epoch = 3;
+    next.session_id = opened.session_id;
+    EXPECT_EQ(wire.ask(next, 17).error_code, ErrorCode::kFetchSessionIdNotFound);
   });
 }
 

@@ -43,7 +43,7 @@ std::optional<ConsumerState> ClassicGroup::as_consumers(const Topics& topics) co
     meta.subscribed_topic_regex.reset();
     meta.rebalance_timeout_ms = static_cast<int32_t>(member.rebalance_timeout.ms());
     meta.server_assignor.reset();
-    auto& classic = meta.classic_member_metadata.emplace();
+    auto& classic = *(meta.classic_member_metadata = protocol::ConsumerGroupMemberMetadataValue::ClassicMemberMetadata());
     classic.session_timeout_ms = static_cast<int32_t>(member.session_timeout.ms());
     for (const auto& [name, bytes] : member.protocols) classic.supported_protocols.push_back({name, bytes, {}});
     auto& target = m.target.emplace();

@@ -26,7 +26,7 @@ ConsumerGroup::Meta meta_of(const ClassicGroup::JoinCall& call, const Subscripti
   meta.subscribed_topic_regex.reset();
   meta.rebalance_timeout_ms = request.rebalance_timeout_ms < 0 ? request.session_timeout_ms : request.rebalance_timeout_ms;
   meta.server_assignor.reset();
-  auto& classic = meta.classic_member_metadata.emplace();
+  auto& classic = *(meta.classic_member_metadata = ConsumerGroup::Meta::ClassicMemberMetadata());
   classic.session_timeout_ms = request.session_timeout_ms;
   // Copied: the request's buffer does not live as long as the member.
   for (const auto& p : request.protocols) classic.supported_protocols.push_back({p.name, Slice(p.metadata.view()), {}});

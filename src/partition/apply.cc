@@ -293,8 +293,10 @@ Result<> Partition::State::on_snapshot(Task& task, EntryId last, const Configura
   membership.meta.term = last.term;
   membership.meta.base_offset = begins;
   membership.payload = encode_configuration(members);
-  const Offset start = asked_start ? std::max(begins, asked_start->start) : begins;
-  TRY(log.install_snapshot(task, Snapshot{last, begins, std::move(state)}, start, membership));
+  TRY(log.install_snapshot(task, Snapshot{last, begins, std::move(state)}, begins, membership));
+  // Where reading starts may lie further on, in what is still to come: the housekeeper waits for that.
+  if (asked_start && asked_start->start > log.start_offset()) pending_start = asked_start;
+  start_wake.notify_all();
   if (applied.index < last.index) applied = last;
   return {};
 }

@@ -4,21 +4,11 @@
 
 #include <algorithm>
 
-#include "protocol/offset_commit.h"
-#include "protocol/offset_fetch.h"
+#include "client/group_offsets.h"
 
 namespace taffrail::client {
 
 using protocol::ErrorCode;
-
-namespace {
-
-bool is_passing(Errc code) {
-  return code == Errc::kUnavailable || code == Errc::kTimedOut || code == Errc::kClosed || code == Errc::kRefused ||
-         code == Errc::kNotLeader || code == Errc::kCorrupt;
-}
-
-}  // namespace
 
 ConsumerMember::ConsumerMember(Cluster& cluster, GroupMemberOptions options, GroupObserver* observer, ClientObserver* reads)
     : cluster_(cluster), runtime_(cluster.runtime()), options_(std::move(options)),
@@ -98,38 +88,20 @@ Result<> ConsumerMember::begin_reading(Task& task, const std::set<TopicPartition
   Backoff pause = cluster_.backoff();
   std::map<TopicPartition, Offset> committed;
   while (committed.size() < partitions.size()) {
-    protocol::OffsetFetchRequest request;
-    auto& group = request.groups.emplace_back();
-    group.group_id = options_.group;
-    group.member_id = place_.member;
-    group.member_epoch = place_.generation;
-    group.topics.emplace();
-    for (const TopicPartition& at : partitions) {
-      if (group.topics->empty() || group.topics->back().name != at.topic) group.topics->emplace_back().name = at.topic;
-      group.topics->back().partition_indexes.push_back(at.partition);
-    }
-    request.require_stable = true;
+    protocol::OffsetFetchRequest request = committed_question(options_.group, partitions);
+    request.groups[0].member_id = place_.member;
+    request.groups[0].member_epoch = place_.generation;
     const int64_t asked = observer_.mark();
     const auto answer = link_.ask(task, request, runtime_.now() + options_.request_timeout, 9);
     if (!answer && !is_passing(answer.error().code)) return std::unexpected(answer.error());
     if (gifts_ != given) return {};
-    if (answer && answer->groups.size() == 1 && answer->groups[0].error_code == ErrorCode::kNone) {
-      for (const auto& topic : answer->groups[0].topics)
-        for (const auto& p : topic.partitions) {
-          if (p.error_code != ErrorCode::kNone) continue;
-          committed[{topic.name, p.partition_index}] = p.committed_offset;
-          observer_.on_committed(asked, {topic.name, p.partition_index}, p.committed_offset);
-        }
-      if (committed.size() == partitions.size()) break;
-    } else if (answer && answer->groups.size() == 1) {
-      (void)link_.moved(answer->groups[0].error_code);
-    }
+    if (answer) take_committed(*answer, link_, asked, observer_, committed);
+    if (committed.size() == partitions.size()) break;
     TRY(runtime_.sleep_for(task, pause.next()));
     if (gifts_ != given) return {};
   }
   for (const auto& [at, from] : committed) {
-    if (from != kNoOffset) consumer_.assign(at, StartAt::offset(from));
-    else consumer_.assign(at, options_.consumer.reset == ResetTo::kEnd ? StartAt::end() : StartAt::start());
+    assign_from(consumer_, options_.consumer, at, from);
     owned_.insert(at);
   }
   return {};
@@ -139,31 +111,7 @@ Result<> ConsumerMember::commit(Task& task, const std::map<TopicPartition, Offse
   if (offsets.empty()) return {};
   const GroupPlace place = place_;
   if (place.generation <= 0) return fail(Errc::kFenced, fmt::format("not a member of {}", options_.group));
-  protocol::OffsetCommitRequest request;
-  request.group_id = options_.group;
-  request.generation_id_or_member_epoch = place.generation;
-  request.member_id = place.member;
-  request.group_instance_id = place.instance;
-  for (const auto& [at, offset] : offsets) {
-    if (request.topics.empty() || request.topics.back().name != at.topic) request.topics.emplace_back().name = at.topic;
-    auto& p = request.topics.back().partitions.emplace_back();
-    p.partition_index = at.partition;
-    p.committed_offset = offset;
-  }
-  const int64_t asked = observer_.mark();
-  const auto answer = link_.ask(task, request, deadline, 9);
-  if (!answer) {
-    for (const auto& [at, offset] : offsets) observer_.on_commit(asked, place, at, offset, std::nullopt);
-    return std::unexpected(answer.error());
-  }
-  ErrorCode worst = ErrorCode::kNone;
-  for (const auto& topic : answer->topics)
-    for (const auto& p : topic.partitions) {
-      const TopicPartition at{topic.name, p.partition_index};
-      const auto asked_of = offsets.find(at);
-      if (asked_of != offsets.end()) observer_.on_commit(asked, place, at, asked_of->second, p.error_code);
-      if (p.error_code != ErrorCode::kNone) worst = p.error_code;
-    }
+  const ErrorCode worst = TRY(store_offsets(task, link_, options_.group, place, offsets, observer_, deadline));
   if (worst == ErrorCode::kNone) return {};
   if (link_.moved(worst)) return fail(Errc::kUnavailable, kafka_error(worst, options_.group).message);
   const bool out = worst == ErrorCode::kUnknownMemberId || worst == ErrorCode::kStaleMemberEpoch;

@@ -4,11 +4,10 @@
 
 #include <algorithm>
 
+#include "client/group_offsets.h"
 #include "protocol/heartbeat.h"
 #include "protocol/join_group.h"
 #include "protocol/leave_group.h"
-#include "protocol/offset_commit.h"
-#include "protocol/offset_fetch.h"
 #include "protocol/sync_group.h"
 
 namespace taffrail::client {
@@ -20,11 +19,6 @@ namespace {
 constexpr std::string_view kProtocol = "range";
 /// What a join may take past the time that the group gives its members.
 constexpr Duration kJoinGrace = 10_s;
-
-bool is_passing(Errc code) {
-  return code == Errc::kUnavailable || code == Errc::kTimedOut || code == Errc::kClosed || code == Errc::kRefused ||
-         code == Errc::kNotLeader || code == Errc::kCorrupt;
-}
 
 }  // namespace
 
@@ -161,35 +155,16 @@ Result<> GroupMember::begin_reading(Task& task, const std::vector<TopicPartition
   Backoff pause = cluster_.backoff();
   std::map<TopicPartition, Offset> committed;
   while (!partitions.empty()) {
-    protocol::OffsetFetchRequest request;
-    auto& group = request.groups.emplace_back();
-    group.group_id = options_.group;
-    group.topics.emplace();
-    for (const TopicPartition& at : partitions) {
-      if (group.topics->empty() || group.topics->back().name != at.topic) group.topics->emplace_back().name = at.topic;
-      group.topics->back().partition_indexes.push_back(at.partition);
-    }
-    request.require_stable = true;
+    const protocol::OffsetFetchRequest request = committed_question(options_.group, partitions);
     const int64_t asked = observer_.mark();
     const auto answer = link_.ask(task, request, runtime_.now() + options_.request_timeout, 9);
     if (!answer && !is_passing(answer.error().code)) return std::unexpected(answer.error());
-    if (answer && answer->groups.size() == 1 && answer->groups[0].error_code == ErrorCode::kNone) {
-      for (const auto& topic : answer->groups[0].topics)
-        for (const auto& p : topic.partitions) {
-          if (p.error_code != ErrorCode::kNone) continue;
-          committed[{topic.name, p.partition_index}] = p.committed_offset;
-          observer_.on_committed(asked, {topic.name, p.partition_index}, p.committed_offset);
-        }
-      if (committed.size() == partitions.size()) break;
-    } else if (answer && answer->groups.size() == 1) {
-      (void)link_.moved(answer->groups[0].error_code);
-    }
+    if (answer) take_committed(*answer, link_, asked, observer_, committed);
+    if (committed.size() == partitions.size()) break;
     TRY(runtime_.sleep_for(task, pause.next()));
   }
   for (const TopicPartition& at : partitions) {
-    const Offset from = committed.at(at);
-    if (from != kNoOffset) consumer_.assign(at, StartAt::offset(from));
-    else consumer_.assign(at, options_.consumer.reset == ResetTo::kEnd ? StartAt::end() : StartAt::start());
+    assign_from(consumer_, options_.consumer, at, committed.at(at));
     owned_.insert(at);
   }
   return {};
@@ -198,31 +173,7 @@ Result<> GroupMember::begin_reading(Task& task, const std::vector<TopicPartition
 Result<> GroupMember::commit(Task& task, const std::map<TopicPartition, Offset>& offsets, Instant deadline) {
   if (offsets.empty()) return {};
   const GroupPlace place = place_;
-  protocol::OffsetCommitRequest request;
-  request.group_id = options_.group;
-  request.generation_id_or_member_epoch = place.generation;
-  request.member_id = place.member;
-  request.group_instance_id = place.instance;
-  for (const auto& [at, offset] : offsets) {
-    if (request.topics.empty() || request.topics.back().name != at.topic) request.topics.emplace_back().name = at.topic;
-    auto& p = request.topics.back().partitions.emplace_back();
-    p.partition_index = at.partition;
-    p.committed_offset = offset;
-  }
-  const int64_t asked = observer_.mark();
-  const auto answer = link_.ask(task, request, deadline, 9);
-  if (!answer) {
-    for (const auto& [at, offset] : offsets) observer_.on_commit(asked, place, at, offset, std::nullopt);
-    return std::unexpected(answer.error());
-  }
-  ErrorCode worst = ErrorCode::kNone;
-  for (const auto& topic : answer->topics)
-    for (const auto& p : topic.partitions) {
-      const TopicPartition at{topic.name, p.partition_index};
-      const auto asked_of = offsets.find(at);
-      if (asked_of != offsets.end()) observer_.on_commit(asked, place, at, asked_of->second, p.error_code);
-      if (p.error_code != ErrorCode::kNone) worst = p.error_code;
-    }
+  const ErrorCode worst = TRY(store_offsets(task, link_, options_.group, place, offsets, observer_, deadline));
   if (worst == ErrorCode::kNone) return {};
   if (link_.moved(worst)) return fail(Errc::kUnavailable, kafka_error(worst, options_.group).message);
   rejoin_ = true;

@@ -292,14 +292,11 @@ RunReport run_scenario(const Scenario& scenario, const RunOptions& options) {
       const Instant limit = world->now() + 60_s;
       while (look() && !workload.writers_done() && world->now() < limit) world->run_for(100_ms);
       // A topic that was not made before a broker went for good cannot be made any more: nothing was asked then.
-      const auto fit = [&] {
-        return static_cast<size_t>(std::ranges::count_if(nemesis.core(), [&](const NodeId& node) {
-          for (uint32_t i = 0; i < cluster.broker_count(); ++i)
-            if (cluster.broker(i) == node) return !damaged[i] || cluster.serving(i) || !refuses(*world, node);
-          return false;
-        }));
-      };
-      const bool idle = !workload.topic_created() && fit() < static_cast<size_t>(load.replication_factor);
+      const auto given_up = [&](uint32_t i) { return damaged[i] && !cluster.serving(i) && refuses(*world, cluster.broker(i)); };
+      size_t fit = nemesis.core().size();
+      for (uint32_t i = 0; i < cluster.broker_count(); ++i)
+        fit -= given_up(i) && std::ranges::count(nemesis.core(), cluster.broker(i)) > 0 ? 1 : 0;
+      const bool idle = !workload.topic_created() && fit < static_cast<size_t>(load.replication_factor);
       bool waits = false;
       if (report.violation.empty() && !workload.writers_done() && !idle) report.violation = "liveness: writers did not come to an end";
       if (report.violation.empty()) {
@@ -308,7 +305,7 @@ RunReport run_scenario(const Scenario& scenario, const RunOptions& options) {
         // A broker whose identity is gone, with its copy, refuses to start, and says so: its operator empties the disk and
         // lets it join as new. The others have to settle without it, but whoever waited for its word is told.
         for (uint32_t i = 0; why && i < cluster.broker_count(); ++i) {
-          if (!damaged[i] || cluster.serving(i) || !refuses(*world, cluster.broker(i))) continue;
+          if (!given_up(i)) continue;
           std::erase(core, cluster.broker(i));
           world->wipe(cluster.broker(i));
           world->restart(cluster.broker(i));

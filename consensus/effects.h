@@ -128,31 +128,31 @@ using Effect =
 /// A list of effects, with a word for each. Reused from input to input: clear() keeps the memory.
 class Effects {
  public:
-  void send(ReplicaId to, Message m) { list_.push_back(effect::Send{to, std::move(m)}); }
+  void send(ReplicaId to, Message m) { add(effect::Send{to, std::move(m)}); }
   void send_once_durable(ReplicaId to, Message m) {
-    list_.push_back(effect::SendOnceDurable{to, std::move(m)});
+    add(effect::SendOnceDurable{to, std::move(m)});
   }
-  void persist(HardState state) { list_.push_back(effect::PersistHardState{state}); }
-  void truncate_from(LogIndex from) { list_.push_back(effect::TruncateFrom{from}); }
-  void accept(LogIndex first, LogIndex last) { list_.push_back(effect::Accept{first, last}); }
-  void append_noop() { list_.push_back(effect::AppendOwn{}); }
+  void persist(HardState state) { add(effect::PersistHardState{state}); }
+  void truncate_from(LogIndex from) { add(effect::TruncateFrom{from}); }
+  void accept(LogIndex first, LogIndex last) { add(effect::Accept{first, last}); }
+  void append_noop() { add(effect::AppendOwn{}); }
   void append_configuration(Configuration configuration) {
-    list_.push_back(effect::AppendOwn{EntryKind::kConfig, std::move(configuration)});
+    add(effect::AppendOwn{EntryKind::kConfig, std::move(configuration)});
   }
-  void commit_advanced(LogIndex commit) { list_.push_back(effect::CommitAdvanced{commit}); }
+  void commit_advanced(LogIndex commit) { add(effect::CommitAdvanced{commit}); }
   void role_changed(Role role, Term term, std::optional<ReplicaId> leader) {
-    list_.push_back(effect::RoleChanged{role, term, leader});
+    add(effect::RoleChanged{role, term, leader});
   }
   /// `invariant` outlives the effects: a literal.
   void quarantine(std::string_view invariant, ReplicaId from, std::string detail) {
-    list_.push_back(effect::Quarantine{invariant, from, std::move(detail)});
+    add(effect::Quarantine{invariant, from, std::move(detail)});
   }
-  void want_append(ReplicaId to) { list_.push_back(effect::WantAppend{to}); }
-  void want_snapshot(ReplicaId to) { list_.push_back(effect::WantSnapshot{to}); }
+  void want_append(ReplicaId to) { add(effect::WantAppend{to}); }
+  void want_snapshot(ReplicaId to) { add(effect::WantSnapshot{to}); }
   void fetch_snapshot(ReplicaId from, SnapshotOffer offer) {
-    list_.push_back(effect::FetchSnapshot{from, std::move(offer)});
+    add(effect::FetchSnapshot{from, std::move(offer)});
   }
-  void tail_settled() { list_.push_back(effect::TailSettled{}); }
+  void tail_settled() { add(effect::TailSettled{}); }
 
   const std::vector<Effect>& list() const { return list_; }
   std::vector<Effect> take() { return std::exchange(list_, {}); }
@@ -160,6 +160,10 @@ class Effects {
   void clear() { list_.clear(); }
 
  private:
+  void add(Effect effect) {
+    if (list_.capacity() == 0) list_.reserve(4);
+    list_.push_back(std::move(effect));
+  }
   std::vector<Effect> list_;
 };
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <span>
 #include <vector>
 
@@ -29,9 +30,11 @@ bool quorum_of(const Configuration& configuration, Has&& has) {
 /// The largest value that a majority of `voters` has reached. Precondition: there are voters.
 template <class Value, class Reached>
 Value majority_value(std::span<const ReplicaId> voters, Reached&& reached) {
-  std::vector<Value> values;
-  values.reserve(voters.size());
-  for (const ReplicaId& voter : voters) values.push_back(reached(voter));
+  // Nothing is allocated for as many voters as anybody has.
+  std::array<Value, 9> few;
+  std::vector<Value> many(voters.size() > few.size() ? voters.size() : 0);
+  const std::span<Value> values = std::span(many.empty() ? few.data() : many.data(), voters.size());
+  std::ranges::transform(voters, values.begin(), reached);
   // Of 2k+1 values in order, the one at k is reached by k+1 of them; of 2k+2 values, by k+2.
   const auto middle = values.begin() + static_cast<ptrdiff_t>((values.size() - 1) / 2);
   std::nth_element(values.begin(), middle, values.end());

@@ -287,6 +287,7 @@ SyncSet DiskImage::begin_sync(const InodeRef& inode) {
 std::string Inode::read_durable(uint64_t position, size_t size) const {
   const uint64_t end = std::min(position + size, durable_size_);
   std::string out;
+  if (position < end) out.reserve(end - position);
   for (uint64_t at = position; at < end;) {
     const uint64_t within = at % kPageBytes;
     const uint64_t piece = std::min(end - at, kPageBytes - within);

@@ -1,6 +1,7 @@
 #include "sim/engine.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/check.h"
 
@@ -17,8 +18,19 @@ void Engine::push(Instant at, EventSink& sink, uint64_t a, uint64_t b) {
     due_.push_back({now_.ns, next_sequence_++, &sink, a, b});
     return;
   }
-  // Each entry has four children: half as deep as a binary heap, and what is compared lies together.
   const Event event{at.ns, next_sequence_++, &sink, a, b};
+  if (soonest_.sink == nullptr) {
+    if (heap_.empty() || later(heap_.front(), event)) soonest_ = event;
+    else put(event);
+  } else if (later(soonest_, event)) {
+    put(std::exchange(soonest_, event));
+  } else {
+    put(event);
+  }
+}
+
+// Each entry has four children: half as deep as a binary heap, and what is compared lies together.
+void Engine::put(const Event& event) {
   size_t place = heap_.size();
   heap_.push_back(event);
   for (size_t parent = 0; place > 0; place = parent) {
@@ -31,10 +43,11 @@ void Engine::push(Instant at, EventSink& sink, uint64_t a, uint64_t b) {
 
 Instant Engine::next_time() const {
   if (!due_.empty()) return now_;
-  return heap_.empty() ? Instant::never() : Instant{heap_.front().at};
+  return empty() ? Instant::never() : Instant{first_time()};
 }
 
 Engine::Event Engine::take_first() {
+  if (soonest_.sink != nullptr) return std::exchange(soonest_, Event{});
   const Event first = heap_.front();
   const Event moved = heap_.back();
   heap_.pop_back();
@@ -64,15 +77,15 @@ bool Engine::run_one() {
   Event event;
   if (!due_.empty()) {
     event = take_due();
-  } else if (heap_.empty()) {
+  } else if (empty()) {
     return false;
   } else {
-    advance_to(Instant{heap_.front().at});
+    advance_to(Instant{first_time()});
     event = take_first();
     // Most come alone.
-    if (!heap_.empty() && heap_.front().at == now_.ns) {
+    if (!empty() && first_time() == now_.ns) {
       due_.push_back(event);
-      while (!heap_.empty() && heap_.front().at == now_.ns) due_.push_back(take_first());
+      while (!empty() && first_time() == now_.ns) due_.push_back(take_first());
       event = take_due();
     }
   }
@@ -85,7 +98,7 @@ bool Engine::run_one() {
 
 void Engine::advance_to(Instant at) {
   CHECK(at >= now_, "the world's clock does not go back");
-  CHECK(due_.empty() && (heap_.empty() || heap_.front().at >= at.ns), "no event is skipped");
+  CHECK(due_.empty() && (empty() || first_time() >= at.ns), "no event is skipped");
   if (at == now_) return;
   now_ = at;
   at_this_instant_ = 0;

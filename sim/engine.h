@@ -52,11 +52,14 @@ class Engine {
   struct Event {
     int64_t at;
     uint64_t sequence;
-    EventSink* sink;
+    EventSink* sink = nullptr;
     uint64_t a;
     uint64_t b;
   };
   Event take_first();
+  void put(const Event& event);
+  bool empty() const { return soonest_.sink == nullptr && heap_.empty(); }
+  int64_t first_time() const { return soonest_.sink != nullptr ? soonest_.at : heap_.front().at; }
   Event take_due();
   static bool later(const Event& x, const Event& y) {
     return x.at != y.at ? x.at > y.at : x.sequence > y.sequence;
@@ -65,7 +68,8 @@ class Engine {
   uint64_t next_sequence_ = 0;
   uint64_t events_ = 0;
   uint64_t at_this_instant_ = 0;
-  std::vector<Event> heap_;
+  std::vector<Event> heap_;    // All but `soonest_`.
+  Event soonest_{};            // Before all of the heap, if it has a sink: most events are pushed to be the next.
   std::vector<Event> due_;  // All events of this instant, oldest first.
   Stream& order_;
 };

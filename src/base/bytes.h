@@ -90,6 +90,8 @@ class Slice {
 /// Appends big-endian integers and bytes to a string of its own.
 class ByteWriter {
  public:
+  /// Room for what most messages come to: they are written without moving.
+  ByteWriter() { out_.reserve(111); }
   void u8(uint8_t v) { out_.push_back(static_cast<char>(v)); }
   void u16(uint16_t v) { put(v); }
   void u32(uint32_t v) { put(v); }

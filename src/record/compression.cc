@@ -210,7 +210,9 @@ Result<Slice> read_zstd(ByteView input, Sink out, int window_log_max, CodecScrat
 
 Slice write_gzip(ByteView input, std::optional<int> level) {
   z_stream z{};
-  CHECK(deflateInit2(&z, level.value_or(Z_DEFAULT_COMPRESSION), Z_DEFLATED, 15 + 16, 8,
+  // Tables for as much as there is: those for large inputs are a quarter of a megabyte, zeroed each time.
+  const bool small = input.size() <= 4096;
+  CHECK(deflateInit2(&z, level.value_or(Z_DEFAULT_COMPRESSION), Z_DEFLATED, (small ? 12 : 15) + 16, small ? 6 : 8,
                      Z_DEFAULT_STRATEGY) == Z_OK);
   const std::unique_ptr<z_stream, Freer<deflateEnd>> owner(&z);
   std::vector<uint8_t> out(deflateBound(&z, input.size()));

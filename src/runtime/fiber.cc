@@ -5,6 +5,7 @@
 
 #include <boost/context/detail/fcontext.hpp>
 #include <cstdlib>
+#include <new>
 
 #include "base/check.h"
 
@@ -111,23 +112,25 @@ void Fiber::entry(Switch* s) {
   std::abort();  // A finished fiber is never resumed.
 }
 
+void Fiber::start() {
+  started_ = true;
+  stack_ = pool_.take();
+  const size_t size = pool_.stack_size() - pool_.next_shift() - (sizeof(Switch) + 63) / 64 * 64;
+  switch_ = new (static_cast<char*>(stack_) + size) Switch;
+  switch_->fiber = this;
+  switch_->inside = ctx::make_fcontext(switch_, size, [](ctx::transfer_t t) {
+    auto* s = static_cast<Switch*>(t.data);
+    s->outside = t.fctx;
+    entry(s);
+  });
+#ifdef TAFFRAIL_TSAN
+  switch_->inside_tsan = __tsan_create_fiber(0);
+#endif
+}
+
 void Fiber::resume() {
   CHECK(!finished_);
-  if (!started_) {
-    started_ = true;
-    stack_ = pool_.take();
-    switch_ = std::make_unique<Switch>();
-    switch_->fiber = this;
-    const size_t size = pool_.stack_size();
-    switch_->inside = ctx::make_fcontext(static_cast<char*>(stack_) + size, size, [](ctx::transfer_t t) {
-      auto* s = static_cast<Switch*>(t.data);
-      s->outside = t.fctx;
-      entry(s);
-    });
-#ifdef TAFFRAIL_TSAN
-    switch_->inside_tsan = __tsan_create_fiber(0);
-#endif
-  }
+  if (!started_) start();
   Switch& s = *switch_;
 #ifdef TAFFRAIL_TSAN
   s.outside_tsan = __tsan_get_current_fiber();
@@ -145,9 +148,9 @@ void Fiber::resume() {
 #ifdef TAFFRAIL_TSAN
     __tsan_destroy_fiber(s.inside_tsan);
 #endif
+    switch_ = nullptr;
     pool_.give_back(stack_);
     stack_ = nullptr;
-    switch_.reset();
     body_ = nullptr;
   }
 }

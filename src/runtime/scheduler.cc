@@ -1,10 +1,27 @@
 #include "runtime/scheduler.h"
 
 #include <algorithm>
+#include <iterator>
+#include <utility>
 
 #include "base/check.h"
 
 namespace taffrail {
+
+Task::Task(Birth, Scheduler& scheduler, Scope& scope, std::string name, uint64_t id, std::function<void(Task&)> body)
+    : scheduler_(scheduler), name_(std::move(name)), id_(id), body_(std::move(body)),
+      fiber_(*scheduler.stacks_, [this] { run(); }), scope_(scope), cancelled_(scope.cancelled()) {}
+
+// The one place where exceptions end: a fiber's entry (docs/ARCHITECTURE.md, "What can go wrong").
+void Task::run() {
+  try {
+    body_(*this);
+  } catch (const FiberUnwind&) {
+  } catch (const std::exception& e) {
+    check_failed(__FILE__, __LINE__, "no exception leaves a fiber", name_ + ": " + e.what());
+  }
+  body_ = nullptr;
+}
 
 Task::Wake Task::park(Instant deadline, bool interruptible) {
   CHECK(scheduler_.running_ == this, "a fiber waits for itself only");
@@ -15,7 +32,7 @@ Task::Wake Task::park(Instant deadline, bool interruptible) {
   interruptible_ = interruptible;
   wake_ = Wake::kNone;
   if (deadline != Instant::never()) scheduler_.add_timer(*this);
-  fiber_->suspend();
+  fiber_.suspend();
   // The loop took the timer and the parked state away when it made this fiber ready.
   if (unwinding_) throw FiberUnwind{};
   return wake_;
@@ -47,21 +64,9 @@ Scheduler::~Scheduler() { CHECK(tasks_.empty(), "a scheduler outlives its fibers
 
 void Scheduler::spawn(Scope& scope, std::string name, std::function<void(Task&)> body) {
   if (unwinding_) return;  // A dying node starts nothing.
-  auto owned = std::unique_ptr<Task>(new Task(*this, std::move(name), next_id_++));
-  Task& task = *owned;
-  task.scope_ = &scope;
-  task.cancelled_ = scope.cancelled_;
+  Task& task = tasks_.emplace_back(Task::Birth(), *this, scope, std::move(name), next_id_++, std::move(body));
+  task.in_all_ = std::prev(tasks_.end());
   task.in_scope_ = scope.tasks_.insert(scope.tasks_.end(), &task);
-  task.fiber_ = std::make_unique<Fiber>(*stacks_, [&task, run = std::move(body)] {
-    // The one place where exceptions end: a fiber's entry (docs/ARCHITECTURE.md, "What can go wrong").
-    try {
-      run(task);
-    } catch (const FiberUnwind&) {
-    } catch (const std::exception& e) {
-      check_failed(__FILE__, __LINE__, "no exception leaves a fiber", task.name() + ": " + e.what());
-    }
-  });
-  tasks_.push_back(std::move(owned));
   add_ready(task);
 }
 
@@ -99,26 +104,18 @@ bool Scheduler::run_one() {
   }
   task->ready_ = false;
   running_ = task;
-  task->fiber_->resume();
+  task->fiber_.resume();
   running_ = nullptr;
-  if (task->fiber_->finished()) finish(*task);
+  if (task->fiber_.finished()) finish(*task);
   return true;
 }
 
 void Scheduler::finish(Task& task) {
-  Scope& scope = *task.scope_;
+  Scope& scope = task.scope_;
   scope.tasks_.erase(task.in_scope_);
   if (scope.tasks_.empty() && !unwinding_)
     for (Task* joiner : scope.joiners_) joiner->scheduler_.make_ready(*joiner, Task::Wake::kNotified);
-  // Most fibers that end are young.
-  for (auto it = tasks_.end(); it != tasks_.begin();) {
-    --it;
-    if (it->get() == &task) {
-      tasks_.erase(it);
-      return;
-    }
-  }
-  CHECK(false, "a fiber ends once");
+  tasks_.erase(task.in_all_);
 }
 
 Instant Scheduler::next_deadline() const {
@@ -180,7 +177,7 @@ void Scheduler::yield(Task& task) {
   task.deadline_ = Instant::never();
   task.interruptible_ = false;
   make_ready(task, Task::Wake::kNotified);
-  task.fiber_->suspend();
+  task.fiber_.suspend();
   if (task.unwinding_) throw FiberUnwind{};
 }
 
@@ -195,14 +192,14 @@ void Scheduler::unwind_all() {
   ready_.erase(ready_.begin(), ready_.begin() + static_cast<std::ptrdiff_t>(ready_begin_));
   ready_begin_ = 0;
   while (!tasks_.empty()) {
-    Task& task = *tasks_.back();
+    Task& task = tasks_.back();
     task.unwinding_ = true;
     if (task.parked_) make_ready(task, Task::Wake::kCancel);
-    if (task.fiber_->started()) {
+    if (task.fiber_.started()) {
       running_ = &task;
-      task.fiber_->resume();
+      task.fiber_.resume();
       running_ = nullptr;
-      CHECK(task.fiber_->finished(), "an unwinding fiber does not wait");
+      CHECK(task.fiber_.finished(), "an unwinding fiber does not wait");
     }
     if (task.in_timers_ != 0) remove_timer(task);
     std::erase(ready_, &task);

@@ -21,6 +21,15 @@ class Scheduler;
 /// The running fiber's handle. A function that may wait takes `Task& task` first; no task, no wait.
 class Task {
  public:
+  /// By Scheduler::spawn alone.
+  class Birth {
+    friend class Scheduler;
+    Birth() = default;
+  };
+  Task(Birth, Scheduler& scheduler, Scope& scope, std::string name, uint64_t id, std::function<void(Task&)> body);
+  Task(const Task&) = delete;
+  Task& operator=(const Task&) = delete;
+
   const std::string& name() const { return name_; }
   /// True once the fiber was asked to stop. Every wait says so too, as kCancelled.
   bool cancelled() const { return cancelled_; }
@@ -30,19 +39,19 @@ class Task {
   friend class Scheduler;
   friend class Scope;
   friend class WaitQueue;
-  Task(Scheduler& scheduler, std::string name, uint64_t id)
-      : scheduler_(scheduler), name_(std::move(name)), id_(id) {}
-
   enum class Wake : uint8_t { kNone, kNotified, kTimer, kCancel };
 
+  void run();
   /// Stops here until somebody calls Scheduler::make_ready. Throws FiberUnwind on a crash.
   Wake park(Instant deadline, bool interruptible);
 
   Scheduler& scheduler_;
   std::string name_;
   uint64_t id_;
-  std::unique_ptr<Fiber> fiber_;
-  Scope* scope_ = nullptr;
+  std::function<void(Task&)> body_;
+  Fiber fiber_;
+  Scope& scope_;
+  std::list<Task>::iterator in_all_;
   std::list<Task*>::iterator in_scope_;
   Instant deadline_ = Instant::never();
   size_t in_timers_ = 0;  ///< Its place among the timers, from 1; 0: none.
@@ -130,8 +139,8 @@ class Scheduler {
 
   std::shared_ptr<StackPool> stacks_;
   uint64_t next_id_ = 1;
-  std::list<std::unique_ptr<Task>> tasks_;  // In order of birth.
-  std::vector<Task*> ready_;                // From ready_begin_ on, the longest waiting first.
+  std::list<Task> tasks_;    // In order of birth.
+  std::vector<Task*> ready_; // From ready_begin_ on, the longest waiting first.
   size_t ready_begin_ = 0;
   std::vector<Task*> timers_;  // A binary heap by deadline, then by id. Nothing is allocated for a wait.
   Task* running_ = nullptr;

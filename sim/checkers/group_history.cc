@@ -43,7 +43,7 @@ void GroupHistory::check_owners(std::vector<std::string>& out) const {
     }
 }
 
-// I-G2: a question finds the last commit that was acknowledged, or a later one. A commit is later than another if it
+// I-G2, and with it I-R13: a question finds the last commit that was acknowledged, or a later one. A commit is later than another if it
 // was asked after the other was heard of; one whose answer was never heard may have been stored at any later moment.
 void GroupHistory::check_offsets(std::vector<std::string>& out) const {
   for (const Read& read : reads_) {

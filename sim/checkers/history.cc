@@ -72,7 +72,7 @@ void History::check_offsets(std::vector<std::string>& out) const {
   }
 }
 
-// G1a: a read of what was said to have failed. phantom: a read of what nobody sent, or sent elsewhere.
+// G1a: a read of what was said to have failed. phantom: a read of what nobody sent, or sent elsewhere (I-N2).
 // poll-skip, nonmonotonic-poll (I-D9): one reader, one position to the next.
 void History::check_reads(std::vector<std::string>& out) const {
   const auto look = [&](const HistoryKey& at, const Seen& seen) {

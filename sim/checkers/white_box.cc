@@ -8,6 +8,7 @@
 #include "base/crc32c.h"
 #include "broker/shard.h"
 #include "consensus/driver.h"
+#include "controller/controller.h"
 #include "partition/producers.h"
 #include "record/batch.h"
 #include "storage/store.h"
@@ -66,6 +67,10 @@ bool WhiteBox::is_durable(uint32_t broker, const RaftGroup& replica, LogIndex in
   const Raft& raft = replica.raft();
   // A claim about an entry that was cut is no claim about what stands there now.
   if (index > raft.log().last().index) return false;
+  // What is durable is claimed and acknowledged in one breath: the second look would see the same.
+  const std::pair now(cluster_.world().incarnation(cluster_.broker(broker)), EntryId{index, raft.log().term_at(index).value_or(Term(-1))});
+  auto& looked_at = group.on_medium[raft.self()];
+  if (looked_at == now) return true;
   const auto place = replica.log().place_of(index);
   if (!place) return true;  // In a segment, or below the start: not looked at.
   const OnMedium found = durable_frame(cluster_.world().disk(cluster_.broker(broker)), *place, raft.self().disk);
@@ -75,6 +80,7 @@ bool WhiteBox::is_durable(uint32_t broker, const RaftGroup& replica, LogIndex in
   if (same->second != found.frame->payload_crc && !seen_)
     seen_ = fmt::format("I-R2 entry identity: entry {} of term {} is another one on broker {} than elsewhere ({})", index.value,
                         found.frame->meta.term.value, broker + 1, replica.key().text());
+  looked_at = now;
   return true;
 }
 
@@ -178,6 +184,7 @@ void WhiteBox::look(const PartitionKey& key, const RaftSent* sent) {
     known->second = stay;
     group.checker.forget(view.id);
     group.claimed.erase(view.id);
+    group.on_medium.erase(view.id);
     group.promised.erase(view.id);
     group.last.erase(view.id.node);
   }
@@ -296,14 +303,15 @@ std::vector<std::string> WhiteBox::check_settled(const std::vector<bool>& damage
                                                  const std::function<bool(uint32_t)>& refuses) {
   std::vector<std::string> out;
   Logs logs;
+  States states;
   World& world = cluster_.world();
   for (uint32_t i = 0; i < cluster_.broker_count(); ++i) {
     if (!cluster_.serving(i)) continue;
     std::string unreadable;
-    bool whole = read_logs(i, logs, out, unreadable);
+    bool whole = read_logs(i, logs, states, out, unreadable);
     for (int tries = 0; tries < 60 && !whole && damaged[i] && out.empty() && !world.failure(); ++tries) {
       world.run_for(500_ms);
-      if (cluster_.serving(i)) whole = read_logs(i, logs, out, unreadable);
+      if (cluster_.serving(i)) whole = read_logs(i, logs, states, out, unreadable);
     }
     if (!whole && damaged[i] && !cluster_.serving(i) && refuses(i)) continue;
     if (!whole) out.push_back("unrepaired: " + unreadable + " (I-S8)");
@@ -356,13 +364,33 @@ std::optional<std::string> check_times(Task& task, Log& log, const std::vector<E
 
 }  // namespace
 
+// I-R5: who has applied the same has the same.
+void WhiteBox::compare_state(States& states, const PartitionKey& key, LogIndex at, uint32_t broker, Slice state,
+                             std::vector<std::string>& out) const {
+  const auto [it, fresh] = states.try_emplace({key, at}, broker, state);
+  if (!fresh && it->second.second != state)
+    out.push_back(fmt::format("I-R5 state machine safety: brokers {} and {} have applied {} up to entry {}, and their states differ",
+                              it->second.first + 1, broker + 1, key.text(), at.value));
+}
+
+// I-R5 of group 0: the same image everywhere, and what the log gives.
+void WhiteBox::check_image(Task& task, uint32_t broker, States& states, std::vector<std::string>& out) {
+  const Controller* controller = cluster_.node(broker)->controller();
+  if (controller == nullptr) return;
+  const LogIndex at = controller->applied();
+  compare_state(states, kMetadataPartition, at, broker, controller->image().encode(), out);
+  if (const auto replayed = controller->replay(task); replayed && !(*replayed == controller->image()))
+    out.push_back(fmt::format("I-R5 state machine safety: the metadata of broker {} at entry {} is not what its log gives", broker + 1, at.value));
+}
+
 // False, and why, if something could not be read; what was read and is wrong goes to `out`.
-bool WhiteBox::read_logs(uint32_t i, Logs& logs, std::vector<std::string>& out, std::string& unreadable) {
+bool WhiteBox::read_logs(uint32_t i, Logs& logs, States& states, std::vector<std::string>& out, std::string& unreadable) {
   unreadable = fmt::format("the logs of broker {} could not be read", i + 1);
   bool whole = true;
   const bool ended = cluster_.world().run_fiber(cluster_.broker(i), [&](Task& task, Runtime&) {
     taffrail::Node* node = cluster_.node(i);
     if (node == nullptr) return;
+    check_image(task, i, states, out);
     for (Partition* partition : node->partitions()) {
       Log& log = partition->log();
       const auto where = fmt::format("broker {} {}-{}", i + 1, partition->topic_name(), partition->key().partition);
@@ -407,6 +435,8 @@ bool WhiteBox::read_logs(uint32_t i, Logs& logs, std::vector<std::string>& out, 
       const bool comparable = log.first_index() == LogIndex(1) && partition->applied().index == log.committed();
       if (comparable && replayed.applied() != partition->producer_table().applied())
         out.push_back(fmt::format("I-S5 replay: {}: the producers are not those that the log gives", where));
+      const LogIndex at = partition->applied().index;
+      compare_state(states, partition->key(), at, i, partition->producer_table().encode(), out);
     }
   }, 30_s);
   return ended && whole;

@@ -39,6 +39,7 @@ class WhiteBox {
   struct Group {
     GroupChecker checker;
     std::map<ReplicaId, std::pair<uint64_t, EntryId>> claimed;  ///< Incarnation and durable end when last seen.
+    std::map<ReplicaId, std::pair<uint64_t, EntryId>> on_medium;  ///< Incarnation, and the entry that was looked at last.
     std::map<EntryId, uint32_t> payloads;  ///< Checksums of entries that were looked at on some medium.
     std::map<ReplicaId, HardState> promised;  ///< The latest term, and vote in it, that a message told of.
     std::map<ReplicaId, int64_t> joined;   ///< Which stay of a replica in the group the above is about.
@@ -59,8 +60,12 @@ class WhiteBox {
     uint32_t crc = 0;
     uint32_t broker = 0;
   };
+  /// What was applied up to an entry, as bytes, and by whom.
+  using States = std::map<std::pair<PartitionKey, LogIndex>, std::pair<uint32_t, Slice>>;
+  void compare_state(States& states, const PartitionKey& key, LogIndex at, uint32_t broker, Slice state, std::vector<std::string>& out) const;
+  void check_image(Task& task, uint32_t broker, States& states, std::vector<std::string>& out);
   using Logs = std::map<PartitionKey, std::map<LogIndex, Stored>>;
-  bool read_logs(uint32_t broker, Logs& logs, std::vector<std::string>& out, std::string& unreadable);
+  bool read_logs(uint32_t broker, Logs& logs, States& states, std::vector<std::string>& out, std::string& unreadable);
 
   SimCluster& cluster_;
   bool prompt_;

@@ -96,6 +96,8 @@ BrokerContext& Node::context() { return state_->shard_; }
 Endpoint Node::internal() const { return state_->peers_.local(); }
 Endpoint Node::listener(std::string_view name) const { return state_->shard_.listener(std::string(name)); }
 
+const Controller* Node::controller() const { return state_->controller_.get(); }
+
 std::vector<BrokerShard*> Node::shards() {
   std::vector<BrokerShard*> out{&state_->shard_};
   for (const auto& [id, arrived] : state_->shards_->parts)

@@ -14,6 +14,7 @@
 
 namespace taffrail {
 
+class Controller;
 class BrokerShard;
 class RaftGroup;
 class Store;
@@ -47,6 +48,8 @@ class Node {
   // For checkers of simulated worlds, where all shards run in one thread: what is on all shards of the node.
 
   std::vector<BrokerShard*> shards();
+  /// Null before it is made, and after stop().
+  const Controller* controller() const;
   /// Of shard 0, where group 0 is.
   Store* store();
   std::vector<Partition*> partitions();

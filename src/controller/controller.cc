@@ -81,6 +81,7 @@ void Controller::stop(Task& task) {
 }
 
 const ClusterImage& Controller::image() const { return state_->image; }
+LogIndex Controller::applied() const { return state_->applied.index; }
 std::map<BrokerId, Endpoint> Controller::addresses() const {
   std::map<BrokerId, Endpoint> all = state_->ahead;
   for (const auto& [id, broker] : state_->image.brokers()) all[id] = broker.internal;

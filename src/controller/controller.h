@@ -35,6 +35,11 @@ class Controller final : public ClusterView {
   void stop(Task& task);
 
   const ClusterImage& image() const override;
+  /// The entry of group 0 that the image stands at.
+  LogIndex applied() const;
+  /// For checkers: what a replay of the log from its start to applied() gives; nothing if the start is gone, or the
+  /// image moved on meanwhile.
+  std::optional<ClusterImage> replay(Task& task) const;
   /// Where brokers may be found: as registered, and as the part of the log says that was not known to be committed at
   /// start. Who may vote is known from there too, and to learn what is committed it takes their votes.
   std::map<BrokerId, Endpoint> addresses() const;

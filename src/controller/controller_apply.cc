@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "base/plant.h"
 #include "controller/controller_state.h"
 #include "controller/encoding.h"
 
@@ -52,8 +53,29 @@ Result<> Controller::State::load(Task& task) {
   const Snapshot snapshot = TRY(log.read_snapshot(task));
   StateSnapshot state = TRY(decode_snapshot(snapshot.state));
   image = std::move(state.image);
-  note_applied(snapshot.last);
+  note_applied(PLANT("R23") ? EntryId{snapshot.last.index + 1, snapshot.last.term} : snapshot.last);
   return {};
+}
+
+std::optional<ClusterImage> Controller::replay(Task& task) const {
+  State& s = *state_;
+  const LogIndex end = s.applied.index;
+  if (s.log.first_index() > LogIndex(1)) return std::nullopt;
+  ClusterImage image;
+  for (LogIndex next(1); next <= end;) {
+    const Result<std::vector<Entry>> entries = s.log.read_entries(task, next, 1_MiB, 1024);
+    if (!entries || entries->empty() || s.applied.index != end) return std::nullopt;
+    for (const Entry& entry : *entries) {
+      if (entry.meta.index > end) break;
+      next = entry.meta.index + 1;
+      if (entry.meta.kind != EntryKind::kCommand) continue;
+      const Result<std::vector<MetadataRecord>> records = decode_records(entry.payload);
+      if (!records) return std::nullopt;
+      for (const MetadataRecord& record : *records)
+        if (!image.apply(record, entry.meta.index)) return std::nullopt;
+    }
+  }
+  return image;
 }
 
 // What cannot be read or understood gives no addresses, and is somebody else's to complain about.

@@ -36,8 +36,10 @@ NodeConfig drawn_config(Stream& draws) {
   config.storage.memory = 1ULL << draws.draw_between(12, 26, "memory");
   config.raft.election_min = Duration::from_ms(draws.draw_between(300, 700, "election"));
   config.raft.election_max = config.raft.election_min * 2;
+  config.raft.heartbeat = Duration::from_ms(draws.draw_between(60, config.raft.election_min.ms() * 2 / 5, "heartbeat"));
   config.replica_lag_max = Duration::from_ms(draws.draw_between(1'000, 10'000, "replica lag"));
   config.housekeeping_interval = Duration::from_ms(draws.draw_between(200, 2'000, "housekeeping"));
+  config.scrub_round = Duration::from_ms(draws.draw_between(1'000, 30'000, "scrub"));
   config.snapshot_entries = draws.draw_between(2, 60, "snapshot entries");
   return config;
 }
@@ -188,6 +190,7 @@ RunReport run_scenario(const Scenario& scenario, const RunOptions& options) {
                            : std::make_unique<World>(scenario.seed, Knobs{}, options.stacks);
   world->set_replay_token(fmt::format("taffrail sim replay {}", scenario.token()));
   world->trace().keep_time_line(options.time_line);
+  world->trace().watch(options.watch_first, options.watch_count);
   {
     ClusterOptions shape;
     shape.brokers = scenario.brokers;
@@ -363,6 +366,8 @@ RunReport run_scenario(const Scenario& scenario, const RunOptions& options) {
   report.hash = world->hash();
   report.events = world->events();
   report.simulated = world->now() - Instant{};
+  report.checkpoints = world->trace().checkpoints();
+  report.watched = world->trace().watched();
   if (options.time_line) report.time_line = world->trace().story();
   return report;
 }

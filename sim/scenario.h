@@ -63,6 +63,8 @@ struct RunReport {
   std::vector<std::string> stops;          ///< Processes that stopped themselves, and why.
   /// The log of every node on one time line; only if asked for.
   std::string time_line;
+  std::vector<Trace::Checkpoint> checkpoints;
+  std::vector<Trace::Entry> watched;
 
   /// "lost-write", "I-R4", "liveness": what groups failures by their cause.
   std::string signature() const { return violation.substr(0, violation.find_first_of(": ")); }
@@ -70,6 +72,8 @@ struct RunReport {
 
 struct RunOptions {
   bool time_line = false;
+  uint64_t watch_first = 0;  ///< Entries of the trace to keep: from which on,
+  uint64_t watch_count = 0;  ///< and how many.
   std::shared_ptr<StackPool> stacks = nullptr;  ///< Kept from run to run, if given.
 };
 

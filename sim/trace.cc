@@ -46,6 +46,12 @@ uint64_t digest(ByteView bytes) {
 
 uint64_t digest(std::string_view text) { return digest(as_bytes(text)); }
 
+std::string Trace::Entry::text() const {
+  constexpr const char* kKinds[] = {"nothing", "event", "choice", "delivery", "connection", "write", "sync", "names", "node", "fault", "clock"};
+  return fmt::format("entry {} at {}.{:09} s: {} of {:x}: a {:x} b {:x}", number, at_ns / 1'000'000'000, at_ns % 1'000'000'000,
+                     kKinds[static_cast<size_t>(kind)], who, a, b);
+}
+
 void Trace::tell(int32_t node, std::string text) {
   if (telling_) time_line_.push_back({at_ns_, node, std::move(text)});
 }

@@ -54,11 +54,23 @@ class Trace {
     std::string text;
   };
   static constexpr uint64_t kCheckpointEvery = 1024;
+  /// What add() was told, for whoever looks for the place where two runs part.
+  struct Entry {
+    uint64_t number = 0;
+    int64_t at_ns = 0;
+    TraceKind kind = TraceKind::kEvent;
+    uint32_t who = 0;
+    uint64_t a = 0;
+    uint64_t b = 0;
+    /// "entry 1025 at 0.002000000 s: choice of 0: a 1f b 3". Numbers in hexadecimal.
+    std::string text() const;
+  };
 
   void add(TraceKind kind, uint32_t who, uint64_t a, uint64_t b) {
     fold(static_cast<uint64_t>(kind) << 32 | who);
     fold(a);
     fold(b);
+    if (entries_ - watch_first_ < watch_count_) watched_.push_back({entries_, at_ns_, kind, who, a, b});
     if (++entries_ % kCheckpointEvery == 0) checkpoints_.push_back({entries_, at_ns_, hash()});
   }
   /// The world's clock moved; later entries happen then.
@@ -69,6 +81,13 @@ class Trace {
   Hash128 hash() const { return {high_, low_}; }
   uint64_t entries() const { return entries_; }
   const std::vector<Checkpoint>& checkpoints() const { return checkpoints_; }
+
+  /// Keeps so many entries, from that one on.
+  void watch(uint64_t first, uint64_t count) {
+    watch_first_ = first;
+    watch_count_ = count;
+  }
+  const std::vector<Entry>& watched() const { return watched_; }
 
   /// The time line costs text, so it is off unless somebody will read it. It is not hashed.
   void keep_time_line(bool on) { telling_ = on; }
@@ -91,7 +110,10 @@ class Trace {
   uint64_t entries_ = 0;
   int64_t at_ns_ = 0;
   bool telling_ = false;
+  uint64_t watch_first_ = 0;
+  uint64_t watch_count_ = 0;
   std::vector<Checkpoint> checkpoints_;
+  std::vector<Entry> watched_;
   std::vector<Moment> time_line_;
 };
 

@@ -22,7 +22,7 @@ struct SeedRange {
   uint64_t end = 0;
 };
 
-Result<SeedRange> parse_seeds(const std::string& text) {
+Result<SeedRange> parse_range(std::string_view option, const std::string& text) {
   SeedRange range;
   const size_t dots = text.find("..");
   const auto number = [](std::string_view digits, uint64_t& out) {
@@ -35,7 +35,7 @@ Result<SeedRange> parse_seeds(const std::string& text) {
                               number(std::string_view(text).substr(dots + 2), range.end);
   if (dots == std::string::npos) range.end = range.first + 1;
   if (!good || range.end <= range.first)
-    return fail(Errc::kInvalid, fmt::format("--seeds {}: give FIRST..END, END not included, or one seed", text));
+    return fail(Errc::kInvalid, fmt::format("{} {}: give FIRST..END, END not included, or one number", option, text));
   return range;
 }
 
@@ -70,7 +70,7 @@ std::string hash_line(bool json, uint64_t seed, const sim::RunReport& r) {
 
 Result<ExitCode> run(Task& task, Session& session, const RunArguments& arguments) {
   const auto& [seeds, plant, keep_going, groups, hashes] = arguments;
-  const SeedRange range = TRY(parse_seeds(seeds));
+  const SeedRange range = TRY(parse_range("--seeds", seeds));
   TRY(choose_plant(plant));
   const Instant began = session.runtime.now();
   Instant said = began;
@@ -118,8 +118,18 @@ std::string path_of(const Session& session, const std::string& file) {
   return file.starts_with('/') ? file.substr(1) : session.host.current_directory().substr(1) + "/" + file;
 }
 
-Result<ExitCode> replay(Task& task, Session& session, const std::string& what, const std::string& plant, bool quiet, bool print) {
-  TRY(choose_plant(plant));
+struct ReplayArguments {
+  std::string what;
+  std::string plant;
+  std::string entries;
+  bool checkpoints = false;
+  bool quiet = false;
+  bool print = false;
+};
+
+Result<ExitCode> replay(Task& task, Session& session, const ReplayArguments& arguments) {
+  const std::string& what = arguments.what;
+  TRY(choose_plant(arguments.plant));
   Result<sim::Scenario> scenario = sim::Scenario::from_token(what);
   if (!scenario) {
     const auto text = read_file(task, session.runtime.disk(), path_of(session, what), 16_MiB);
@@ -127,11 +137,22 @@ Result<ExitCode> replay(Task& task, Session& session, const std::string& what, c
     scenario = sim::Scenario::parse(*text);
   }
   if (!scenario) return std::unexpected(scenario.error());
-  if (print) {
+  if (arguments.print) {
     TRY(session.out.raw(task, scenario->print()));
     return ExitCode::kOk;
   }
-  const sim::RunReport report = sim::run_scenario(*scenario, {.time_line = !quiet});
+  if (arguments.checkpoints || !arguments.entries.empty()) {
+    const SeedRange window = arguments.entries.empty() ? SeedRange() : TRY(parse_range("--entries", arguments.entries));
+    const sim::RunReport report = sim::run_scenario(*scenario, {.watch_first = window.first, .watch_count = window.end - window.first});
+    std::string text;
+    for (const sim::Trace::Entry& entry : report.watched) text += entry.text() + "\n";
+    if (arguments.checkpoints)
+      for (const sim::Trace::Checkpoint& mark : report.checkpoints)
+        text += fmt::format("{} {} {}\n", mark.entries, mark.at_ns, mark.hash.text());
+    TRY(session.out.raw(task, text));
+    return ExitCode::kOk;
+  }
+  const sim::RunReport report = sim::run_scenario(*scenario, {.time_line = !arguments.quiet});
   TRY(session.out.say(task, report.time_line));
   for (const std::string& violation : report.all_violations) TRY(session.out.say(task, violation));
   TRY(session.out.fields(task, {
@@ -189,18 +210,15 @@ void add_run(CLI::App& sim, Invocation& chosen) {
 
 void add_replay(CLI::App& sim, Invocation& chosen) {
   auto* command = sim.add_subcommand("replay", "Run one scenario again, with the log of every node on one time line");
-  auto what = std::make_shared<std::string>();
-  auto plant = std::make_shared<std::string>();
-  auto quiet = std::make_shared<bool>(false);
-  auto print = std::make_shared<bool>(false);
-  command->add_option("SCENARIO", *what, "A token as a failure printed it, a seed, or a scenario file")->required();
-  command->add_option("--plant", *plant, "Plant this bug, in a build that holds them");
-  command->add_flag("--quiet", *quiet, "Only the outcome, without the time line");
-  command->add_flag("--print", *print, "Print the scenario as a file that can be edited, and do not run it");
-  command->callback([&chosen, what, plant, quiet, print] {
-    chosen.body = [what, plant, quiet, print](Task& task, Session& session) {
-      return replay(task, session, *what, *plant, *quiet, *print);
-    };
+  auto arguments = std::make_shared<ReplayArguments>();
+  command->add_option("SCENARIO", arguments->what, "A token as a failure printed it, a seed, or a scenario file")->required();
+  command->add_option("--plant", arguments->plant, "Plant this bug, in a build that holds them");
+  command->add_flag("--quiet", arguments->quiet, "Only the outcome, without the time line");
+  command->add_flag("--print", arguments->print, "Print the scenario as a file that can be edited, and do not run it");
+  command->add_flag("--checkpoints", arguments->checkpoints, "Only the trace hash at every 1,024th entry");
+  command->add_option("--entries", arguments->entries, "Only these entries of the trace: FIRST..END, END not included");
+  command->callback([&chosen, arguments] {
+    chosen.body = [arguments](Task& task, Session& session) { return replay(task, session, *arguments); };
   });
 }
 
@@ -213,7 +231,7 @@ void add_check_history(CLI::App& sim, Invocation& chosen) {
   });
 }
 
-constexpr AddSimCommand kCommands[] = {add_run, add_replay, add_check_history};
+constexpr AddSimCommand kCommands[] = {add_run, add_replay, add_verify_determinism, add_check_history};
 
 }  // namespace
 

@@ -18,4 +18,6 @@ using AddSimCommand = void (*)(CLI::App& sim, Invocation& chosen);
 
 std::span<const AddSimCommand> sim_commands();
 
+void add_verify_determinism(CLI::App& sim, Invocation& chosen);
+
 }  // namespace taffrail::cli

@@ -31,13 +31,16 @@ struct Slot {
 // One client. Fibers: a reader for as long as the connection lives, which also ends it; one for each
 // `finish`; a writer for as long as there is something to write. A quiet connection holds one stack and
 // no buffer.
-class ServerConnection {
+class ServerConnection final : public MemoryBudget::Holder {
  public:
   ServerConnection(Runtime& runtime, RequestHandler& handler, const ServerOptions& options,
                    std::unique_ptr<Connection> socket, ConnectionInfo info, std::string name);
 
   // The reader, start to end. Afterwards no fiber of this connection lives.
   void run(Task& task);
+
+  Instant waits_since() const override;
+  void break_off(std::string why) override;
 
  private:
   std::string serve(Task& task);
@@ -50,7 +53,7 @@ class ServerConnection {
   void write_answers(Task& task);
   Chain take_ready(size_t& size);
   void fail_writing(const Error& error);
-  void break_off(std::string why);
+  void account();
 
   Runtime& runtime_;
   RequestHandler& handler_;
@@ -88,6 +91,17 @@ void ServerConnection::run(Task& task) {
   socket_->close();
   scope_.cancel();
   scope_.join(task);
+  if (options_.memory != nullptr) options_.memory->hold(*this, 0);
+}
+
+// What this connection keeps in memory. The few bytes of a small request on its way are not worth counting.
+void ServerConnection::account() {
+  if (options_.memory == nullptr) return;
+  options_.memory->hold(*this, in_flight_bytes_ + (in_.pending() > MemoryBudget::kFree ? in_.capacity() : 0));
+}
+
+Instant ServerConnection::waits_since() const {
+  return writing_ || in_.pending() > MemoryBudget::kFree ? active_ : Instant::never();
 }
 
 // Why the connection ends; empty if that is the peer's doing.
@@ -115,6 +129,7 @@ std::string ServerConnection::serve(Task& task) {
       return fmt::format("idle for {} ms", options_.idle_max.ms());
     if (!count || *count == 0) return {};
     in_.filled(*count);
+    account();
   }
 }
 
@@ -132,6 +147,7 @@ Result<> ServerConnection::begin(Task& task, Slice frame, std::string& close_bec
 
   ++in_flight_;
   in_flight_bytes_ += size;
+  account();
   Slot& slot = slots_.emplace_back();
   slot.request_size = size;
   if (begun.answer) {
@@ -153,6 +169,10 @@ Result<> ServerConnection::begin(Task& task, Slice frame, std::string& close_bec
 // The peer's next bytes. Errors: kTimedOut when idle for too long; kClosed, kCancelled.
 Result<size_t> ServerConnection::read_more(Task& task) {
   for (;;) {
+    if (MemoryBudget* memory = options_.memory; memory != nullptr && in_.pending() > MemoryBudget::kFree) {
+      while (!broken_ && !memory->has_room(*this)) TRY(memory->wait(task, *this));
+      if (broken_) return fail(Errc::kClosed);
+    }
     const Instant now = runtime_.now();
     // What waits here is not idle: a long poll may last longer than idle_max.
     const Instant idle_at = (in_flight_ > 0 ? now : active_) + options_.idle_max;
@@ -170,7 +190,8 @@ Result<size_t> ServerConnection::read_more(Task& task) {
 Result<> ServerConnection::await_room(Task& task, size_t frame_size) {
   while (!broken_ && in_flight_ > 0 &&
          (in_flight_ >= options_.in_flight_max ||
-          in_flight_bytes_ + frame_size > options_.in_flight_bytes_max)) {
+          in_flight_bytes_ + frame_size > options_.in_flight_bytes_max ||
+          (options_.memory != nullptr && options_.memory->is_full()))) {
     TRY(sent_.wait(task));
   }
   if (broken_) return fail(Errc::kClosed);
@@ -190,6 +211,7 @@ void ServerConnection::complete(Slot& slot, Chain answer) {
   slot.answer_size = chain_size(slot.answer);
   slot.done = true;
   in_flight_bytes_ += slot.answer_size;
+  account();
   start_writer();
 }
 
@@ -214,6 +236,7 @@ void ServerConnection::write_answers(Task& task) {
     in_flight_ -= taken;
     in_flight_bytes_ -= size;
     active_ = runtime_.now();
+    account();
     sent_.notify_all();
   }
   writing_ = false;
@@ -246,6 +269,7 @@ void ServerConnection::break_off(std::string why) {
   broken_because_ = std::move(why);
   socket_->close();  // The reader's wait ends, and the reader ends the rest.
   sent_.notify_all();
+  if (options_.memory != nullptr) options_.memory->nudge();
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 
 #include "base/bytes.h"
 #include "base/result.h"
+#include "net/memory_budget.h"
 #include "runtime/net.h"
 #include "runtime/runtime.h"
 #include "runtime/sync.h"
@@ -68,6 +69,7 @@ struct ServerOptions {
   uint32_t connections_max = 100'000;     ///< Further ones are closed at once.
   Duration idle_max = 600_s;  ///< connections.max.idle.ms, see Server.
   Duration nap_after = 1_s;   ///< A connection quiet for this long gives its buffer back.
+  MemoryBudget* memory = nullptr;  ///< Shared with other servers; none: each connection has its own limit alone.
 };
 
 /// One listener and its connections.

@@ -277,6 +277,7 @@ std::optional<std::pair<Term, Offset>> Log::epoch_end_offset(Term term) const {
 }
 
 bool Log::disk_full() const { return store_.wal().disk_full(); }
+bool Log::disk_slow() const { return store_.wal().slow(); }
 
 int64_t Log::max_timestamp() const {
   int64_t newest = tail_max_timestamp_;

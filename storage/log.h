@@ -134,6 +134,8 @@ class Log {
   int64_t joined() const { return joined_; }
   /// The disk has no room for more (Wal::disk_full).
   bool disk_full() const;
+  /// The disk takes too long (Wal::slow): another replica had better lead.
+  bool disk_slow() const;
   bool possibly_longer() const { return possibly_longer_; }
   bool hard_state_doubtful() const { return hard_state_doubtful_; }
   /// Entries that cannot be read: reads there give kCorrupt. Half-open, ascending. Found at recovery, or
@@ -176,9 +178,15 @@ class Log {
   /// All of one entry but its payload; may read a chunk's header. Errors: as read_entries.
   Result<EntryMeta> read_meta(Task& task, LogIndex index);
 
-  /// Reads and verifies every byte of every segment; what is bad is returned, and stays as it is.
-  /// Errors: kCancelled.
-  Result<std::vector<Damage>> scrub(Task& task);
+  /// Reads and verifies the chunks of segments that begin at entry `from` or behind, until `bytes` of them are read;
+  /// a bad one becomes a hole (holes(), Store::on_hole).
+  struct Scrubbed {
+    LogIndex next;        ///< Where to go on; first_index() once the end was reached.
+    ByteCount bytes = 0;
+    uint64_t bad = 0;     ///< Chunks.
+  };
+  /// Errors: kCancelled, kIo.
+  Result<Scrubbed> scrub(Task& task, LogIndex from, ByteCount bytes);
 
   // --- Repair. ---
 

@@ -224,15 +224,42 @@ Result<std::optional<BatchByTime>> Log::find_batch_by_time(Task& task, int64_t t
   }
 }
 
-Result<std::vector<Damage>> Log::scrub(Task& task) {
-  std::vector<Damage> damage;
-  // Segments that come or go meanwhile are the next round's.
-  const std::vector<std::shared_ptr<Segment>> segments = segments_;
-  for (const auto& segment : segments) {
-    std::vector<Damage> found = TRY(segment->scrub(task));
-    damage.insert(damage.end(), found.begin(), found.end());
+// Each chunk is looked up anew: segments come and go meanwhile.
+Result<Log::Scrubbed> Log::scrub(Task& task, LogIndex from, ByteCount bytes) {
+  Scrubbed out{.next = std::max(from, first_index())};
+  while (out.bytes < bytes) {
+    std::shared_ptr<Segment> segment;
+    ChunkRef chunk;
+    const auto look_in = [&](const std::vector<std::shared_ptr<Segment>>& files) {
+      for (const auto& file : files) {
+        if (file->next() <= out.next) continue;
+        auto at = std::partition_point(file->chunks().begin(), file->chunks().end(),
+                                       [&](const ChunkRef& c) { return c.first_index < out.next; });
+        const auto known_bad = [&](const ChunkRef& c) {
+          return std::ranges::any_of(file->holes(), [&](const auto& hole) { return hole.first <= c.first_index && c.first_index < hole.second; });
+        };
+        while (at != file->chunks().end() && known_bad(*at)) ++at;
+        if (at == file->chunks().end() || (segment && at->first_index >= chunk.first_index)) continue;
+        segment = file;
+        chunk = *at;
+      }
+    };
+    look_in(segments_);
+    look_in(patches_);
+    if (!segment) {
+      out.next = first_index();
+      return out;
+    }
+    const Result<> good = segment->check_chunk(task, chunk.first_index);
+    if (!good && good.error().code != Errc::kCorrupt) return std::unexpected(good.error());
+    if (!good) {
+      ++out.bad;
+      if (!PLANT("S63")) note_damage(*segment, chunk.first_index);
+    }
+    out.bytes += uint64_t{chunk.header_bytes} + chunk.data_bytes;
+    out.next = chunk.first_index + 1;
   }
-  return damage;
+  return out;
 }
 
 Result<EntryMeta> Log::read_meta(Task& task, LogIndex index) {

@@ -272,20 +272,21 @@ Result<std::vector<Damage>> Segment::scrub(Task& task) {
   std::vector<Damage> damage;
   const std::vector<ChunkRef> chunks = chunks_;
   for (const ChunkRef& ref : chunks) {
-    last_directory_.reset();  // From the disk, not from memory.
-    const auto chunk = read_directory(task, ref.first_index);
-    Result<std::vector<Entry>> entries = fail(Errc::kCorrupt);
-    for (size_t at = 0; chunk && at < (*chunk)->envelopes.size(); at += entries->size()) {
-      entries = read_payloads(task, **chunk, at, (*chunk)->envelopes.size());
-      if (!entries) break;
-    }
-    if (chunk && entries) continue;
-    const Error& error = chunk ? entries.error() : chunk.error();
-    if (error.code == Errc::kCancelled) return std::unexpected(error);
+    const Result<> good = check_chunk(task, ref.first_index);
+    if (good) continue;
+    if (good.error().code == Errc::kCancelled) return std::unexpected(good.error());
     damage.push_back({.file = path_, .position = ref.position,
-                      .size_bytes = uint64_t{ref.header_bytes} + ref.data_bytes, .log = key_, .what = error.message});
+                      .size_bytes = uint64_t{ref.header_bytes} + ref.data_bytes, .log = key_, .what = good.error().message});
   }
   return damage;
+}
+
+Result<> Segment::check_chunk(Task& task, LogIndex first) {
+  last_directory_.reset();  // From the disk, not from memory.
+  const auto chunk = TRY(read_directory(task, first));
+  for (size_t at = 0; at < chunk->envelopes.size();)
+    at += TRY(read_payloads(task, *chunk, at, chunk->envelopes.size())).size();
+  return {};
 }
 
 Result<> Segment::remove(Task& task) {

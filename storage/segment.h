@@ -152,7 +152,9 @@ class Segment {
   /// was one already.
   bool add_hole_at(LogIndex index);
 
-  /// Reads and verifies every byte. Errors are returned as damage, except kCancelled.
+  /// Reads and verifies every byte of one chunk, from the disk. Errors: kCorrupt, kIo, kCancelled.
+  Result<> check_chunk(Task& task, LogIndex first);
+  /// The same of all chunks. Errors are returned as damage, except kCancelled.
   Result<std::vector<Damage>> scrub(Task& task);
   /// Removes the file and its index. Readers that hold the segment's file may finish.
   Result<> remove(Task& task);

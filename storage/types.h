@@ -44,6 +44,8 @@ struct StoreOptions {
   /// Below this, what leaves with a write-ahead segment is copied forward (once) instead of flushed.
   ByteCount quiet_bytes = 16u << 10;
   ByteCount segment_bytes = 1u << 30;  ///< A segment is sealed by the chunk that reaches this.
+  /// A group of the write-ahead log that takes longer makes the disk count as slow (Wal::slow).
+  Duration slow_disk_after{2'000'000'000};
   /// How long the background fiber waits before it tries again when the disk was full.
   Duration full_disk_retry{500'000'000};
 };

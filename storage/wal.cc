@@ -3,7 +3,6 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <set>
 #include <utility>
 
 #include "base/check.h"
@@ -110,6 +109,7 @@ Result<> Wal::write_group(Task& task, bool mark) {
   CHECK(!in_flight_, "W2 one group at a time");
   // Take from the queue what fits. The frames stay with this call: appenders go on meanwhile.
   std::vector<WalFrame> frames;
+  frames.reserve(mark ? 0 : queue_.size());
   uint64_t frames_size = 0;
   while (!mark && !queue_.empty()) {
     const uint64_t size = kWalFrameHeaderSize + queue_.front().payload.size();
@@ -119,9 +119,11 @@ Result<> Wal::write_group(Task& task, bool mark) {
     frames.push_back(std::move(queue_.front()));
     queue_.pop_front();
   }
-  std::set<PartitionKey> distinct;
-  for (const WalFrame& frame : frames) distinct.insert(frame.key);
-  const std::vector<PartitionKey> logs(distinct.begin(), distinct.end());
+  std::vector<PartitionKey> logs;
+  logs.reserve(frames.size());
+  for (const WalFrame& frame : frames) logs.push_back(frame.key);
+  std::ranges::sort(logs);
+  logs.erase(std::unique(logs.begin(), logs.end()), logs.end());
   const std::string list = encode_wal_logs(logs);
 
   WalGroupHeader header;
@@ -166,6 +168,7 @@ Result<> Wal::write_group(Task& task, bool mark) {
   const bool terminator = end + kWalBlock <= std::max(file->capacity, end);
   const std::string tail((end - at) + (terminator ? kWalBlock : 0), '\0');
   std::vector<ByteView> parts;
+  parts.reserve(2 * pieces.size() + 2);
   size_t used = 0;
   for (const Piece& piece : pieces) {
     parts.push_back(own.view().subspan(used, piece.own_end - used));
@@ -176,6 +179,7 @@ Result<> Wal::write_group(Task& task, bool mark) {
   if (!tail.empty()) parts.push_back(as_bytes(tail));
 
   in_flight_ = true;
+  began_ = runtime_.now();
   if (PLANT("S16"))
     for (size_t i = 0; i < frames.size(); ++i) listener_.on_placed(frames[i], places[i]);
   Result<> written = file->file->write_at(task, header.position, parts);
@@ -188,6 +192,7 @@ Result<> Wal::write_group(Task& task, bool mark) {
     if (!written && PLANT("S01")) written = file->file->sync(task);
   }
   in_flight_ = false;
+  note_time(runtime_.now() - std::exchange(began_, Instant::never()));
   if (!written && PLANT("S18") && written.error().code == Errc::kNoSpace) written = {};
   // How much of it arrived is unknown now: only recovery, into fresh files, goes on from here.
   if (!written) return fail(written.error(), fmt::format("{} at {}", file->path, header.position));
@@ -198,7 +203,7 @@ Result<> Wal::write_group(Task& task, bool mark) {
   durable_ = header.next - 1;
   if (!rewriting_) mark_ = durable_;
   floor_durable_ = header.floor;
-  marked_ = mark;
+  marked_ = mark && !PLANT("S62");
   ++(mark ? stats_.marks : stats_.groups);
   stats_.frames += frames.size();
   stats_.bytes += end - header.position;
@@ -241,6 +246,12 @@ Result<> Wal::make_room(Task& task, WalFile& file, uint64_t size) {
     TRY(runtime_.sleep_for(task, options_.full_disk_retry));
   }
   return {};
+}
+
+void Wal::note_time(Duration taken) {
+  if (taken > options_.slow_disk_after && !std::exchange(slow_, true))
+    runtime_.log().warn("storage", "{}: the disk took {} ms to make a group durable: others shall lead", directory_, taken.ms());
+  if (taken * 2 < options_.slow_disk_after) slow_ = false;
 }
 
 void Wal::note_disk_full(const Error& error) {

@@ -119,6 +119,9 @@ class Wal {
   /// No room for the next segment, so what is appended may wait for long. Whoever can refuse work does: what is left of
   /// the segment in use then serves terms, votes, and the retention that makes room. Ends by itself.
   bool disk_full() const { return disk_full_; }
+  /// The last group took longer than StoreOptions::slow_disk_after, or the one in flight does already. Ends with the
+  /// first group that takes less than half of that.
+  bool slow() const { return slow_ || runtime_.now() - began_ > options_.slow_disk_after; }
   /// Ends it for good, as a failed write does: for a file that stands above it and lost its sync.
   void fail_for_good(Error error);
   /// Bytes queued and not yet written: what bounds are put on.
@@ -155,6 +158,7 @@ class Wal {
   Result<> prepare(Task& task);
   Result<> make_room(Task& task, WalFile& file, uint64_t size);
   void note_disk_full(const Error& error);
+  void note_time(Duration taken);
   void note_room();
   void end_writer();
 
@@ -178,6 +182,8 @@ class Wal {
   bool marked_ = true;    ///< Nothing came since the last mark.
   bool closing_ = false;
   bool disk_full_ = false;
+  bool slow_ = false;
+  Instant began_ = Instant::never();  ///< When the group in flight was handed to the disk; never(): there is none.
   WalSequence floor_durable_;
   std::optional<Error> failed_;
 

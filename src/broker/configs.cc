@@ -67,6 +67,7 @@ std::vector<StaticConfig> static_configs(BrokerContext& broker) {
       {"offsets.retention.minutes", std::to_string(node.groups.offsets_retention.ms() / 60'000), ConfigType::kInt, "How long offsets of a group without members are kept."},
       {"offsets.topic.num.partitions", std::to_string(node.groups.offsets_partitions), ConfigType::kInt, "Of the offsets topic, when it is made."},
       {"offsets.topic.replication.factor", std::to_string(node.groups.offsets_replicas), ConfigType::kShort, "Likewise; fewer while fewer brokers have registered."},
+      {"queued.max.request.bytes", std::to_string(node.server.memory), ConfigType::kLong, "What requests and answers of all clients may take."},
       {"replica.lag.time.max.ms", std::to_string(node.replica_lag_max.ms()), ConfigType::kLong, "A replica behind for longer is not in sync."},
       {"socket.request.max.bytes", std::to_string(node.server.request_bytes_max), ConfigType::kInt, "A larger request closes the connection."},
   };

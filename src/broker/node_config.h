@@ -33,7 +33,7 @@ struct RaftConfig {
 struct StorageConfig {
   ByteCount wal_segment_bytes = 64_MiB;  ///< Size of a recycled segment of the write-ahead log.
   uint32_t wal_segments_kept = 4;        ///< More of them than that, and the oldest is emptied into segments.
-  ByteCount memory = 256_MiB;            ///< For the tails of all logs of one shard.
+  ByteCount memory = 128_MiB;            ///< For the tails of all logs of one shard.
   ByteCount flush_bytes = 256_KiB;       ///< Committed bytes that move to a segment in one piece.
   ByteCount segment_bytes = 1_GiB;       ///< A segment file takes no more chunks past this.
   bool operator==(const StorageConfig&) const = default;
@@ -42,6 +42,7 @@ struct StorageConfig {
 /// Of each listener for clients.
 struct ServerConfig {
   ByteCount request_bytes_max = 104'857'600;  ///< socket.request.max.bytes.
+  ByteCount memory = 64_MiB;                  ///< For requests and answers of all clients: queued.max.request.bytes.
   uint32_t connections_max = 100'000;
   Duration idle_max = 600_s;  ///< connections.max.idle.ms.
   bool operator==(const ServerConfig&) const = default;
@@ -65,8 +66,10 @@ struct NodeConfig {
   int16_t default_replication_factor = 3;        ///< Fewer while fewer brokers are alive.
   bool auto_create_topics = true;                ///< auto.create.topics.enable.
 
+  Duration slow_disk_after = 2_s;         ///< A disk that takes longer to sync loses its leaderships.
   Duration replica_lag_max = 30_s;        ///< replica.lag.time.max.ms.
   Duration housekeeping_interval = 30_s;  ///< How often leaders look at retention and expiry.
+  Duration scrub_round = 604'800_s;       ///< In which all stored records are read once and checked.
   uint64_t snapshot_entries = 10'000;     ///< A partition's entries between two snapshots of its producers.
 
   RaftConfig raft;

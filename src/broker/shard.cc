@@ -12,7 +12,8 @@
 namespace taffrail {
 
 BrokerShard::BrokerShard(Runtime& runtime, const NodeConfig& config, PeerChannel& peers)
-    : runtime_(runtime), config_(config), peers_(peers), guests_(runtime),
+    : runtime_(runtime), config_(config), peers_(peers), request_memory_(runtime, config.server.memory / runtime.shard_count()),
+      guests_(runtime),
       fetch_sessions_(runtime.random(), {.sessions = std::max<size_t>(1, 1000 / runtime.shard_count())}) {}
 BrokerShard::~BrokerShard() = default;
 
@@ -27,6 +28,7 @@ Result<> BrokerShard::open(Task& task, const NodeIdentity& identity, Look look) 
   options.arena_bytes = config_.storage.memory;
   options.chunk_bytes = config_.storage.flush_bytes;
   options.segment_bytes = config_.storage.segment_bytes;
+  options.slow_disk_after = config_.slow_disk_after;
   store_ = TRY(Store::open(task, runtime_, options));
   for (const Damage& damage : store_->recovery().damage)
     runtime_.log().error("storage", "damage found at start: {}. It is kept, not served, and repaired from the "
@@ -65,6 +67,7 @@ Result<BrokerShard::Endpoints> BrokerShard::bind(Task& task, const Endpoints& bo
   options.frame_size_max = static_cast<uint32_t>(config_.server.request_bytes_max);
   options.connections_max = (config_.server.connections_max + shards - 1) / shards;
   options.idle_max = config_.server.idle_max;
+  options.memory = &request_memory_;
   for (const auto& [name, listener] : config_.listeners) {
     auto server = std::make_unique<Server>(runtime_, name, *handler_, options);
     Endpoint at = listener.bind;
@@ -327,6 +330,7 @@ Result<> BrokerShard::open_partition(Task& task, const TopicRecord& topic, int32
   PartitionOptions options;
   options.replica_lag_max = config_.replica_lag_max;
   options.housekeeping_interval = config_.housekeeping_interval;
+  options.scrub_round = config_.scrub_round;
   options.snapshot_entries = config_.snapshot_entries;
   auto made = std::make_unique<Partition>(runtime_, *driver_, *log, key, topic.name,
                                           effective_config(topic), options);

@@ -121,6 +121,7 @@ class BrokerShard final : public BrokerContext {
   ImageTopics image_topics_;
   std::map<PartitionKey, std::unique_ptr<group::Service>> groups_;  ///< Of those partitions that are of the offsets topic.
   std::unique_ptr<RequestHandler> handler_;
+  MemoryBudget request_memory_;
   std::map<std::string, std::unique_ptr<Server>> servers_;
   Leaders leaders_;  ///< Of all partitions, wherever they live.
   std::map<PartitionKey, uint64_t> leader_versions_;

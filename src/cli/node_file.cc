@@ -215,9 +215,15 @@ std::vector<Setting> settings() {
   all.push_back(number<ByteCount>("storage.flush_bytes", "size", "Moved to a partition's files in one piece.",
                                   4096, kSizeMax,
                                   [](NodeConfig& c) -> ByteCount& { return c.storage.flush_bytes; }));
+  all.push_back(time_ms("storage.scrub_ms", "In which all stored records are read once and checked.",
+                        [](NodeConfig& c) -> Duration& { return c.scrub_round; }));
+  all.push_back(time_ms("storage.slow_disk_ms", "A disk that takes longer to sync loses its leaderships.",
+                        [](NodeConfig& c) -> Duration& { return c.slow_disk_after; }));
   all.push_back(number<ByteCount>("limits.request_bytes", "size", "Largest request; a larger one ends the connection.",
                                   1024, INT32_MAX,
                                   [](NodeConfig& c) -> ByteCount& { return c.server.request_bytes_max; }));
+  all.push_back(number<ByteCount>("limits.memory_bytes", "size", "For requests and answers of all clients.",
+                                  1 << 20, kSizeMax, [](NodeConfig& c) -> ByteCount& { return c.server.memory; }));
   all.push_back(number<uint32_t>("limits.connections", "number", "Per listener; further ones are closed at once.",
                                  1, 10'000'000,
                                  [](NodeConfig& c) -> uint32_t& { return c.server.connections_max; }));

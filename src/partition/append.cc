@@ -54,10 +54,11 @@ Faulty<Appended> Partition::State::append(Slice batch, Acks acks, bool allow_zst
   if (serving != term || role != Role::kLeader) return std::unexpected(not_leader());
 
   if (log.disk_full() && !PLANT("S60")) {
-    hand_over();
+    hand_over("is full");
     return std::unexpected(Fault{PartitionFault::kStorage, "the leader's disk is full", {}});
   }
-  handed_over = false;
+  if (!log.disk_slow()) handed_over = false;
+  else if (!PLANT("S61")) hand_over("is slow");
 
   ValidateOptions check;
   check.max_size_bytes = static_cast<size_t>(config.max_message_bytes);
@@ -147,8 +148,8 @@ Faulty<Appended> Partition::State::append(Slice batch, Acks acks, bool allow_zst
   return appended;
 }
 
-// Once for each time that the disk fills: where all are full, the leadership would go round.
-void Partition::State::hand_over() {
+// Once for each time that the disk fills or becomes slow: where all are, the leadership would go round.
+void Partition::State::hand_over(std::string_view why) {
   if (std::exchange(handed_over, true)) return;
   std::optional<RaftGroup::MemberView> best;
   for (const RaftGroup::MemberView& member : group->members()) {
@@ -157,7 +158,7 @@ void Partition::State::hand_over() {
     if (fit && (!best || member.match > best->match)) best = member;
   }
   if (!best) return;
-  runtime.log().warn("partition", "{}-{}: the disk is full here, broker {} shall lead", topic_name, key.partition,
+  runtime.log().warn("partition", "{}-{}: the disk {} here, broker {} shall lead", topic_name, key.partition, why,
                      best->replica.node.value);
   group->transfer_leadership(best->replica);
 }

@@ -192,6 +192,29 @@ void Partition::State::run_housekeeping(Task& task) {
       propose_retention();
       propose_expiry();
     }
+    scrub_some(task);
+  }
+}
+
+// All that lies in segments is read once in each round, a piece at a time, at the pace that this takes.
+void Partition::State::scrub_some(Task& task) {
+  if (scrub_due == Instant::never()) {
+    // Whoever restarts often still comes to the end, now and then.
+    const auto entries = static_cast<uint64_t>(log.last_index() - log.first_index()) + 1;
+    scrub_at = log.first_index() + static_cast<int64_t>(runtime.random().next() % std::max<uint64_t>(entries, 1));
+    scrub_due = runtime.now();
+  }
+  while (scrub_due <= runtime.now() && !task.cancelled()) {
+    const auto done = log.scrub(task, scrub_at, 1);
+    if (!done) return;  // The same place again next time.
+    if (done->bad > 0)
+      runtime.log().error("partition", "{}-{}: damage found in stored records around entry {}; it is not served, and repaired "
+                          "from the other replicas", topic_name, key.partition, done->next.value - 1);
+    scrub_at = done->next;
+    const auto all = static_cast<int64_t>(std::max<ByteCount>(log.size_bytes(), 1));
+    const auto read = std::min(static_cast<int64_t>(done->bytes), all);
+    const Duration pause = Duration::from_ms(read == 0 ? options.scrub_round.ms() : options.scrub_round.ms() * read / all + 1);
+    scrub_due = std::max(scrub_due, runtime.now() - options.housekeeping_interval) + pause;
   }
 }
 

@@ -85,6 +85,7 @@ struct PartitionOptions {
   ByteCount uncommitted_max = 32_MiB;       ///< Past it appends are refused (kOverloaded).
   Duration producer_expiration = 86'400_s;  ///< producer.id.expiration.ms.
   Duration housekeeping_interval = 30_s;    ///< How often the leader looks at retention.
+  Duration scrub_round = 604'800_s;         ///< In which all that is stored is read once and checked.
   /// The table of producers is saved after so many entries, or bytes of them: a restart replays no more,
   /// however long the log is.
   uint64_t snapshot_entries = 10'000;

@@ -64,7 +64,7 @@ struct Partition::State final : GroupEvents {
   std::optional<Fault> wait(Task& task, const Appended& appended, Acks acks, Instant deadline);
   Fault not_leader() const;
   size_t copies_of(LogIndex index) const;
-  void hand_over();
+  void hand_over(std::string_view why);
 
   // apply.cc
   void run_applier(Task& task);
@@ -120,7 +120,10 @@ struct Partition::State final : GroupEvents {
   BrokerId leader = kNoBroker;
   std::map<ReplicaId, Instant> caught_up;  ///< Leader: when each member last held all that is committed.
   std::vector<BrokerId> in_sync;
-  bool handed_over = false;  ///< Since the disk filled.
+  void scrub_some(Task& task);
+  LogIndex scrub_at;
+  Instant scrub_due = Instant::never();  ///< never(): not begun.
+  bool handed_over = false;  ///< Since the disk filled, or became slow.
   std::map<ProducerId, Instant> producer_seen;  ///< Leader, this term: for expiry, on the monotonic clock.
 
   IndexGate committed;

@@ -1,5 +1,6 @@
 // Goal: a disk without room costs nothing that is there, is told to producers by the protocol's own error, and is over
-// when there is room again. Method: brokers whose simulated disk is left with a few bytes while somebody writes.
+// when there is room again; one that takes too long over everything does not lead. Method: brokers whose simulated disk
+// is left with a few bytes, or is slowed down, while somebody writes.
 #include <gtest/gtest.h>
 
 #include "broker/support/broker_world.h"
@@ -73,6 +74,27 @@ TEST(FullDisk, ALeaderWithoutRoomHandsItsPartitionsOver) {
     EXPECT_EQ(wire.produce("t", large_batch()).base_offset, Offset(written));
     EXPECT_EQ(wire.produce("t", large_batch()).base_offset, Offset(written + 1));
   }, next);
+  EXPECT_TRUE(w.world.stops().empty());
+}
+
+TEST(SlowDisk, LosesItsLeaderships) {
+  BrokerWorld w(54, 3);
+  w.create_topic("t", 1, 3);
+  const uint32_t slow = w.leader_of("t");
+  w.run([&](Wire& wire) {
+    EXPECT_EQ(wire.produce("t", batch_of({"before"})).error_code, ErrorCode::kNone);
+    w.world.disk(w.cluster.broker(slow)).slow_down(100'000, Instant::never());
+    EXPECT_EQ(wire.produce("t", batch_of({"the others have it"})).error_code, ErrorCode::kNone);
+    (void)wire.runtime().sleep_for(wire.task(), 4_s);
+    EXPECT_EQ(w.leader_of("t"), slow) << "who does nothing here is not looked at";
+    // Its own disk is not waited for; that it takes so long is noticed by the next that comes.
+    (void)wire.produce("t", batch_of({"too long"}));
+  }, slow);
+  w.world.run_for(3_s);
+  const uint32_t next = w.leader_of("t");
+  ASSERT_NE(next, slow);
+  w.run([&](Wire& wire) { EXPECT_EQ(wire.produce("t", batch_of({"after"})).error_code, ErrorCode::kNone); }, next);
+  EXPECT_GE(w.log_lines("the disk is slow here").size(), 1u);
   EXPECT_TRUE(w.world.stops().empty());
 }
 

@@ -234,6 +234,73 @@ TEST_F(ServerTest, StopsReadingWhileAnswersAreNotTaken) {
   EXPECT_EQ(answers, 100u);
 }
 
+TEST_F(ServerTest, WhoSendsHalfARequestGivesItsMemoryUpWhenOthersNeedIt) {
+  MemoryBudget memory(runtime, 100'000);
+  serve({.memory = &memory});
+  const auto slow = connect();
+  const auto honest = connect();
+  ByteWriter half;
+  half.u32(200'000);
+  half.bytes(as_bytes(std::string(120'000, 'n')));
+  const Slice out(half.view());
+  runtime.start([&](Task& task) { (void)slow->write(task, out); });
+  runtime.settle();
+  EXPECT_GE(memory.used(), 100'000u);
+
+  const std::string large = "n" + std::string(30'000, 'x');
+  send(*honest, {"n1", large});
+  EXPECT_EQ(receive(*honest), Texts{"n1"}) << "a few bytes always fit";
+  runtime.run_for(MemoryBudget::kPatience * 2);
+  EXPECT_EQ(receive(*honest), Texts{large});
+  EXPECT_EQ(receive(*slow), Texts{"EOF"});
+  ASSERT_EQ(runtime.log().lines.size(), 1u);
+  EXPECT_NE(runtime.log().lines[0].find("others need the memory"), std::string::npos) << runtime.log().lines[0];
+  EXPECT_EQ(memory.used(), 0u);
+}
+
+TEST_F(ServerTest, WhoTakesNoAnswersGivesItsMemoryUpWhenOthersNeedIt) {
+  runtime.net().pipe_capacity = 64_KiB;
+  MemoryBudget memory(runtime, 2_MiB);
+  serve({.memory = &memory});
+  const auto deaf = connect();
+  const auto honest = connect();
+  send(*deaf, Texts(100, "b"));
+  EXPECT_LE(memory.used(), 4_MiB) << "it is not answered further ahead than that";
+  const std::string large = "n" + std::string(30'000, 'x');
+  send(*honest, {large});
+  runtime.run_for(MemoryBudget::kPatience * 2);
+  EXPECT_EQ(receive(*honest), Texts{large});
+  EXPECT_EQ(memory.used(), 0u);
+}
+
+TEST_F(ServerTest, RequestsThatOnlyWaitForOneAnotherAllComeThrough) {
+  MemoryBudget memory(runtime, 100'000);
+  serve({.memory = &memory});
+  std::vector<std::unique_ptr<Connection>> clients;
+  const std::string large = "n" + std::string(200'000, 'x');
+  for (int i = 0; i < 5; ++i) clients.push_back(connect());
+  for (const auto& client : clients) {
+    const Slice out = framed(large);
+    runtime.start([&client, out](Task& task) {
+      // All at the same pace: no one of them is done before the memory is used up.
+      for (size_t at = 0; at < out.size(); at += 10'000) {
+        const Slice piece = out.sub(at, std::min<size_t>(10'000, out.size() - at));
+        if (!client->write(task, std::span(&piece, 1))) return;
+        task.scheduler().yield(task);
+      }
+    });
+  }
+  uint64_t most = 0;
+  for (int i = 0; i < 400; ++i) {
+    runtime.run_for(100_ms);
+    most = std::max(most, memory.used());
+  }
+  for (const auto& client : clients) EXPECT_EQ(receive(*client), Texts{large});
+  EXPECT_LE(most, 100'000u + 2 * 262'144u) << "past the limit by one request's buffers, not by all";
+  EXPECT_EQ(memory.used(), 0u);
+  EXPECT_TRUE(runtime.log().lines.empty());
+}
+
 TEST_F(ServerTest, ARequestLargerThanTheLimitIsServedAlone) {
   serve({.in_flight_bytes_max = 10});
   const auto client = connect();

@@ -1,0 +1,93 @@
+// Goal: I-L7, when overload ends, so does its effect; and while it lasts, memory stays within its bounds and what is
+// small is still answered. Method: more connections push more than the simulated disk can take, for ten seconds; the
+// time of a single record before, meanwhile and after is compared.
+#include <gtest/gtest.h>
+
+#include "broker/shard.h"
+#include "broker/support/broker_world.h"
+#include "storage/store.h"
+
+namespace taffrail::test {
+namespace {
+
+using protocol::ErrorCode;
+
+constexpr size_t kBatch = 50'000;
+
+struct Overload : testing::Test {
+  static sim::Knobs slow_knobs() {
+    sim::Knobs knobs;
+    knobs.disk.bytes_per_second = 2'000'000;
+    return knobs;
+  }
+  static NodeConfig narrow_config() {
+    NodeConfig config = small_config();
+    config.storage.wal_segment_bytes = 16_MiB;
+    config.storage.memory = 16_MiB;
+    config.server.memory = 2_MiB;
+    return config;
+  }
+  Overload() : w(71, 1, narrow_config(), slow_knobs()) { w.create_topic("t"); }
+
+  Duration time_of_one(Wire& wire) {
+    const Instant before = wire.runtime().now();
+    EXPECT_EQ(wire.produce("t", batch_of({"one"})).error_code, ErrorCode::kNone);
+    return wire.runtime().now() - before;
+  }
+  BrokerWorld w;
+};
+
+TEST_F(Overload, PassesWithItsCauseAndStaysWithinMemory) {
+  uint64_t answered = 0;
+  bool stop = false;
+  Scope scope;
+  w.run([&](Wire& wire) {
+    const Duration calm = time_of_one(wire);
+    std::vector<Wire> pushers;
+    for (int i = 0; i < 20; ++i) pushers.push_back(w.connect(wire));
+    const Slice batch = batch_of({std::string(kBatch, 'x')});
+    for (Wire& pusher : pushers) {
+      // As fast as the connection takes it, and nobody waits for an answer before the next.
+      wire.runtime().spawn(scope, "push", [&](Task& task) {
+        int32_t correlation = 0;
+        while (!stop) {
+          const auto chain = protocol::encode_request<protocol::ProduceRequest>(++correlation, "push", produce_request("t", 0, batch), 8);
+          const std::vector<Slice> parts{chain->flat()};
+          if (!pusher.socket().write(task, parts, wire.runtime().now() + 60_s)) return;
+        }
+      });
+      wire.runtime().spawn(scope, "take", [&](Task& task) {
+        uint8_t piece[1000];
+        for (;;) {
+          const auto count = pusher.socket().read(task, piece, wire.runtime().now() + 60_s);
+          if (!count || *count == 0) return;
+          answered += *count;
+        }
+      });
+    }
+    ByteCount most = 0;
+    const uint64_t before = answered;
+    for (int i = 0; i < 100; ++i) {
+      (void)wire.runtime().sleep_for(wire.task(), 100_ms);
+      most = std::max(most, w.cluster.node(0)->store()->wal().queued_bytes());
+    }
+    EXPECT_LE(most, 4_MiB) << "twenty connections could have left a hundred requests each";
+    const Duration under_load = time_of_one(wire);
+    EXPECT_GT(under_load, calm * 10) << "or this was no overload";
+    stop = true;
+    const Instant ended = wire.runtime().now();
+    while (time_of_one(wire) > calm * 2)
+      if (wire.runtime().now() > ended + 10_s) break;
+    EXPECT_LE(wire.runtime().now(), ended + 10_s);
+    EXPECT_LE(time_of_one(wire), calm * 2);
+    // Ten seconds of what the disk takes, nearly all of it acknowledged records.
+    EXPECT_GE(w.replica(0, "t")->view().high_watermark, Offset(10 * 2'000'000 * 9 / 10 / static_cast<int64_t>(kBatch)));
+    EXPECT_GT(answered, before);
+    scope.cancel();
+    scope.join(wire.task());
+  }, 0, 300_s);
+  EXPECT_TRUE(w.world.stops().empty());
+}
+
+}  // namespace
+}  // namespace taffrail::test

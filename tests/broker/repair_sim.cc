@@ -1,0 +1,80 @@
+// Goal: damage that nobody reads is found by the scrub, and repaired from the other replicas. Method: records that lie in
+// segments of three brokers; a page of one of them rots, or can no longer be read, and no client comes near it.
+#include <gtest/gtest.h>
+
+#include "broker/shard.h"
+#include "broker/support/broker_world.h"
+#include "consensus/driver.h"
+#include "partition/partition.h"
+
+namespace taffrail::test {
+namespace {
+
+struct Repair : testing::Test {
+  static NodeConfig busy_config() {
+    NodeConfig config = small_config();
+    config.housekeeping_interval = 200_ms;
+    config.scrub_round = 2_s;
+    config.storage.flush_bytes = 4_KiB;
+    config.storage.wal_segments_kept = 1;
+    config.storage.wal_segment_bytes = 64_KiB;
+    return config;
+  }
+  Repair() : w(81, 3, busy_config()) {
+    w.create_topic("t", 1, 3);
+    leader = w.leader_of("t");
+    w.run([&](Wire& wire) {
+      for (int i = 0; i < 60; ++i) wire.produce("t", batch_of({std::string(8'000, static_cast<char>('a' + i % 26))}));
+    }, leader);
+    w.world.run_for(3_s);
+  }
+  uint64_t repaired(uint32_t broker) {
+    uint64_t out = 0;
+    for (BrokerShard* shard : w.cluster.node(broker)->shards()) out += shard->driver()->repaired();
+    return out;
+  }
+  /// The largest segment file of a partition on that broker.
+  sim::InodeRef segment_of(uint32_t broker) {
+    sim::InodeRef best;
+    for (const auto& [path, file] : w.world.disk(w.cluster.broker(broker)).image().files())
+      if (path.ends_with(".log") && (best == nullptr || sim::DiskImage::pages_at_rest(*file).size() > sim::DiskImage::pages_at_rest(*best).size()))
+        best = file;
+    return best;
+  }
+
+  BrokerWorld w;
+  uint32_t leader = 0;
+};
+
+TEST_F(Repair, RotThatNobodyReadsIsFoundAndRepaired) {
+  const uint32_t victim = (leader + 1) % 3;
+  const sim::InodeRef file = segment_of(victim);
+  ASSERT_NE(file, nullptr);
+  const auto pages = sim::DiskImage::pages_at_rest(*file);
+  ASSERT_GT(pages.size(), 4u) << "the records were to lie in segments";
+  sim::DiskImage::rot(*file, pages[pages.size() / 2], 3, w.world.stream(sim::StreamKind::kTest));
+  w.world.run_for(10_s);
+  EXPECT_GE(repaired(victim), 1u);
+  EXPECT_TRUE(w.replica(victim, "t")->log().holes().empty());
+  EXPECT_GE(w.log_lines("damage found in stored records").size(), 1u);
+}
+
+TEST_F(Repair, AndOfTheLeaderToo) {
+  const sim::InodeRef file = segment_of(leader);
+  ASSERT_NE(file, nullptr);
+  const auto pages = sim::DiskImage::pages_at_rest(*file);
+  ASSERT_GT(pages.size(), 4u);
+  sim::DiskImage::rot(*file, pages[pages.size() / 2], 3, w.world.stream(sim::StreamKind::kTest));
+  w.world.run_for(10_s);
+  EXPECT_GE(repaired(leader), 1u);
+  EXPECT_TRUE(w.replica(leader, "t")->log().holes().empty());
+}
+
+TEST_F(Repair, WhatIsSoundIsNotCalledDamaged) {
+  w.world.run_for(20_s);
+  for (uint32_t i = 0; i < 3; ++i) EXPECT_EQ(repaired(i), 0u);
+  EXPECT_TRUE(w.log_lines("damage found").empty());
+}
+
+}  // namespace
+}  // namespace taffrail::test

@@ -61,7 +61,7 @@ std::vector<RaftGroup::MemberView> RaftGroup::members() const {
   if (raft.role() != Role::kLeader) return out;
   const Configuration& configuration = raft.configuration();
   out.reserve(raft.progress().size() + 1);
-  out.push_back({raft.self(), raft.durable(), state_->driver.runtime.now(), configuration.is_voter(raft.self())});
+  out.push_back({raft.self(), raft.durable(), state_->driver.runtime.now(), configuration.is_voter(raft.self()), false});
   // Raft is told of answered heartbeats only when it would act on their absence; who asks here wants the latest.
   DriverState& d = state_->driver;
   for (const Progress& p : raft.progress()) {
@@ -69,11 +69,19 @@ std::vector<RaftGroup::MemberView> RaftGroup::members() const {
     const PeerShard place = d.place_of(state_->key, p.replica.node);
     const auto answer = d.answered.find(place);
     const auto refused = d.refused.find(place);
-    if (answer != d.answered.end() && (refused == d.refused.end() || !refused->second.contains(state_->key)))
-      contact = std::max(contact, answer->second);
-    out.push_back({p.replica, p.match, contact, configuration.is_voter(p.replica)});
+    if (answer != d.answered.end() && answer->second.by == p.replica && (refused == d.refused.end() || !refused->second.contains(state_->key)))
+      contact = std::max(contact, answer->second.sent);
+    out.push_back({p.replica, p.match, contact, configuration.is_voter(p.replica), d.is_replaced(p.replica)});
   }
   return out;
+}
+
+bool DriverState::is_replaced(const ReplicaId& replica) const {
+  if (PLANT("R64")) return false;
+  const auto own = heard.find(replica);
+  for (auto it = heard.lower_bound({replica.node, {}}); it != heard.end() && it->first.node == replica.node; ++it)
+    if (it->first != replica && (own == heard.end() || it->second > own->second)) return true;
+  return false;
 }
 
 void RaftGroup::campaign_soon() {
@@ -240,7 +248,12 @@ Result<Chain> RaftDriver::serve(Task& task, std::string_view service, Slice body
 void RaftDriver::on_message(const PeerIdentity& from, PeerKind kind, Slice body) {
   if (state_->stopping) return;
   state_->learn_shards(from.replica.node, from.shards);
-  state_->heard[from.replica] = state_->runtime.now();
+  const auto [known, fresh] = state_->heard.try_emplace(from.replica, state_->runtime.now());
+  known->second = state_->runtime.now();
+  // Perhaps a new disk: the old one is nobody's any more.
+  if (fresh)
+    for (const auto& [key, group] : state_->groups)
+      if (group->raft().role() == Role::kLeader && group->state_->quarantine.empty()) group->state_->events.on_progress();
   if (kind == PeerKind::kRaft) state_->raft_message(from, body);
   if (kind == PeerKind::kHeartbeat) state_->heartbeat(from, body);
 }
@@ -350,7 +363,7 @@ void DriverState::raft_message(const PeerIdentity& from, const Slice& body) {
   // and a leader whom nobody hears has to step down.
   if (std::holds_alternative<AppendReply>(envelope->message) || std::holds_alternative<SnapshotReply>(envelope->message) ||
       PLANT("R61"))
-    g->raft.peer_contact(from.replica.node, now);
+    g->raft.peer_contact(from.replica, now);
   g->raft.step(envelope->from, envelope->message, now, effects);
   carry_out(*g, effects, request, payloads);
 }

@@ -104,6 +104,7 @@ class RaftGroup {
     LogIndex match;          ///< Durable there, as far as its acknowledgements tell.
     Instant last_contact;
     bool voter = false;
+    bool replaced = false;   ///< Its node was heard of with another disk: this one comes no more.
   };
   /// Leader only, itself included; empty elsewhere.
   std::vector<MemberView> members() const;

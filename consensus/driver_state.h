@@ -113,7 +113,8 @@ struct DriverState {
   void learn_shards(BrokerId node, uint32_t count);
   PeerShard place_of(const PartitionKey& key, BrokerId node) const;
   void heartbeat(const PeerIdentity& from, const Slice& body);
-  void heartbeat_answered(const PeerShard& place, const HeartbeatAnswer& answer);
+  void heartbeat_answered(const PeerShard& place, const ReplicaId& by, const HeartbeatAnswer& answer);
+  bool is_replaced(const ReplicaId& replica) const;
 
   Runtime& runtime;
   Store& store;
@@ -135,7 +136,11 @@ struct DriverState {
   std::map<PeerShard, HeartbeatReceiver> heartbeat_from;
   std::map<PeerShard, std::string> answers_due;  ///< They go with the next heartbeat there.
   std::map<ReplicaId, Instant> heard;
-  std::map<PeerShard, Instant> answered;  ///< When the heartbeat was sent that was answered last.
+  struct Answered {
+    Instant sent;   ///< When the heartbeat was sent that was answered last.
+    ReplicaId by;   ///< A node's new disk does not speak for its old one.
+  };
+  std::map<PeerShard, Answered> answered;
   std::map<PeerShard, std::set<PartitionKey>> refused;
   std::map<PeerShard, uint64_t> incarnations;
   std::set<PartitionKey> relist;  ///< Groups whose leadership or members changed since the last heartbeat.

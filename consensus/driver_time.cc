@@ -38,8 +38,8 @@ void DriverState::tell_contacts(RaftGroup::State& g, Instant now) {
     for (const Progress& p : g.raft.progress()) {
       const PeerShard place = place_of(g.key, p.replica.node);
       const auto it = answered.find(place);
-      if (it != answered.end() && !refused[place].contains(g.key))
-        g.raft.peer_contact(p.replica.node, it->second);
+      if (it != answered.end() && (it->second.by == p.replica || PLANT("R64")) && !refused[place].contains(g.key))
+        g.raft.peer_contact(p.replica, it->second.sent);
     }
     return;
   }
@@ -151,7 +151,7 @@ void DriverState::heartbeat(const PeerIdentity& from, const Slice& body) {
   if (!with.empty()) {
     const Result<HeartbeatAnswer> answer = decode_heartbeat_answer(with);
     if (!answer) return dropped(answer.error());
-    heartbeat_answered(place, *answer);
+    heartbeat_answered(place, from.replica, *answer);
   }
   if (type != kHeartbeatType) return;
 
@@ -188,12 +188,12 @@ void DriverState::heartbeat(const PeerIdentity& from, const Slice& body) {
   }
 }
 
-void DriverState::heartbeat_answered(const PeerShard& place, const HeartbeatAnswer& answer) {
+void DriverState::heartbeat_answered(const PeerShard& place, const ReplicaId& by, const HeartbeatAnswer& answer) {
   const auto it = heartbeat_to.find(place);
   if (it == heartbeat_to.end()) return;
   const auto sent = it->second.on_answer(answer);
   if (!sent) return;
-  answered[place] = *sent;
+  answered[place] = {*sent, by};
   refused[place] = {answer.refused.begin(), answer.refused.end()};
 }
 

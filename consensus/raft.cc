@@ -106,9 +106,9 @@ void Raft::leader_contact(ReplicaId from, Term term, Instant heard, Instant now,
   follow(from, heard, now, out);
 }
 
-void Raft::peer_contact(BrokerId node, Instant heard) {
+void Raft::peer_contact(const ReplicaId& replica, Instant heard) {
   for (Progress& progress : progress_) {
-    if (progress.replica.node == node) progress.contact = std::max(progress.contact, heard);
+    if (progress.replica == replica) progress.contact = std::max(progress.contact, heard);
   }
 }
 

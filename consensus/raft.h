@@ -77,9 +77,9 @@ class Raft {
   /// `node`'s heartbeat, heard at `heard`, lists this group as led by its replica `from` in `term`.
   /// `heard` may lie before now: a driver of many groups may tell just before tick().
   void leader_contact(ReplicaId from, Term term, Instant heard, Instant now, Effects& out);
-  /// A replica on `node` answered a heartbeat that listed this group, at `heard`. Likewise lazily.
+  /// `replica` answered a heartbeat that listed this group, at `heard`. Likewise lazily.
   /// Not if the answer refused this group.
-  void peer_contact(BrokerId node, Instant heard);
+  void peer_contact(const ReplicaId& replica, Instant heard);
 
   // Inputs: time.
 

@@ -214,5 +214,35 @@ TEST_F(Moves, ABrokerThatLostItsDiskGetsItsReplicasBackUnasked) {
   w->run([&](Wire& wire) { EXPECT_EQ(wire.produce("t", batch_of({"v"})).error_code, ErrorCode::kNone); }, w->leader_of("t"));
 }
 
+// A node that is back with an empty disk answers for that one, not for the disk that is gone.
+TEST_F(Moves, ANewDiskIsInSyncWhenItHoldsAllAndNotBefore) {
+  w = std::make_unique<BrokerWorld>(7, 3);
+  w->create_topic("t", 1, 3);
+  const uint32_t leader = w->leader_of("t");
+  const uint32_t victim = (leader + 1) % 3;
+  w->run([&](Wire& wire) {
+    for (int i = 0; i < 100; ++i) EXPECT_EQ(wire.produce("t", batch_of({std::string(20'000, 'v')})).error_code, ErrorCode::kNone);
+  }, leader);
+  const auto listed = [&] {
+    return std::ranges::count(w->replica(leader, "t")->in_sync(), BrokerId(static_cast<int32_t>(victim) + 1)) > 0;
+  };
+  ASSERT_TRUE(listed());
+  w->world.wipe(w->cluster.broker(victim));
+  w->world.restart(w->cluster.broker(victim));
+  ASSERT_TRUE(w->world.run_until([&] { return w->cluster.serving(victim); }, 60_s));
+  w->world.run_for(300_ms);  // By now it was heard of.
+  bool was_out = false;
+  for (int i = 0; i < 2000 && !(was_out && listed()); ++i) {
+    w->world.run_for(5_ms);
+    was_out = was_out || !listed();
+    if (!listed()) continue;
+    const Partition* there = w->replica(victim, "t");
+    ASSERT_NE(there, nullptr) << "in sync without a replica";
+    ASSERT_GE(there->view().log_end, Offset(100)) << "in sync without the records";
+  }
+  EXPECT_TRUE(was_out);
+  EXPECT_TRUE(listed());
+}
+
 }  // namespace
 }  // namespace taffrail::test

@@ -237,7 +237,7 @@ TEST(Raft, TheWindowIsBounded) {
   }
   EXPECT_EQ(sent, r.raft.options().max_in_flight);
   // An unanswered request is taken for lost in the end, and the replica asked where it stands.
-  r.raft.peer_contact(BrokerId(2), r.now + 1900_ms);
+  r.raft.peer_contact(replica(2), r.now + 1900_ms);
   Effects out;
   r.now = r.now + 2000_ms;
   r.raft.tick(r.now, out);

@@ -70,7 +70,7 @@ void TestNode::receive(const Packet& packet, Instant now) {
       hooks_.send(*this, {id(), packet.from, BeatAnswer{}, {}});
     }
   } else {
-    raft_->peer_contact(packet.from.node, now);
+    raft_->peer_contact(packet.from, now);
   }
   run(out, now, &packet);
 }

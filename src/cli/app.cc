@@ -40,6 +40,7 @@ class Tree {
     add_group();
     add_cluster();
     add_inspect();
+    add_bench();
     add_sim();
     add_completion();
     add_version();
@@ -243,6 +244,15 @@ class Tree {
       c->add_option("--rows", o->rows, "Show at most so many")->capture_default_str();
       runs(c, o, &inspect);
     }
+  }
+
+  void add_bench() {
+    auto o = std::make_shared<Bench>();
+    CLI::App* c = app_.add_subcommand("bench", "Measure this program beside what one core can do at most");
+    c->add_option("WORKLOAD", o->workloads, "prod-64k, lat-10k, ... or all; any other word lists them")->required();
+    c->add_option("--pairs", o->pairs, "Runs of each side")->check(CLI::Range(1, 100))->capture_default_str();
+    c->add_option("--data", o->data, "Directory on the disk to measure; default: the system's for temporary files");
+    runs(c, o, &bench);
   }
 
   void add_sim() {

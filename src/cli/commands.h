@@ -108,6 +108,16 @@ struct Inspect {
 /// kUnhealthy if damage was found.
 Result<ExitCode> inspect(Task& task, Session& session, const Inspect& options);
 
+// Measurements (bench.cc).
+
+struct Bench {
+  std::vector<std::string> workloads;
+  int pairs = 5;     ///< Runs of each side.
+  std::string data;  ///< Empty: the system's directory for temporary files.
+};
+/// Errors: kNotFound if the program that measures is not beside this one.
+Result<ExitCode> bench(Task& task, Session& session, const Bench& options);
+
 // Nodes (serve.cc, up.cc).
 
 struct Serve {

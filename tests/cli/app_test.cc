@@ -123,7 +123,7 @@ TEST(CommandLine, EveryErrorHasItsExitCode) {
 TEST(Completion, EveryShellKnowsEverySubcommandAndFlag) {
   for (const std::string shell : {"bash", "zsh", "fish"}) {
     const std::string script = completion_script(shell);
-    for (const char* word : {"up", "serve", "produce", "consume", "create", "alter", "cluster", "inspect",
+    for (const char* word : {"up", "serve", "produce", "consume", "create", "alter", "cluster", "inspect", "bench",
                              "segment", "completion", "sim", "replay", "check-history", "until-end", "bootstrap", "ready-file"})
       EXPECT_THAT(script, HasSubstr(word)) << shell;
   }

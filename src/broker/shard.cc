@@ -365,9 +365,15 @@ void BrokerShard::close_partition(Task& task, const PartitionKey& key) {
 }
 
 void BrokerShard::on_leadership(Partition& partition) {
-  if (!partition.is_leader()) return;
   const PartitionKey key = partition.key();
-  leaders_.update(key, {partition.epoch(), config_.id, ++leader_versions_[key], partition.in_sync()});
+  if (!partition.is_leader()) {
+    // Whoever was told that this broker leads hears that it does no more, also if nobody else does yet.
+    const Leadership* known = leaders_.find(key);
+    if (known == nullptr || known->leader != config_.id) return;
+    leaders_.update(key, {known->epoch, kNoBroker, ++leader_versions_[key], known->in_sync});
+  } else {
+    leaders_.update(key, {partition.epoch(), config_.id, ++leader_versions_[key], partition.in_sync()});
+  }
   announce_.insert(key);
   announce_wake_.notify_all();
   movers_wake_.notify_all();

@@ -21,5 +21,43 @@ TEST(Leadership, WhoIsNotHeardStepsDownThoughItHears) {
   EXPECT_EQ(leaders, 1u);
 }
 
+// The other direction: the leader is heard and hears nobody. Nothing that it says may keep the others from going on.
+TEST(Leadership, WhoHearsNobodyIsFollowedByAnotherInTime) {
+  BrokerWorld w(42, 3);
+  w.create_topic("t", 1, 3);
+  const uint32_t deaf = w.leader_of("t");
+  for (uint32_t i = 1; i < 3; ++i) w.world.block(w.cluster.broker((deaf + i) % 3), w.cluster.broker(deaf));
+  const auto another = [&] {
+    for (uint32_t i = 1; i < 3; ++i)
+      if (w.replica((deaf + i) % 3, "t")->is_leader()) return true;
+    return false;
+  };
+  EXPECT_TRUE(w.world.run_until(another, 3_s));
+}
+
+// A client that asks the broker that is cut off is not misled: it hears who led the rest, and that nobody is known to lead
+// what this broker led.
+TEST(Leadership, WhoIsCutOffNamesTheOthersAndNotItself) {
+  BrokerWorld w(43, 3);
+  w.create_topic("t", 6, 3);
+  const uint32_t deaf = w.leader_of("t");
+  std::map<int32_t, uint32_t> led;
+  for (int32_t p = 0; p < 6; ++p) led[p] = w.leader_of("t", p);
+  for (uint32_t i = 1; i < 3; ++i) w.world.block(w.cluster.broker((deaf + i) % 3), w.cluster.broker(deaf));
+  w.world.run_for(5_s);
+  w.run([&](Wire& wire) {
+    protocol::MetadataRequest request;
+    request.topics.emplace().push_back({{}, "t", {}});
+    const auto answer = wire.ask(request, 12);
+    EXPECT_EQ(answer.brokers.size(), 3u);
+    ASSERT_EQ(answer.topics.size(), 1u);
+    for (const auto& partition : answer.topics[0].partitions) {
+      const uint32_t before = led.at(partition.partition_index);
+      const BrokerId should = before == deaf ? kNoBroker : BrokerId(static_cast<int32_t>(before) + 1);
+      EXPECT_EQ(partition.leader_id, should) << partition.partition_index;
+    }
+  }, deaf);
+}
+
 }  // namespace
 }  // namespace taffrail::test

@@ -63,19 +63,21 @@ def command(name):
     return lambda: shutil.which(name) is not None
 
 
-def place(client):
-    """Where what belongs to the client in its present state goes, and whether it is complete there."""
+def place(client, also=()):
+    """Where what belongs to the client in its present state goes. `also`: other folders that it is made of."""
     digest = hashlib.sha256(sys.version.encode())
-    for path in sorted(glob.glob(os.path.join(HERE, "clients", client, "*"))):
-        with open(path, "rb") as file:
-            digest.update(os.path.basename(path).encode() + b"\0" + file.read())
+    for folder in (client, *also):
+        for path in sorted(glob.glob(os.path.join(HERE, "clients", folder, "**"), recursive=True)):
+            if os.path.isfile(path):
+                with open(path, "rb") as file:
+                    digest.update(os.path.basename(path).encode() + b"\0" + file.read())
     root = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     return os.path.join(root, "taffrail", "conformance", f"{client}-{digest.hexdigest()[:12]}")
 
 
-def built(client, build):
+def built(client, build, also=()):
     """The client's place, after build(place) where it was not complete."""
-    where = place(client)
+    where = place(client, also)
     mark = os.path.join(where, "complete")
     if not os.path.exists(mark):
         shutil.rmtree(where, ignore_errors=True)
@@ -94,7 +96,8 @@ def kcat():
     return ["kcat"]
 
 
-def confluent():
+def python(client):
+    """A library of PyPI in an environment of its own, and client.py over it."""
     def has_venv():
         return subprocess.run([sys.executable, "-c", "import ensurepip, venv"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
 
@@ -102,34 +105,76 @@ def confluent():
         packages([(has_venv, "python3-venv")])
         step([sys.executable, "-m", "venv", where])
         step([os.path.join(where, "bin", "pip"), "install", "-q", "--disable-pip-version-check", "--only-binary", ":all:", "-r",
-              source("confluent", "requirements.txt")], fetches=True)
+              source(client, "requirements.txt")], fetches=True)
 
-    return [os.path.join(built("confluent", build), "bin", "python"), "-B", source("confluent", "client.py")]
+    return lambda: [os.path.join(built(client, build), "bin", "python"), "-B", source(client, "client.py")]
 
 
-def java():
-    packages([(command("javac"), "default-jdk-headless")])
+# What every Java program here runs with.
+JVM = ["java", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
+
+
+def jars(pom, where):
+    """The jars that a pom names, and what they need, in where/lib."""
+    packages([(command("javac"), "default-jdk-headless"), (command("mvn"), "maven")])
+    step(["mvn", "-q", "-B", "-f", pom, "dependency:copy-dependencies", f"-DoutputDirectory={where}/lib"], fetches=True)
+
+
+def java(client, *borrowed):
+    """The client's own sources, and those that it borrows: (client, file)."""
+    def build(where):
+        jars(source(client, "pom.xml"), where)
+        sources = sorted(glob.glob(source(client, "*.java"))) + [source(*each) for each in borrowed]
+        step(["javac", "-Xlint:all", "-Werror", "-d", os.path.join(where, "classes"), "-cp", os.path.join(where, "lib", "*"), *sources])
+
+    def commands():
+        packages([(command("java"), "default-jdk-headless")])
+        where = built(client, build, tuple(other for other, _ in borrowed))
+        return [*JVM, "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", f"{where}/classes:{where}/lib/*", "Client"]
+
+    return commands
+
+
+def tools():
+    """A command that a class of the tools is appended to."""
+    packages([(command("java"), "default-jdk-headless")])
+    where = built("tools", lambda place: jars(source("tools", "pom.xml"), place))
+    # As their scripts start them, but for the heap: several of them are short.
+    return [*JVM, "-Dorg.slf4j.simpleLogger.defaultLogLevel=error", "-cp", f"{where}/lib/*"]
+
+
+def apps():
+    """The same for what is built on Kafka's clients, and the word count of Streams."""
+    packages([(command("java"), "default-jdk-headless")])
 
     def build(where):
-        packages([(command("mvn"), "maven")])
-        jars = os.path.join(where, "lib")
-        step(["mvn", "-q", "-B", "-f", source("java", "pom.xml"), "dependency:copy-dependencies", f"-DoutputDirectory={jars}"], fetches=True)
-        sources = sorted(glob.glob(source("java", "*.java")))
-        step(["javac", "-Xlint:all", "-Werror", "-d", os.path.join(where, "classes"), "-cp", os.path.join(jars, "*"), *sources])
+        jars(source("apps", "pom.xml"), where)
+        step(["javac", "-Xlint:all", "-Werror", "-d", os.path.join(where, "classes"), "-cp", os.path.join(where, "lib", "*"), source("apps", "WordCount.java")])
 
-    where = built("java", build)
-    return ["java", "-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp",
-            f"{where}/classes:{where}/lib/*", "Client"]
+    where = built("apps", build)
+    return [*JVM, "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", f"{where}/classes:{where}/lib/*"]
 
 
-def franz():
+def go(client):
     def build(where):
         packages([(command("go"), "golang-go")])
         env = {"GOTOOLCHAIN": "local", "GOFLAGS": "-mod=readonly"}
-        step(["go", "mod", "download"], fetches=True, cwd=source("franz", ""), env=env)
-        step(["go", "build", "-buildvcs=false", "-o", os.path.join(where, "franz"), "."], cwd=source("franz", ""), env=env)
+        step(["go", "mod", "download"], fetches=True, cwd=source(client, ""), env=env)
+        step(["go", "build", "-buildvcs=false", "-o", os.path.join(where, client), "."], cwd=source(client, ""), env=env)
 
-    return [os.path.join(built("franz", build), "franz")]
+    return lambda: [os.path.join(built(client, build, ("golib",)), client)]
+
+
+def rust():
+    def build(where):
+        packages([(command("cargo"), "cargo-web"), (command("rustc"), "rustc-web"), (command("c++"), "g++"), (command("make"), "make")])
+        # Kept over changes of the program beside it: librdkafka takes minutes to compile.
+        target = os.path.join(os.path.dirname(where), "cargo-target")
+        step(["cargo", "fetch", "--locked"], fetches=True, cwd=source("rust", ""))
+        step(["cargo", "build", "--release", "--locked", "--offline"], cwd=source("rust", ""), env={"CARGO_TARGET_DIR": target})
+        shutil.copy(os.path.join(target, "release", "conformance-rust"), where)
+
+    return [os.path.join(built("rust", build), "conformance-rust")]
 
 
 def kafkajs():
@@ -137,11 +182,24 @@ def kafkajs():
 
     def build(where):
         packages([(command("npm"), "npm")])
-        for name in ("package.json", "package-lock.json", "write.js"):
+        for name in ("package.json", "package-lock.json", "client.js"):
             shutil.copy(source("kafkajs", name), where)
         step(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], fetches=True, cwd=where)
 
-    return ["node", os.path.join(built("kafkajs", build), "write.js")]
+    return ["node", os.path.join(built("kafkajs", build), "client.js")]
 
 
-CLIENTS = {"kcat": kcat, "confluent": confluent, "java": java, "franz": franz, "kafkajs": kafkajs}
+CLIENTS = {
+    "kcat": kcat,
+    "confluent": python("confluent"),
+    "java": java("java"),
+    "java3": java("java3", ("java", "Client.java")),
+    "franz": go("franz"),
+    "sarama": go("sarama"),
+    "segmentio": go("segmentio"),
+    "kafkajs": kafkajs,
+    "kafkapython": python("kafkapython"),
+    "aiokafka": python("aiokafka"),
+    "rust": rust,
+}
+OTHERS = {"tools": tools, "apps": apps}

@@ -27,6 +27,10 @@ def encode(record):
     return b"".join(parts)
 
 
+def encode_read(topic, partition, offset, record):
+    return struct.pack(">iiq", topic, partition, offset) + encode(record)
+
+
 class Source:
     """Decodes what a reader's program printed. A stream cut short is an error, not an end."""
 
@@ -51,6 +55,11 @@ class Source:
         headers = [(self.field(), self.field()) for _ in range(self.number("i"))]
         return Record(timestamp, key, value, headers)
 
+    def written(self):
+        """Records of the stream that a writer's program reads."""
+        while self.stream.peek(1):
+            yield self.record()
+
     def __iter__(self):
         while first := self.stream.read(4):
             topic = struct.unpack(">i", first)[0]
@@ -71,16 +80,16 @@ def size_of_value(rng):
     return rng.randint(100_000, VALUE_MAX)
 
 
-def generate(seed, count, text_only=False, plain_headers=False):
-    """`count` records of `seed`, timestamps a millisecond apart so that order can be seen. `text_only` keeps to what can pass
-    through lines of text (no null values, one set of headers, an empty value only under a key); `plain_headers` leaves out
-    headers without a value and two of one name."""
+def generate(seed, count, without=()):
+    """`count` records of `seed`, timestamps a millisecond apart so that order can be seen. `without`: what a client cannot write.
+    "bytes" keeps to what can pass through lines of text (no null values, one set of headers, an empty value only under a key);
+    "null headers" are those without a value, "twin headers" two of one name, "bare records" have neither key nor value."""
     rng = random.Random(seed)
     words = [rng.randbytes(rng.randint(2, 9)).hex().encode() for _ in range(400)]
     # Half of it compresses well and half hardly, so that codecs meet both.
     pool = b" ".join(rng.choice(words) for _ in range(30_000))
     noise = rng.randbytes(len(pool))
-    if text_only:
+    if "bytes" in without:
         noise = noise.hex().encode()
     start = int(time.time() * 1000) - count
     for i in range(count):
@@ -91,26 +100,42 @@ def generate(seed, count, text_only=False, plain_headers=False):
         kind = rng.random()
         key = None if kind < 0.3 else b"" if kind < 0.35 else b"key-%d" % rng.randrange(500)
         headers = []
-        if text_only:
+        if "bytes" in without:
             headers = [(b"origin", b"text"), (b"empty", b"")]
             if size == 0 and key is None:
                 key = b""
         else:
             if rng.random() < 0.03:
                 value = None
+                if key is None and "bare records" in without:
+                    key = b""
             for n in range(rng.choice((0, 0, 0, 1, 2, 5))):
-                headers.append((b"h%d" % n, rng.choice((b"", b"v" * rng.randint(1, 60), b"" if plain_headers else None))))
-            if not plain_headers and headers and rng.random() < 0.3:
+                headers.append((b"h%d" % n, rng.choice((b"", b"v" * rng.randint(1, 60), b"" if "null headers" in without else None))))
+            if "twin headers" not in without and headers and rng.random() < 0.3:
                 headers.append((b"h0", b"again"))
         yield Record(start + i, key, value, headers)
 
 
+def headers_by_name(record):
+    """For a library that keeps headers in a map."""
+    return record._replace(headers=sorted(record.headers, key=lambda header: header[0]))
+
+
+def empty_is_null(record):
+    """For a library that tells nothing empty from nothing."""
+    return record._replace(key=record.key or None, value=record.value or None, headers=[(name, value or None) for name, value in record.headers])
+
+
+VIEWS = {"exact": lambda record: record, "headers by name": headers_by_name, "empty is null": empty_is_null}
+
+
 class Tally:
     """What was written to a topic, or read from it, such that two tallies are equal whatever the order: a checksum of each
-    record, added up. Timestamps count where the writer could set them."""
+    record, added up. Timestamps count where the writer could set them. `view`: what a reader's library makes of records, VIEWS."""
 
-    def __init__(self, with_timestamps):
+    def __init__(self, with_timestamps, view="exact"):
         self.with_timestamps = with_timestamps
+        self.view = view
         self.sums = collections.Counter()
         self.about = {}
         self.bytes = 0
@@ -120,6 +145,7 @@ class Tally:
 
     def add(self, record):
         counted = record if self.with_timestamps else record._replace(timestamp=0)
+        counted = VIEWS[self.view](counted)
         digest = hashlib.blake2b(encode(counted), digest_size=16).digest()
         self.sums[digest] += 1
         sizes = [None if x is None else len(x) for x in (record.key, record.value)]

@@ -1,25 +1,16 @@
-"""confluent-kafka for Python: `client.py write BOOTSTRAP TOPIC CODEC FILE`, `client.py read BOOTSTRAP PARTITIONS TOPIC...`,
-`client.py group BOOTSTRAP GROUP TOPIC [PROTOCOL]` (lib/groups.py). The streams are those of lib/records.py."""
+"""confluent-kafka for Python: the verbs of lib/clients.py."""
 
-import struct
+import os
 import sys
 import threading
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Producer, TopicPartition
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "lib"))
 
-
-def records(path):
-    with open(path, "rb") as file:
-        def number(code):
-            return struct.unpack(">" + code, file.read(struct.calcsize(code)))[0]
-
-        def field():
-            n = number("i")
-            return None if n < 0 else file.read(n)
-
-        while file.peek(1):
-            timestamp, key, value = number("q"), field(), field()
-            yield timestamp, key, value, [(field().decode(), field()) for _ in range(number("i"))]
+import records  # noqa: E402
+import walk  # noqa: E402
+from confluent_kafka import (OFFSET_BEGINNING, Consumer, ConsumerGroupTopicPartitions, KafkaError, KafkaException, Producer,  # noqa: E402
+                             TopicCollection, TopicPartition)
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewPartitions, NewTopic, OffsetSpec  # noqa: E402
 
 
 def write(bootstrap, topic, codec, path):
@@ -30,14 +21,16 @@ def write(bootstrap, topic, codec, path):
             failed.append(error)
 
     producer = Producer({"bootstrap.servers": bootstrap, "compression.type": codec, "enable.idempotence": True, "linger.ms": 20})
-    for timestamp, key, value, headers in records(path):
-        while True:
-            try:
-                producer.produce(topic, value, key, timestamp=timestamp, headers=headers, on_delivery=on_delivery)
-                break
-            except BufferError:
-                producer.poll(0.1)
-        producer.poll(0)
+    with open(path, "rb") as file:
+        for timestamp, key, value, headers in records.Source(file).written():
+            while True:
+                try:
+                    producer.produce(topic, value, key, timestamp=timestamp, headers=[(name.decode(), value) for name, value in headers],
+                                     on_delivery=on_delivery)
+                    break
+                except BufferError:
+                    producer.poll(0.1)
+            producer.poll(0)
     left = producer.flush(60)
     if failed or left:
         sys.exit(f"{len(failed)} refused, {left} never answered: {failed[:1]}")
@@ -50,10 +43,6 @@ def read(bootstrap, partitions, *topics):
     left = {(t, p) for t in topics for p in range(int(partitions))}
     consumer.assign([TopicPartition(t, p, OFFSET_BEGINNING) for t, p in sorted(left)])
     out = sys.stdout.buffer
-
-    def field(data):
-        out.write(struct.pack(">i", -1) if data is None else struct.pack(">i", len(data)) + data)
-
     index = {topic: i for i, topic in enumerate(topics)}
     while left:
         for message in consumer.consume(500, 1.0):
@@ -62,14 +51,9 @@ def read(bootstrap, partitions, *topics):
                     raise KafkaException(message.error())
                 left.discard((message.topic(), message.partition()))
                 continue
-            out.write(struct.pack(">iiqq", index[message.topic()], message.partition(), message.offset(), message.timestamp()[1]))
-            field(message.key())
-            field(message.value())
-            headers = message.headers() or []
-            out.write(struct.pack(">i", len(headers)))
-            for name, value in headers:
-                field(name.encode())
-                field(value)
+            headers = [(name.encode(), value) for name, value in message.headers() or []]
+            record = records.Record(message.timestamp()[1], message.key(), message.value(), headers)
+            out.write(records.encode_read(index[message.topic()], message.partition(), message.offset(), record))
     out.flush()
     consumer.close()
 
@@ -112,4 +96,76 @@ def group(bootstrap, name, topic, protocol="classic"):
     consumer.close()
 
 
-{"write": write, "read": read, "group": group}[sys.argv[1]](*sys.argv[2:])
+def admin(bootstrap, topic, group):
+    client = AdminClient({"bootstrap.servers": bootstrap})
+    check, soon = walk.check, walk.soon
+
+    def one(futures):
+        """The only answer's content."""
+        return list(futures.values())[0].result(30)
+
+    def create():
+        one(client.create_topics([NewTopic(topic, 2, 3, config={"retention.ms": "3600000"})]))
+        try:
+            one(client.create_topics([NewTopic(topic, 2, 3)]))
+        except KafkaException as refused:
+            check(refused.args[0].code() == KafkaError.TOPIC_ALREADY_EXISTS, refused)
+            return
+        raise AssertionError("was created twice")
+
+    def described(count):
+        partitions = one(client.describe_topics(TopicCollection([topic]))).partitions
+        check(len(partitions) == count and all(len(p.isr) == 3 for p in partitions), partitions)
+
+    def retention(due):
+        found = one(client.describe_configs([ConfigResource("topic", topic)]))["retention.ms"]
+        check(found.value == due, found)
+
+    def configs():
+        soon(lambda: retention("3600000"))
+        change = ConfigEntry("retention.ms", "7200000", incremental_operation=AlterConfigOpType.SET)
+        one(client.incremental_alter_configs([ConfigResource("topic", topic, incremental_configs=[change])]))
+        soon(lambda: retention("7200000"))
+
+    def grow():
+        one(client.create_partitions([NewPartitions(topic, 4)]))
+        soon(lambda: described(4))
+
+    def trim():
+        producer = Producer({"bootstrap.servers": bootstrap})
+        for _ in range(10):
+            producer.produce(topic, b"value", partition=0)
+        check(producer.flush(30) == 0, "not written")
+        one(client.delete_records([TopicPartition(topic, 0, 7)]))
+        begin = one(client.list_offsets({TopicPartition(topic, 0): OffsetSpec.earliest()}))
+        check(begin.offset == 7, begin)
+
+    def listed():
+        return [found.group_id for found in client.list_consumer_groups().result(30).valid]
+
+    def groups():
+        check(group in listed(), "not listed")
+        about = one(client.describe_consumer_groups([group]))
+        check(about.state.name == "EMPTY", about.state)
+        offsets = one(client.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)])).topic_partitions
+        check(len(offsets) == 3 and all(at.offset > 0 for at in offsets), offsets)
+        one(client.delete_consumer_groups([group]))
+        check(group not in listed(), "still listed")
+
+    def gone():
+        try:
+            one(client.describe_topics(TopicCollection([topic])))
+        except KafkaException as refused:
+            check(refused.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART, refused)
+            return
+        raise AssertionError("still described")
+
+    def delete():
+        one(client.delete_topics([topic]))
+        soon(gone)
+
+    walk.walk([("create topic", create), ("list and describe topic", lambda: soon(lambda: described(2))), ("configs", configs), ("add partitions", grow),
+               ("delete records", trim), ("groups", groups), ("delete topic", delete)])
+
+
+{"write": write, "read": read, "group": group, "admin": admin}[sys.argv[1]](*sys.argv[2:])

@@ -1,67 +1,22 @@
-// franz-go: `franz write BOOTSTRAP TOPIC CODEC FILE`, `franz read BOOTSTRAP PARTITIONS TOPIC...`,
-// `franz group BOOTSTRAP GROUP TOPIC` (lib/groups.py).
-// The streams are those of lib/records.py.
+// franz-go: the verbs of lib/clients.py.
 package main
 
 import (
-	"bufio"
 	"context"
-	"encoding/binary"
 	"fmt"
-	"io"
 	"os"
-	"sort"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
+	"conformance/golib"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
-func fail(format string, args ...any) {
-	fmt.Fprintf(os.Stderr, format+"\n", args...)
-	os.Exit(1)
-}
-
-func must(err error) {
-	if err != nil {
-		fail("%v", err)
-	}
-}
-
-type source struct{ *bufio.Reader }
-
-func (s source) number32() int32 {
-	var n int32
-	must(binary.Read(s, binary.BigEndian, &n))
-	return n
-}
-
-func (s source) field() []byte {
-	n := s.number32()
-	if n < 0 {
-		return nil
-	}
-	data := make([]byte, n)
-	_, err := io.ReadFull(s, data)
-	must(err)
-	return data
-}
-
-type sink struct{ *bufio.Writer }
-
-func (s sink) number(n any) { must(binary.Write(s, binary.BigEndian, n)) }
-
-func (s sink) field(data []byte) {
-	if data == nil {
-		s.number(int32(-1))
-		return
-	}
-	s.number(int32(len(data)))
-	_, err := s.Write(data)
-	must(err)
-}
+var must = golib.Must
 
 func write(bootstrap, topic, codec, path string) {
 	codecs := map[string]kgo.CompressionCodec{"none": kgo.NoCompression(), "gzip": kgo.GzipCompression(), "snappy": kgo.SnappyCompression(),
@@ -71,21 +26,12 @@ func write(bootstrap, topic, codec, path string) {
 		kgo.ProducerBatchCompression(codecs[codec]), kgo.ProducerLinger(20*time.Millisecond), kgo.RecordDeliveryTimeout(60*time.Second))
 	must(err)
 	defer client.Close()
-	file, err := os.Open(path)
-	must(err)
-	in := source{bufio.NewReaderSize(file, 1<<20)}
 	ctx := context.Background()
 	errs := make(chan error, 1)
-	for {
-		if _, err := in.Peek(1); err == io.EOF {
-			break
-		}
-		var at int64
-		must(binary.Read(in, binary.BigEndian, &at))
-		record := &kgo.Record{Timestamp: time.UnixMilli(at), Key: in.field(), Value: in.field()}
-		for n := in.number32(); n > 0; n-- {
-			name := string(in.field())
-			record.Headers = append(record.Headers, kgo.RecordHeader{Key: name, Value: in.field()})
+	golib.Written(path, func(r golib.Record) {
+		record := &kgo.Record{Timestamp: r.Time, Key: r.Key, Value: r.Value}
+		for _, h := range r.Headers {
+			record.Headers = append(record.Headers, kgo.RecordHeader{Key: h.Name, Value: h.Value})
 		}
 		client.Produce(ctx, record, func(_ *kgo.Record, err error) {
 			if err != nil {
@@ -95,11 +41,11 @@ func write(bootstrap, topic, codec, path string) {
 				}
 			}
 		})
-	}
+	})
 	must(client.Flush(ctx))
 	select {
 	case err := <-errs:
-		fail("%v", err)
+		golib.Fail("%v", err)
 	default:
 	}
 }
@@ -107,106 +53,207 @@ func write(bootstrap, topic, codec, path string) {
 func read(bootstrap string, partitions int, topics []string) {
 	from := map[string]map[int32]kgo.Offset{}
 	index := map[string]int32{}
+	asker, err := kgo.NewClient(kgo.SeedBrokers(strings.Split(bootstrap, ",")...))
+	must(err)
+	ends, err := kadm.NewClient(asker).ListEndOffsets(context.Background(), topics...)
+	must(err)
+	must(ends.Error())
+	asker.Close()
 	left := 0
 	for i, topic := range topics {
 		index[topic] = int32(i)
 		from[topic] = map[int32]kgo.Offset{}
-		for p := 0; p < partitions; p++ {
-			from[topic][int32(p)] = kgo.NewOffset().AtStart()
-			left++
+		for p := int32(0); p < int32(partitions); p++ {
+			if ends[topic][p].Offset > 0 {
+				from[topic][p] = kgo.NewOffset().AtStart()
+				left++
+			}
 		}
 	}
 	client, err := kgo.NewClient(kgo.SeedBrokers(strings.Split(bootstrap, ",")...), kgo.ConsumePartitions(from),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()))
 	must(err)
 	defer client.Close()
-	out := sink{bufio.NewWriterSize(os.Stdout, 1<<20)}
+	out := golib.NewSink()
 	for left > 0 {
 		fetches := client.PollFetches(context.Background())
 		for _, e := range fetches.Errors() {
-			fail("%s-%d: %v", e.Topic, e.Partition, e.Err)
+			golib.Fail("%s-%d: %v", e.Topic, e.Partition, e.Err)
 		}
 		fetches.EachPartition(func(part kgo.FetchTopicPartition) {
 			for _, r := range part.Records {
-				out.number(index[r.Topic])
-				out.number(r.Partition)
-				out.number(r.Offset)
-				out.number(r.Timestamp.UnixMilli())
-				out.field(r.Key)
-				out.field(r.Value)
-				out.number(int32(len(r.Headers)))
+				record := golib.Record{Time: r.Timestamp, Key: r.Key, Value: r.Value}
 				for _, h := range r.Headers {
-					out.field([]byte(h.Key))
-					out.field(h.Value)
+					record.Headers = append(record.Headers, golib.Header{Name: h.Key, Value: h.Value})
 				}
-				// Nobody writes while this reads, so that the high watermark is the end.
-				if r.Offset+1 == part.HighWatermark {
+				out.Put(index[r.Topic], r.Partition, r.Offset, record)
+				if r.Offset+1 == ends[r.Topic][r.Partition].Offset {
 					left--
 				}
 			}
 		})
 	}
-	must(out.Flush())
+	out.Flush()
 }
 
 func group(bootstrap, name, topic string) {
-	ctx, over := context.WithCancel(context.Background())
-	go func() {
-		_, _ = io.Copy(io.Discard, os.Stdin)
-		over()
-	}()
-	var lock sync.Mutex
-	owned := map[int32]bool{}
-	note := func(mine bool) func(context.Context, *kgo.Client, map[string][]int32) {
-		return func(_ context.Context, _ *kgo.Client, partitions map[string][]int32) {
-			lock.Lock()
-			defer lock.Unlock()
-			for _, list := range partitions {
-				for _, p := range list {
-					if mine {
-						owned[p] = true
-					} else {
-						delete(owned, p)
-					}
-				}
-			}
-		}
+	ctx := golib.UntilInputEnds()
+	member := golib.NewMember()
+	note := func(change func([]int32)) func(context.Context, *kgo.Client, map[string][]int32) {
+		return func(_ context.Context, _ *kgo.Client, partitions map[string][]int32) { change(partitions[topic]) }
 	}
 	client, err := kgo.NewClient(kgo.SeedBrokers(strings.Split(bootstrap, ",")...), kgo.ConsumerGroup(name), kgo.ConsumeTopics(topic),
 		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()), kgo.DisableAutoCommit(), kgo.SessionTimeout(6*time.Second),
-		kgo.HeartbeatInterval(time.Second), kgo.OnPartitionsAssigned(note(true)), kgo.OnPartitionsRevoked(note(false)),
-		kgo.OnPartitionsLost(note(false)))
+		kgo.HeartbeatInterval(time.Second), kgo.OnPartitionsAssigned(note(member.Gain)), kgo.OnPartitionsRevoked(note(member.Lose)),
+		kgo.OnPartitionsLost(note(member.Lose)))
 	must(err)
-	said := "own"
 	for ctx.Err() == nil {
 		turn, end := context.WithTimeout(ctx, 200*time.Millisecond)
 		fetches := client.PollFetches(turn)
 		end()
 		read := false
 		fetches.EachRecord(func(r *kgo.Record) {
-			fmt.Println(r.Partition, r.Offset)
+			member.Read(r.Partition, r.Offset)
 			read = true
 		})
 		if read {
 			must(client.CommitUncommittedOffsets(context.Background()))
 		}
-		lock.Lock()
-		now := "own"
-		mine := []int{}
-		for p := range owned {
-			mine = append(mine, int(p))
-		}
-		sort.Ints(mine)
-		for _, p := range mine {
-			now += fmt.Sprintf(" %d", p)
-		}
-		lock.Unlock()
-		if now != said {
-			said = now
-			fmt.Println(now)
-		}
+		member.Say()
 	}
 	client.Close()
+}
+
+func admin(bootstrap, topic, group string) {
+	ctx, end := context.WithTimeout(context.Background(), 120*time.Second)
+	defer end()
+	client, err := kgo.NewClient(kgo.SeedBrokers(strings.Split(bootstrap, ",")...))
+	must(err)
+	defer client.Close()
+	adm := kadm.NewClient(client)
+	described := func(count int) error {
+		return golib.Soon(func() error {
+			listed, err := adm.ListTopics(ctx, topic)
+			if err != nil {
+				return err
+			}
+			partitions := listed[topic].Partitions
+			for _, p := range partitions {
+				if len(p.ISR) != 3 {
+					return fmt.Errorf("%v", p)
+				}
+			}
+			if len(partitions) != count {
+				return fmt.Errorf("%v", partitions)
+			}
+			return nil
+		})
+	}
+	retention := func(due string) error {
+		return golib.Soon(func() error {
+			found, err := adm.DescribeTopicConfigs(ctx, topic)
+			if err != nil {
+				return err
+			}
+			for _, config := range found[0].Configs {
+				if config.Key == "retention.ms" && config.MaybeValue() == due {
+					return nil
+				}
+			}
+			return fmt.Errorf("%v", found)
+		})
+	}
+	listed := func() (bool, error) {
+		groups, err := adm.ListGroups(ctx)
+		_, there := groups[group]
+		return there, err
+	}
+	golib.Walk(
+		golib.Step{Name: "create topic", Body: func() error {
+			hour := "3600000"
+			if _, err := adm.CreateTopic(ctx, 2, 3, map[string]*string{"retention.ms": &hour}, topic); err != nil {
+				return err
+			}
+			if _, err := adm.CreateTopic(ctx, 2, 3, nil, topic); err != kerr.TopicAlreadyExists {
+				return fmt.Errorf("once more: %v", err)
+			}
+			return nil
+		}},
+		golib.Step{Name: "list and describe topic", Body: func() error { return described(2) }},
+		golib.Step{Name: "configs", Body: func() error {
+			if err := retention("3600000"); err != nil {
+				return err
+			}
+			two := "7200000"
+			answers, err := adm.AlterTopicConfigs(ctx, []kadm.AlterConfig{{Op: kadm.SetConfig, Name: "retention.ms", Value: &two}}, topic)
+			if err != nil || answers[0].Err != nil {
+				return fmt.Errorf("%v %v", err, answers)
+			}
+			return retention("7200000")
+		}},
+		golib.Step{Name: "add partitions", Body: func() error {
+			answers, err := adm.UpdatePartitions(ctx, 4, topic)
+			if err != nil || answers[topic].Err != nil {
+				return fmt.Errorf("%v %v", err, answers)
+			}
+			return described(4)
+		}},
+		golib.Step{Name: "delete records", Body: func() error {
+			manual, err := kgo.NewClient(kgo.SeedBrokers(strings.Split(bootstrap, ",")...), kgo.RecordPartitioner(kgo.ManualPartitioner()))
+			if err != nil {
+				return err
+			}
+			defer manual.Close()
+			for i := 0; i < 10; i++ {
+				if err := manual.ProduceSync(ctx, &kgo.Record{Topic: topic, Value: []byte("value")}).FirstErr(); err != nil {
+					return err
+				}
+			}
+			before := kadm.Offsets{}
+			before.AddOffset(topic, 0, 7, -1)
+			if _, err := adm.DeleteRecords(ctx, before); err != nil {
+				return err
+			}
+			starts, err := adm.ListStartOffsets(ctx, topic)
+			if err != nil || starts[topic][0].Offset != 7 {
+				return fmt.Errorf("%v %v", err, starts)
+			}
+			return nil
+		}},
+		golib.Step{Name: "groups", Body: func() error {
+			if there, err := listed(); err != nil || !there {
+				return fmt.Errorf("not listed: %v", err)
+			}
+			about, err := adm.DescribeGroups(ctx, group)
+			if err != nil || about[group].State != "Empty" {
+				return fmt.Errorf("%v %v", err, about)
+			}
+			offsets, err := adm.FetchOffsets(ctx, group)
+			if err != nil || len(offsets.Offsets().Sorted()) != 3 {
+				return fmt.Errorf("%v %v", err, offsets)
+			}
+			deleted, err := adm.DeleteGroups(ctx, group)
+			if err != nil || deleted[group].Err != nil {
+				return fmt.Errorf("%v %v", err, deleted)
+			}
+			if there, err := listed(); err != nil || there {
+				return fmt.Errorf("still listed: %v", err)
+			}
+			return nil
+		}},
+		golib.Step{Name: "delete topic", Body: func() error {
+			if answers, err := adm.DeleteTopics(ctx, topic); err != nil || answers[topic].Err != nil {
+				return fmt.Errorf("%v %v", err, answers)
+			}
+			return golib.Soon(func() error {
+				topics, err := adm.ListTopics(ctx)
+				if err == nil && topics.Has(topic) {
+					return fmt.Errorf("still listed")
+				}
+				return err
+			})
+		}},
+	)
 }
 
 func main() {
@@ -219,7 +266,9 @@ func main() {
 		read(args[1], partitions, args[3:])
 	case "group":
 		group(args[1], args[2], args[3])
+	case "admin":
+		admin(args[1], args[2], args[3])
 	default:
-		fail("write, read or group")
+		golib.Fail("write, read, group or admin")
 	}
 }

@@ -111,7 +111,9 @@ final class Admins {
     return admin.incrementalAlterConfigs(Map.of(RESOURCE, (Collection<AlterConfigOp>) List.of(ops))).all();
   }
 
-  static void run(String bootstrap) {
+  /** Its topic and its group are its own; of the arguments only the first counts. */
+  static void run(String[] args) {
+    String bootstrap = args[0];
     Properties properties = new Properties();
     properties.put("bootstrap.servers", bootstrap);
     try (Admin admin = Admin.create(properties)) {

@@ -1,6 +1,4 @@
-// The Java client: `write BOOTSTRAP TOPIC CODEC FILE`, `read BOOTSTRAP PARTITIONS TOPIC...`, `admin BOOTSTRAP`,
-// `group BOOTSTRAP GROUP TOPIC [PROTOCOL]` (lib/groups.py).
-// The streams are those of lib/records.py.
+// The Java client, of Kafka 4.x, or of 3.x beside ../java3/Admins.java: the verbs of lib/clients.py.
 import java.io.BufferedInputStream;
 import java.io.BufferedOutputStream;
 import java.io.DataInputStream;
@@ -35,7 +33,7 @@ public final class Client {
     switch (args[0]) {
       case "write" -> write(rest[0], rest[1], rest[2], rest[3]);
       case "read" -> read(rest[0], Integer.parseInt(rest[1]), Arrays.asList(rest).subList(2, rest.length));
-      case "admin" -> Admins.run(rest[0]);
+      case "admin" -> Admins.run(rest);
       case "group" -> group(rest[0], rest[1], rest[2], rest.length > 3 ? rest[3] : "classic");
       default -> throw new IllegalArgumentException(args[0]);
     }
@@ -138,7 +136,8 @@ public final class Client {
     Properties config = new Properties();
     config.put("bootstrap.servers", bootstrap);
     config.put("group.id", name);
-    config.put("group.protocol", protocol);
+    // A client of Kafka 3.x knows it in previews only.
+    if (!protocol.equals("classic")) config.put("group.protocol", protocol);
     config.put("auto.offset.reset", "earliest");
     config.put("enable.auto.commit", "false");
     if (protocol.equals("classic")) {

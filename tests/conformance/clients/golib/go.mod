@@ -1,0 +1,3 @@
+module conformance/golib
+
+go 1.19

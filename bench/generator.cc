@@ -12,7 +12,6 @@
 #include <cmath>
 #include <cstring>
 #include <deque>
-#include <functional>
 #include <memory>
 #include <utility>
 
@@ -178,7 +177,8 @@ double Latencies::quantile(double q) {
   return static_cast<double>(all[at]);
 }
 
-Outcome produce_closed(const Leaders& leaders, const Requests& requests, int connections, int depth, uint64_t bytes) {
+Outcome produce_closed(const Leaders& leaders, const Requests& requests, int connections, int depth, uint64_t bytes,
+                       const std::function<void(uint32_t)>& on_sent) {
   Lines lines(leaders, connections);
   Outcome out;
   const uint64_t wanted = (bytes + requests.batch_bytes - 1) / requests.batch_bytes;
@@ -191,6 +191,7 @@ Outcome produce_closed(const Leaders& leaders, const Requests& requests, int con
     // Only partitions of the same leader come along one connection.
     do line.next = (line.next + static_cast<size_t>(connections)) % leaders.port.size();
     while (leaders.port[line.next] != leaders.port[partition]);
+    on_sent(requests.batch_bytes);
     lines.queue(line, requests.frames[partition], now());
   };
   lines.on_answer = [&](Line& line, ByteView answer) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -32,8 +33,9 @@ struct Outcome {
 };
 
 /// Sends until `bytes` of batches are acknowledged: `connections`, each with `depth` requests on the way. Connection i
-/// sends to partitions i, i + connections...
-Outcome produce_closed(const Leaders& leaders, const Requests& requests, int connections, int depth, uint64_t bytes);
+/// sends to partitions i, i + connections... `on_sent` hears of each batch's size.
+Outcome produce_closed(const Leaders& leaders, const Requests& requests, int connections, int depth, uint64_t bytes,
+                       const std::function<void(uint32_t)>& on_sent = [](uint32_t) {});
 
 /// One request every 1/`rate` seconds, whatever the answers do; latency counts from when it should have been sent.
 Outcome produce_open(const Leaders& leaders, const Requests& requests, int connections, double rate, double seconds);

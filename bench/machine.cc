@@ -126,12 +126,24 @@ void pin_self() {
   ::prctl(PR_SET_TIMERSLACK, 1000);
 }
 
-void warm_memory(double bytes) {
-  const auto size = static_cast<size_t>(bytes);
-  void* at = ::mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (at == MAP_FAILED) return;
-  for (size_t i = 0; i < size; i += 4096) static_cast<volatile char*>(at)[i] = 1;
-  ::munmap(at, size);
+Hoard::Hoard(double bytes) : size_(static_cast<size_t>(bytes)) {
+  void* at = ::mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (at == MAP_FAILED) die("no memory to warm");
+  ::madvise(at, size_, MADV_NOHUGEPAGE);
+  at_ = static_cast<uint8_t*>(at);
+  for (size_t i = 0; i < size_; i += 4096) static_cast<volatile uint8_t*>(at_)[i] = 1;
+}
+
+Hoard::~Hoard() { ::munmap(at_, size_); }
+
+void Hoard::give(double bytes) {
+  constexpr size_t kAtOnce = 1 << 20;
+  owed_ += bytes;
+  while (owed_ >= kAtOnce && given_ + kAtOnce <= size_) {
+    ::madvise(at_ + given_, kAtOnce, MADV_DONTNEED);
+    given_ += kAtOnce;
+    owed_ -= kAtOnce;
+  }
 }
 
 Child::Child(std::vector<std::string> arguments, const std::string& log, bool pinned) {

@@ -31,9 +31,24 @@ Counters read_counters();
 /// This process and the brokers on cores of their own, where there are at least two; else nothing.
 void pin_self();
 
-/// Touches and frees so much memory. Where the host takes back what a guest frees, the first touch of a page costs the
-/// kernel ten times its copy: the page cache of new files would be measured, and not those who write them.
-void warm_memory(double bytes);
+/// Memory that was touched, to be given back piece by piece while brokers write files. Where the host takes back what a
+/// guest frees, the first touch of a page costs the kernel ten times its copy, seconds per GB: what new files do to the
+/// page cache would be measured, and not those who write them.
+class Hoard {
+ public:
+  explicit Hoard(double bytes);
+  ~Hoard();
+  Hoard(const Hoard&) = delete;
+  Hoard& operator=(const Hoard&) = delete;
+  /// Frees so much more of it.
+  void give(double bytes);
+
+ private:
+  uint8_t* at_ = nullptr;
+  size_t size_ = 0;
+  size_t given_ = 0;
+  double owed_ = 0;
+};
 
 /// A child that does not outlive this program.
 class Child {

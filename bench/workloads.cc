@@ -15,6 +15,8 @@ constexpr int kDepth = 4;
 constexpr double kMiB = 1 << 20;
 /// Before the clock starts: enough for every segment of the write-ahead log to have been written once.
 constexpr uint64_t kWarmBytes = uint64_t{384} << 20;
+/// Warm memory that is free when the clock starts.
+constexpr double kHeadStart = 64 * kMiB;
 constexpr const char* kTopic = "bench";
 
 Values memory_of(const Cluster& cluster) {
@@ -110,9 +112,13 @@ Values produce_run(Cluster cluster, uint32_t batch_bytes, uint32_t record_bytes,
   const auto warmed = static_cast<double>(produce_closed(leaders, warm, kConnections, kDepth, kWarmBytes).bytes);
   cluster.wait_in_segments(warmed, kPartitions);
 
-  warm_memory(1.5 * static_cast<double>(bytes) * replicas);
+  // Segments are new files; what the log is written to first is there already.
+  const double copies = cluster.is_ceiling() ? 0 : 1.1 * replicas;
+  Hoard hoard(copies * static_cast<double>(bytes) + kHeadStart);
+  hoard.give(kHeadStart);
   const Stretch stretch(cluster);
-  Outcome out = produce_closed(leaders, requests, kConnections, kDepth, bytes);
+  Outcome out = produce_closed(leaders, requests, kConnections, kDepth, bytes,
+                               [&](uint32_t size) { hoard.give(copies * size); });
   const double answered = stretch.brokers_so_far();
   // The clock goes on until the last byte stands where it stays.
   cluster.wait_in_segments(warmed + static_cast<double>(out.bytes), kPartitions);

@@ -44,7 +44,7 @@ class Hoard {
   void give(double bytes);
 
  private:
-  uint8_t* at_ = nullptr;
+  void* mapped_ = nullptr;
   size_t size_ = 0;
   size_t given_ = 0;
   double owed_ = 0;

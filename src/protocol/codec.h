@@ -26,8 +26,8 @@ struct Chain {
 /// Records of at least this size are spliced in; shorter ones are cheaper to copy than to gather.
 inline constexpr size_t kSpliceFromBytes = 1024;
 
-/// Decodes a message that fills `body` exactly. Records and bytes fields are pieces of `body`.
-///
+/// Decodes a message that fills `body` exactly; what lies behind a request is left alone, as in Apache Kafka.
+/// Records and bytes fields are pieces of `body`.
 /// Meant for bytes of anybody: counts are checked against the bytes that are left before anything
 /// is set aside, and all that is set aside against kDecodeBudgetFactor. Errors: kUnsupported for a
 /// version outside M::kApi; kTooLarge past the budget; kCorrupt, saying which field and where:

@@ -498,7 +498,8 @@ Result<M> decode(const Slice& body, int16_t version) {
   Input in(body);
   M message;
   walks::decode_struct(in, walks::shape_of<M>(version), message);
-  if (!in.failed() && in.left() != 0) in.fail(fmt::format("{} bytes left over", in.left()));
+  constexpr bool kRequest = requires { typename M::Response; };  // librdkafka 2.16's Metadata v13 for all topics is 3 bytes too long.
+  if (!kRequest && !in.failed() && in.left() != 0) in.fail(fmt::format("{} bytes left over", in.left()));
   if (in.failed()) return fail(in.error(), fmt::format("{} v{}", M::kApi.name, version));
   return message;
 }

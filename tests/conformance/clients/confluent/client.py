@@ -153,12 +153,8 @@ def admin(bootstrap, topic, group):
         check(group not in listed(), "still listed")
 
     def gone():
-        try:
-            one(client.describe_topics(TopicCollection([topic])))
-        except KafkaException as refused:
-            check(refused.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART, refused)
-            return
-        raise AssertionError("still described")
+        # Of all topics: a request that librdkafka 2.16 makes three bytes too long.
+        check(topic not in client.list_topics(timeout=20).topics, "still listed")
 
     def delete():
         one(client.delete_topics([topic]))

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 
+#include "broker/first_leaders.h"
 #include "broker/handlers.h"
 #include "broker/internal_topics.h"
 
@@ -36,7 +37,14 @@ PartitionState describe(BrokerContext& broker, const TopicRecord& topic, size_t 
   }
   const PartitionKey key{topic.id, static_cast<int32_t>(partition)};
   std::tie(state.leader, state.epoch) = leader_of(broker, key);
-  if (const Leadership* known = broker.leaders().find(key)) state.in_sync = known->in_sync;
+  if (const Leadership* known = broker.leaders().find(key)) {
+    state.in_sync = known->in_sync;
+  } else if (const BrokerId first = topic.partitions[partition].replicas.front().node;
+             std::binary_search(alive.begin(), alive.end(), first)) {
+    // Nobody leads it yet, as far as this broker has heard, and its first replica is who campaigns for that
+    // (first_leaders.h). Whoever comes before the election is told NOT_LEADER_OR_FOLLOWER, which all clients try again.
+    state.leader = first;
+  }
   // A leader that this listener's clients cannot reach is none for them (KIP-103).
   if (state.leader != kNoBroker && !address_of(broker, state.leader, listener)) {
     state.leader = kNoBroker;
@@ -103,19 +111,7 @@ std::vector<std::string> MetadataCall::create_missing(Task& task) {
   if (!reply) return made;
   for (const ItemReply& item : reply->items)
     if (item.error == ErrorCode::kNone || item.error == ErrorCode::kTopicAlreadyExists) made.push_back(item.name);
-  // A moment for the first leaders: some clients give up on a topic that starts without one.
-  const Instant until = broker.runtime().now() + 500_ms;
-  const auto led = [&] {
-    for (const std::string& name : made) {
-      const TopicRecord* record = broker.controller().image().find_topic(std::string_view(name));
-      if (record == nullptr) return false;
-      for (size_t p = 0; p < record->partitions.size(); ++p)
-        if (leader_of(broker, {record->id, static_cast<int32_t>(p)}).first == kNoBroker) return false;
-    }
-    return true;
-  };
-  while (!led() && broker.runtime().now() < until)
-    if (!broker.runtime().sleep_for(task, 10_ms)) break;
+  await_first_leaders(task, broker, made, 500_ms);
   return made;
 }
 

@@ -1,7 +1,9 @@
 // CreateTopics, DeleteTopics and CreatePartitions: to the controller and back.
+#include <algorithm>
 #include <map>
 
 #include "broker/configs.h"
+#include "broker/first_leaders.h"
 #include "broker/handlers.h"
 
 namespace taffrail::handlers {
@@ -51,9 +53,13 @@ Outcome<protocol::CreateTopicsResponse> create_topics(const Request& request, pr
       [&broker = request.broker, command = std::move(command), message = std::move(message),
        refused = std::move(refused)](Task& task) {
         std::vector<ItemReply> items;
-        if (!command.topics.empty())
-          items = items_of(broker.controller().submit(task, command, deadline_in(broker.runtime(), message.timeout_ms)),
-                           command.topics.size());
+        const Instant deadline = deadline_in(broker.runtime(), message.timeout_ms);
+        if (!command.topics.empty()) items = items_of(broker.controller().submit(task, command, deadline), command.topics.size());
+        std::vector<std::string> made;
+        for (size_t i = 0; i < items.size(); ++i)
+          if (items[i].error == ErrorCode::kNone && !command.validate_only) made.push_back(command.topics[i].name);
+        // Elections take longer than this only where replicas are away.
+        await_first_leaders(task, broker, made, std::min(deadline - broker.runtime().now(), Duration(1_s)));
         protocol::CreateTopicsResponse response;
         size_t next = 0;
         for (size_t i = 0; i < refused.size(); ++i) {

@@ -122,6 +122,42 @@ TEST(Metadata, TopicsAreMadeOnFirstUseWhereTheClientAsksForIt) {
   });
 }
 
+TEST(Metadata, UntilSomebodyLeadsAPartitionItsFirstReplicaIsNamed) {
+  BrokerWorld w(7, 3);
+  w.run([&](Wire& wire) {
+    protocol::CreateTopicsRequest create;
+    create.timeout_ms = 1;  // Nobody waits for the leaders of this one.
+    create.topics.push_back({.name = "t", .num_partitions = 30, .replication_factor = 3});
+    wire.ask(create, 5);
+    MetadataResponse::Topic topic;
+    for (int left = 1000; left > 0 && topic.partitions.empty(); --left) {
+      topic = wire.ask(asking({"t"}), 9).topics.at(0);
+      ASSERT_TRUE(wire.runtime().sleep_for(wire.task(), 1_ms));
+    }
+    ASSERT_EQ(topic.partitions.size(), 30u);
+    int early = 0;
+    for (const auto& partition : topic.partitions) {
+      EXPECT_EQ(partition.error_code, ErrorCode::kNone);
+      EXPECT_NE(partition.leader_id, kNoBroker);
+      if (partition.leader_epoch != -1) continue;
+      ++early;
+      EXPECT_EQ(partition.leader_id, partition.replica_nodes.at(0));
+    }
+    EXPECT_GT(early, 0) << "nothing was tested: all of them had leaders already";
+  });
+}
+
+TEST(Metadata, WhoCreatesATopicFindsItsLeaders) {
+  BrokerWorld w(8, 3);
+  w.run([&](Wire& wire) {
+    protocol::CreateTopicsRequest create;
+    create.timeout_ms = 10'000;
+    create.topics.push_back({.name = "t", .num_partitions = 30, .replication_factor = 3});
+    ASSERT_EQ(wire.ask(create, 5).topics.at(0).error_code, ErrorCode::kNone);
+    for (const auto& partition : wire.ask(asking({"t"}), 9).topics.at(0).partitions) EXPECT_GT(partition.leader_epoch, 0);
+  });
+}
+
 TEST(Metadata, NoTopicIsMadeWhereTheBrokerForbidsIt) {
   NodeConfig config = small_config();
   config.auto_create_topics = false;

@@ -46,6 +46,12 @@ enum class ConfigType : int8_t {
 /// kAppend and kSubtract are for lists (KIP-339).
 enum class AlterConfigOp : int8_t { kSet = 0, kDelete = 1, kAppend = 2, kSubtract = 3 };
 
+/// UpdateFeatures (KIP-584); kUnsafeDowngrade may lose what only the newer level can say.
+enum class FeatureUpgradeType : int8_t { kUnknown = 0, kUpgrade = 1, kSafeDowngrade = 2, kUnsafeDowngrade = 3 };
+
+/// How a component of DescribeClientQuotas is compared: by name, the default entity, or any that names one.
+enum class QuotaMatch : int8_t { kExact = 0, kDefault = 1, kAny = 2 };
+
 enum class CoordinatorType : int8_t { kGroup = 0, kTransaction = 1, kShare = 2 };
 
 enum class EndpointType : int8_t { kUnknown = 0, kBroker = 1, kController = 2 };

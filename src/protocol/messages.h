@@ -2,6 +2,8 @@
 // fuzz targets. Who wants one message includes its own header.
 #pragma once
 
+#include "protocol/add_raft_voter.h"
+#include "protocol/alter_client_quotas.h"
 #include "protocol/alter_configs.h"
 #include "protocol/alter_partition_reassignments.h"
 #include "protocol/api_versions.h"
@@ -14,11 +16,13 @@
 #include "protocol/delete_groups.h"
 #include "protocol/delete_records.h"
 #include "protocol/delete_topics.h"
+#include "protocol/describe_client_quotas.h"
 #include "protocol/describe_cluster.h"
 #include "protocol/describe_configs.h"
 #include "protocol/describe_groups.h"
 #include "protocol/describe_log_dirs.h"
 #include "protocol/describe_producers.h"
+#include "protocol/describe_quorum.h"
 #include "protocol/describe_topic_partitions.h"
 #include "protocol/elect_leaders.h"
 #include "protocol/fetch.h"
@@ -29,6 +33,7 @@
 #include "protocol/init_producer_id.h"
 #include "protocol/join_group.h"
 #include "protocol/leave_group.h"
+#include "protocol/list_config_resources.h"
 #include "protocol/list_groups.h"
 #include "protocol/list_offsets.h"
 #include "protocol/list_partition_reassignments.h"
@@ -38,7 +43,10 @@
 #include "protocol/offset_fetch.h"
 #include "protocol/offset_for_leader_epoch.h"
 #include "protocol/produce.h"
+#include "protocol/remove_raft_voter.h"
 #include "protocol/sync_group.h"
+#include "protocol/unregister_broker.h"
+#include "protocol/update_features.h"
 
 namespace taffrail::protocol {
 
@@ -64,6 +72,10 @@ void for_each_message(Visit&& visit) {
   visit.template operator()<ConsumerGroupCurrentMemberAssignmentValue>();
   visit.template operator()<ConsumerGroupRegularExpressionKey>();
   visit.template operator()<ConsumerGroupRegularExpressionValue>();
+  visit.template operator()<AddRaftVoterRequest>();
+  visit.template operator()<AddRaftVoterResponse>();
+  visit.template operator()<AlterClientQuotasRequest>();
+  visit.template operator()<AlterClientQuotasResponse>();
   visit.template operator()<AlterConfigsRequest>();
   visit.template operator()<AlterConfigsResponse>();
   visit.template operator()<AlterPartitionReassignmentsRequest>();
@@ -84,6 +96,8 @@ void for_each_message(Visit&& visit) {
   visit.template operator()<DeleteRecordsResponse>();
   visit.template operator()<DeleteTopicsRequest>();
   visit.template operator()<DeleteTopicsResponse>();
+  visit.template operator()<DescribeClientQuotasRequest>();
+  visit.template operator()<DescribeClientQuotasResponse>();
   visit.template operator()<DescribeClusterRequest>();
   visit.template operator()<DescribeClusterResponse>();
   visit.template operator()<DescribeConfigsRequest>();
@@ -94,6 +108,8 @@ void for_each_message(Visit&& visit) {
   visit.template operator()<DescribeLogDirsResponse>();
   visit.template operator()<DescribeProducersRequest>();
   visit.template operator()<DescribeProducersResponse>();
+  visit.template operator()<DescribeQuorumRequest>();
+  visit.template operator()<DescribeQuorumResponse>();
   visit.template operator()<DescribeTopicPartitionsRequest>();
   visit.template operator()<DescribeTopicPartitionsResponse>();
   visit.template operator()<ElectLeadersRequest>();
@@ -112,6 +128,8 @@ void for_each_message(Visit&& visit) {
   visit.template operator()<JoinGroupResponse>();
   visit.template operator()<LeaveGroupRequest>();
   visit.template operator()<LeaveGroupResponse>();
+  visit.template operator()<ListConfigResourcesRequest>();
+  visit.template operator()<ListConfigResourcesResponse>();
   visit.template operator()<ListGroupsRequest>();
   visit.template operator()<ListGroupsResponse>();
   visit.template operator()<ListOffsetsRequest>();
@@ -130,8 +148,14 @@ void for_each_message(Visit&& visit) {
   visit.template operator()<OffsetForLeaderEpochResponse>();
   visit.template operator()<ProduceRequest>();
   visit.template operator()<ProduceResponse>();
+  visit.template operator()<RemoveRaftVoterRequest>();
+  visit.template operator()<RemoveRaftVoterResponse>();
   visit.template operator()<SyncGroupRequest>();
   visit.template operator()<SyncGroupResponse>();
+  visit.template operator()<UnregisterBrokerRequest>();
+  visit.template operator()<UnregisterBrokerResponse>();
+  visit.template operator()<UpdateFeaturesRequest>();
+  visit.template operator()<UpdateFeaturesResponse>();
 }
 
 }  // namespace taffrail::protocol

@@ -14,6 +14,8 @@ namespace {
 constexpr uint8_t kFormat = 1;
 // With partitions that were moved. An image without any is written as it always was.
 constexpr uint8_t kFormatOfMoves = 2;
+// With settings, behind a list of moves that may be empty.
+constexpr uint8_t kFormatOfSettings = 3;
 constexpr size_t kBrokerBytes = 20 + 8 + 6 + 4 + 1;
 constexpr size_t kTopicBytes = 16 + 4 + 4 + 4;
 constexpr size_t kReplicaBytes = 4 + 16;
@@ -149,7 +151,63 @@ bool ClusterImage::apply_one(const RegisterBroker& record, LogIndex index) {
     }
   }
   brokers_.insert_or_assign(broker.replica.node, broker);
+  settings_.unregistered.erase(broker.replica.node);
   return true;
+}
+
+bool ClusterImage::apply_one(const UnregisterBroker& record, LogIndex) {
+  if (!brokers_.contains(record.broker) || has_replicas_on(record.broker)) return false;
+  brokers_.erase(record.broker);
+  settings_.brokers.erase(record.broker);
+  settings_.votes.erase(record.broker);
+  settings_.unregistered.insert(record.broker);
+  return true;
+}
+
+bool ClusterImage::apply_one(const SetMetadataVote& record, LogIndex) {
+  if (!brokers_.contains(record.broker)) return false;
+  if (record.vote) settings_.votes[record.broker] = *record.vote;
+  else settings_.votes.erase(record.broker);
+  return true;
+}
+
+bool ClusterImage::apply_one(const SetFeature& record, LogIndex index) {
+  if (record.name.empty() || record.level < 0) return false;
+  settings_.features[record.name] = record.level;
+  settings_.features_revision = index.value;
+  return true;
+}
+
+bool ClusterImage::apply_one(const SetBrokerConfigs& record, LogIndex) {
+  if (!brokers_.contains(record.broker)) return false;
+  if (record.configs.empty()) settings_.brokers.erase(record.broker);
+  else settings_.brokers[record.broker] = record.configs;
+  return true;
+}
+
+bool ClusterImage::apply_one(const SetGroupConfigs& record, LogIndex) {
+  if (record.group.empty()) return false;
+  if (record.configs.empty()) settings_.groups.erase(record.group);
+  else settings_.groups[record.group] = record.configs;
+  return true;
+}
+
+bool ClusterImage::apply_one(const SetQuotas& record, LogIndex index) {
+  if (!well_formed(record.entity)) return false;
+  if (record.values.empty()) settings_.quotas.erase(record.entity);
+  else settings_.quotas[record.entity] = record.values;
+  settings_.quotas_revision = index.value;
+  return true;
+}
+
+bool ClusterImage::has_replicas_on(BrokerId id) const {
+  const auto there = [id](const ReplicaId& replica) { return replica.node == id; };
+  for (const auto& [topic_id, topic] : topics_)
+    for (const PartitionRecord& partition : topic.partitions)
+      if (std::any_of(partition.replicas.begin(), partition.replicas.end(), there) ||
+          std::any_of(partition.leaving.begin(), partition.leaving.end(), there))
+        return true;
+  return false;
 }
 
 bool ClusterImage::apply_one(const MovePartition& record, LogIndex index) {
@@ -241,32 +299,43 @@ const BrokerRecord* ClusterImage::find_broker(BrokerId id) const {
   return it == brokers_.end() ? nullptr : &it->second;
 }
 
+// As apply() would have let them become.
+bool ClusterImage::settings_fit() const {
+  const auto registered = [this](const auto& of) { return brokers_.contains(of.first); };
+  return !settings_.empty() && std::all_of(settings_.brokers.begin(), settings_.brokers.end(), registered) &&
+         std::all_of(settings_.votes.begin(), settings_.votes.end(), registered) &&
+         std::none_of(settings_.unregistered.begin(), settings_.unregistered.end(),
+                      [this](BrokerId id) { return brokers_.contains(id); });
+}
+
 Slice ClusterImage::encode() const {
   std::vector<PartitionKey> moved;
   for (const auto& [id, topic] : topics_)
     for (size_t p = 0; p < topic.partitions.size(); ++p)
       if (was_moved(topic.partitions[p])) moved.push_back({id, static_cast<int32_t>(p)});
   ByteWriter out;
-  out.u8(moved.empty() ? kFormat : kFormatOfMoves);
+  const bool plain = settings_.empty();
+  out.u8(!plain ? kFormatOfSettings : moved.empty() ? kFormat : kFormatOfMoves);
   out.i64(next_producer_id_);
   write_configs(out, cluster_configs_);
   out.u32(static_cast<uint32_t>(brokers_.size()));
   for (const auto& [id, broker] : brokers_) write_broker(out, broker);
   out.u32(static_cast<uint32_t>(topics_.size()));
   for (const auto& [id, topic] : topics_) write_topic(out, topic);
-  if (moved.empty()) return Slice(out.view());
+  if (plain && moved.empty()) return Slice(out.view());
   out.u32(static_cast<uint32_t>(moved.size()));
   for (const PartitionKey& key : moved) {
     write_uuid(out, key.topic);
     out.i32(key.partition);
     write_moves(out, *find_partition(key));
   }
+  if (!plain) write_settings(out, settings_);
   return Slice(out.view());
 }
 
 Result<ClusterImage> ClusterImage::decode(ByteView bytes) {
   ByteReader in(bytes);
-  const uint8_t format = TRY(read_format(in, kFormat, kFormatOfMoves, "cluster image"));
+  const uint8_t format = TRY(read_format(in, kFormat, kFormatOfSettings, "cluster image"));
   ClusterImage image;
   image.next_producer_id_ = in.i64();
   image.cluster_configs_ = read_configs(in);
@@ -290,7 +359,7 @@ Result<ClusterImage> ClusterImage::decode(ByteView bytes) {
       return fail(Errc::kCorrupt, fmt::format("cluster image: topic {} contradicts the rest", id.text()));
     image.topics_.emplace_hint(image.topics_.end(), id, std::move(topic));
   }
-  const uint32_t moved = format == kFormatOfMoves ? read_count(in, kMovesBytes) : 0;
+  const uint32_t moved = format != kFormat ? read_count(in, kMovesBytes) : 0;
   if (format == kFormatOfMoves && in.ok() && moved == 0)
     return fail(Errc::kCorrupt, "cluster image: no partition was moved, which its format says");
   std::optional<PartitionKey> last;
@@ -303,6 +372,11 @@ Result<ClusterImage> ClusterImage::decode(ByteView bytes) {
     if (in.ok() && (!ascends || partition == nullptr || !read_moves(in, *partition)))
       return fail(Errc::kCorrupt, fmt::format("cluster image: the moves of {} contradict the rest", key.text()));
     last = key;
+  }
+  if (format == kFormatOfSettings && in.ok()) {
+    image.settings_ = read_settings(in);
+    if (in.ok() && !image.settings_fit())
+      return fail(Errc::kCorrupt, "cluster image: its settings contradict the rest");
   }
   if (!in.done() || image.next_producer_id_ < 0)
     return fail(Errc::kCorrupt, fmt::format("cluster image: {} bytes are not one", bytes.size()));

@@ -12,6 +12,7 @@
 #include "base/bytes.h"
 #include "base/entry.h"
 #include "base/result.h"
+#include "controller/cluster_settings.h"
 #include "partition/topic_config.h"
 #include "runtime/net.h"
 
@@ -94,8 +95,40 @@ struct FinishMove {
   int64_t revision = 0;
   bool operator==(const FinishMove&) const = default;
 };
-using MetadataRecord = std::variant<RegisterBroker, CreateTopic, DeleteTopic, AddPartitions, SetConfigs,
-                                    AllocateProducerIds, MovePartition, FinishMove>;
+/// A broker on which nothing is, or shall be, leaves the books. What was set of it alone goes too.
+struct UnregisterBroker { BrokerId broker; bool operator==(const UnregisterBroker&) const = default; };
+/// ClusterSettings::votes; nothing: the cluster chooses.
+struct SetMetadataVote {
+  BrokerId broker;
+  std::optional<bool> vote;
+  bool operator==(const SetMetadataVote&) const = default;
+};
+struct SetFeature {
+  std::string name;
+  int16_t level = 0;
+  bool operator==(const SetFeature&) const = default;
+};
+/// Replaces the whole set of one broker; empty: takes it away.
+struct SetBrokerConfigs {
+  BrokerId broker;
+  ConfigMap configs;
+  bool operator==(const SetBrokerConfigs&) const = default;
+};
+/// Likewise of one group, whether it exists or not.
+struct SetGroupConfigs {
+  std::string group;
+  ConfigMap configs;
+  bool operator==(const SetGroupConfigs&) const = default;
+};
+/// Likewise the quotas of one entity.
+struct SetQuotas {
+  QuotaEntity entity;
+  QuotaValues values;
+  bool operator==(const SetQuotas&) const = default;
+};
+using MetadataRecord =
+    std::variant<RegisterBroker, CreateTopic, DeleteTopic, AddPartitions, SetConfigs, AllocateProducerIds, MovePartition,
+                 FinishMove, UnregisterBroker, SetMetadataVote, SetFeature, SetBrokerConfigs, SetGroupConfigs, SetQuotas>;
 
 /// One entry's payload: a list of records that take effect together.
 Slice encode_records(const std::vector<MetadataRecord>& records);
@@ -116,6 +149,9 @@ class ClusterImage {
   const std::map<BrokerId, BrokerRecord>& brokers() const { return brokers_; }
   const BrokerRecord* find_broker(BrokerId id) const;
   const ConfigMap& cluster_configs() const { return cluster_configs_; }
+  const ClusterSettings& settings() const { return settings_; }
+  /// Whether a log of some partition is, may be or shall be on a broker, whatever its disk.
+  bool has_replicas_on(BrokerId id) const;
   int64_t next_producer_id() const { return next_producer_id_; }
 
   /// The state as a snapshot, and back. Errors: kCorrupt, kUnsupported.
@@ -132,12 +168,20 @@ class ClusterImage {
   bool apply_one(const AllocateProducerIds& record, LogIndex index);
   bool apply_one(const MovePartition& record, LogIndex index);
   bool apply_one(const FinishMove& record, LogIndex index);
+  bool apply_one(const UnregisterBroker& record, LogIndex index);
+  bool apply_one(const SetMetadataVote& record, LogIndex index);
+  bool apply_one(const SetFeature& record, LogIndex index);
+  bool apply_one(const SetBrokerConfigs& record, LogIndex index);
+  bool apply_one(const SetGroupConfigs& record, LogIndex index);
+  bool apply_one(const SetQuotas& record, LogIndex index);
   PartitionRecord* partition_at(const PartitionKey& key);
+  bool settings_fit() const;
 
   std::map<TopicId, TopicRecord> topics_;
   std::map<std::string, TopicId, std::less<>> names_;
   std::map<BrokerId, BrokerRecord> brokers_;
   ConfigMap cluster_configs_;
+  ClusterSettings settings_;
   int64_t next_producer_id_ = 0;
 };
 

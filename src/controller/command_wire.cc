@@ -2,6 +2,9 @@
 // check: a command that does not decode is refused, and a reply that does not is an error of the call.
 #include <fmt/core.h>
 
+#include <bit>
+
+#include "consensus/configuration.h"
 #include "controller/commands.h"
 #include "controller/encoding.h"
 
@@ -9,6 +12,8 @@ namespace taffrail {
 namespace {
 
 constexpr uint8_t kFormat = 1;
+// Of replies that tell of the quorum.
+constexpr uint8_t kFormatOfQuorum = 2;
 
 // Between brokers of different versions: never renumbered. docs/formats.md, "Controller commands".
 enum class Kind : uint8_t {
@@ -20,6 +25,11 @@ enum class Kind : uint8_t {
   kAllocateProducerIds = 6,
   kMovePartitions = 7,
   kFinishMove = 8,
+  kDescribeQuorum = 9,
+  kUnregisterBroker = 10,
+  kUpdateFeatures = 11,
+  kChangeVoter = 12,
+  kAlterQuotas = 13,
 };
 
 // The least that an element takes, for read_count().
@@ -30,6 +40,11 @@ constexpr size_t kWiderTopicBytes = 4 + 4 + 1;
 constexpr size_t kChangeBytes = 4 + 1 + 1;
 constexpr size_t kResourceBytes = 1 + 4 + 4;
 constexpr size_t kMoveBytes = 4 + 4 + 1;
+constexpr size_t kUpdateBytes = 4 + 2 + 1;
+constexpr size_t kEntityPartBytes = 4 + 1;
+constexpr size_t kQuotaChangeBytes = 4 + 8 + 1;
+constexpr size_t kQuotaEntryBytes = 4 + 4;
+constexpr size_t kMemberBytes = 4 + 16 + 1 + 3 * 8;
 constexpr size_t kItemBytes = 2 + 4 + 4 + 16 + 4 + 2;
 
 template <class T, class Write>
@@ -217,6 +232,130 @@ FinishMoveCommand read_finish_move(ByteReader& in) {
   return command;
 }
 
+Kind write_body(ByteWriter&, const DescribeQuorumCommand&) { return Kind::kDescribeQuorum; }
+
+Kind write_body(ByteWriter& out, const UnregisterBrokerCommand& command) {
+  out.i32(command.broker.value);
+  write_flag(out, command.retired);
+  return Kind::kUnregisterBroker;
+}
+
+UnregisterBrokerCommand read_unregister_broker(ByteReader& in) {
+  UnregisterBrokerCommand command;
+  command.broker = BrokerId(in.i32());
+  command.retired = read_flag(in);
+  return command;
+}
+
+Kind write_body(ByteWriter& out, const UpdateFeaturesCommand& command) {
+  write_flag(out, command.validate_only);
+  write_list(out, command.updates, [](ByteWriter& o, const UpdateFeaturesCommand::Update& update) {
+    o.sized(update.name);
+    o.i16(update.level);
+    o.i8(static_cast<int8_t>(update.type));
+  });
+  return Kind::kUpdateFeatures;
+}
+
+UpdateFeaturesCommand read_update_features(ByteReader& in) {
+  using Type = UpdateFeaturesCommand::Type;
+  UpdateFeaturesCommand command;
+  command.validate_only = read_flag(in);
+  command.updates = read_list<UpdateFeaturesCommand::Update>(in, kUpdateBytes, [](ByteReader& i) {
+    UpdateFeaturesCommand::Update update;
+    update.name = i.sized_text();
+    update.level = i.i16();
+    const int8_t type = i.i8();
+    if (type < static_cast<int8_t>(Type::kUpgrade) || type > static_cast<int8_t>(Type::kUnsafeDowngrade)) spoil(i);
+    update.type = static_cast<Type>(type);
+    return update;
+  });
+  return command;
+}
+
+Kind write_body(ByteWriter& out, const ChangeVoterCommand& command) {
+  write_replica(out, command.replica);
+  write_flag(out, command.vote);
+  return Kind::kChangeVoter;
+}
+
+ChangeVoterCommand read_change_voter(ByteReader& in) {
+  ChangeVoterCommand command;
+  command.replica = read_replica(in);
+  command.vote = read_flag(in);
+  return command;
+}
+
+Kind write_body(ByteWriter& out, const AlterQuotasCommand& command) {
+  write_flag(out, command.validate_only);
+  write_list(out, command.entries, [](ByteWriter& o, const AlterQuotasCommand::Entry& entry) {
+    write_list(o, entry.entity, [](ByteWriter& w, const auto& part) {
+      w.sized(part.first);
+      write_optional_text(w, part.second);
+    });
+    write_list(o, entry.changes, [](ByteWriter& w, const AlterQuotasCommand::Change& change) {
+      w.sized(change.key);
+      w.u64(std::bit_cast<uint64_t>(change.value));
+      write_flag(w, change.remove);
+    });
+  });
+  return Kind::kAlterQuotas;
+}
+
+AlterQuotasCommand read_alter_quotas(ByteReader& in) {
+  AlterQuotasCommand command;
+  command.validate_only = read_flag(in);
+  command.entries = read_list<AlterQuotasCommand::Entry>(in, kQuotaEntryBytes, [](ByteReader& i) {
+    AlterQuotasCommand::Entry entry;
+    using Part = std::pair<std::string, std::optional<std::string>>;
+    entry.entity = read_list<Part>(i, kEntityPartBytes, [](ByteReader& r) {
+      Part part;
+      part.first = r.sized_text();
+      part.second = read_optional_text(r);
+      return part;
+    });
+    entry.changes = read_list<AlterQuotasCommand::Change>(i, kQuotaChangeBytes, [](ByteReader& r) {
+      AlterQuotasCommand::Change change;
+      change.key = r.sized_text();
+      change.value = std::bit_cast<double>(r.u64());
+      change.remove = read_flag(r);
+      return change;
+    });
+    return entry;
+  });
+  return command;
+}
+
+void write_quorum(ByteWriter& out, const QuorumView& quorum) {
+  out.i32(quorum.leader.value);
+  out.i64(quorum.epoch);
+  out.i64(quorum.committed_end);
+  write_list(out, quorum.members, [](ByteWriter& o, const QuorumView::Member& member) {
+    write_replica(o, member.replica);
+    write_flag(o, member.voter);
+    o.i64(member.end);
+    o.i64(member.contact_ms);
+    o.i64(member.caught_up_ms);
+  });
+}
+
+QuorumView read_quorum(ByteReader& in) {
+  QuorumView quorum;
+  quorum.leader = BrokerId(in.i32());
+  quorum.epoch = in.i64();
+  quorum.committed_end = in.i64();
+  quorum.members = read_list<QuorumView::Member>(in, kMemberBytes, [](ByteReader& i) {
+    QuorumView::Member member;
+    member.replica = read_replica(i);
+    member.voter = read_flag(i);
+    member.end = i.i64();
+    member.contact_ms = i.i64();
+    member.caught_up_ms = i.i64();
+    return member;
+  });
+  return quorum;
+}
+
 std::optional<ControllerCommand> read_body(Kind kind, ByteReader& in) {
   switch (kind) {
     case Kind::kCreateTopics: return read_create_topics(in);
@@ -227,6 +366,11 @@ std::optional<ControllerCommand> read_body(Kind kind, ByteReader& in) {
     case Kind::kAllocateProducerIds: return AllocateProducerIdsCommand{BrokerId(in.i32())};
     case Kind::kMovePartitions: return read_move_partitions(in);
     case Kind::kFinishMove: return read_finish_move(in);
+    case Kind::kDescribeQuorum: return DescribeQuorumCommand{};
+    case Kind::kUnregisterBroker: return read_unregister_broker(in);
+    case Kind::kUpdateFeatures: return read_update_features(in);
+    case Kind::kChangeVoter: return read_change_voter(in);
+    case Kind::kAlterQuotas: return read_alter_quotas(in);
   }
   return std::nullopt;
 }
@@ -255,7 +399,7 @@ Result<ControllerCommand> decode_command(ByteView bytes) {
 
 Slice encode_reply(const ControllerReply& reply) {
   ByteWriter out;
-  out.u8(kFormat);
+  out.u8(reply.quorum ? kFormatOfQuorum : kFormat);
   out.i64(reply.first_producer_id);
   out.i64(reply.producer_id_count);
   write_list(out, reply.items, [](ByteWriter& o, const ItemReply& item) {
@@ -266,12 +410,13 @@ Slice encode_reply(const ControllerReply& reply) {
     o.i32(item.partition_count);
     o.i16(item.replication_factor);
   });
+  if (reply.quorum) write_quorum(out, *reply.quorum);
   return Slice(out.view());
 }
 
 Result<ControllerReply> decode_reply(ByteView bytes) {
   ByteReader in(bytes);
-  TRY(read_format(in, kFormat, "controller reply"));
+  const uint8_t format = TRY(read_format(in, kFormat, kFormatOfQuorum, "controller reply"));
   ControllerReply reply;
   reply.first_producer_id = in.i64();
   reply.producer_id_count = in.i64();
@@ -285,6 +430,7 @@ Result<ControllerReply> decode_reply(ByteView bytes) {
     item.replication_factor = i.i16();
     return item;
   });
+  if (format == kFormatOfQuorum) reply.quorum = read_quorum(in);
   if (!in.done()) return fail(Errc::kCorrupt, fmt::format("controller reply: {} bytes are not one", bytes.size()));
   return reply;
 }

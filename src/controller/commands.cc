@@ -69,9 +69,24 @@ struct Decide {
   Decision operator()(const AllocateProducerIdsCommand& c) const { return decide_allocate_producer_ids(image, c); }
   Decision operator()(const MovePartitionsCommand& c) const { return decide_move_partitions(image, c); }
   Decision operator()(const FinishMoveCommand& c) const { return decide_finish_move(image, c); }
+  Decision operator()(const DescribeQuorumCommand&) const {
+    Decision out;
+    out.reply.items.emplace_back();
+    out.reply.quorum = context.quorum;
+    return out;
+  }
+  Decision operator()(const UnregisterBrokerCommand& c) const { return decide_unregister_broker(image, c, context); }
+  Decision operator()(const UpdateFeaturesCommand& c) const { return decide_update_features(image, c); }
+  Decision operator()(const ChangeVoterCommand& c) const { return decide_change_voter(image, c, context); }
+  Decision operator()(const AlterQuotasCommand& c) const { return decide_alter_quotas(image, c); }
 };
 
 }  // namespace
+
+bool QuorumView::is_voter(BrokerId id) const {
+  return std::any_of(members.begin(), members.end(),
+                     [id](const Member& member) { return member.voter && member.replica.node == id; });
+}
 
 Decision decide(const ClusterImage& image, const ControllerCommand& command, const DecisionContext& context) {
   return std::visit(Decide{image, context}, command);

@@ -61,10 +61,55 @@ struct FinishMoveCommand {
   int32_t partition = 0;
   int64_t revision = 0;
 };
+/// Changes nothing: what the leader of group 0 knows of its members, true when it is answered.
+struct DescribeQuorumCommand {};
+struct UnregisterBrokerCommand {
+  BrokerId broker;
+  bool retired = false;  ///< From the leader of group 0: it was to leave, and nothing is left on it. It may be alive.
+};
+/// All or nothing: after an error the reply has one item, which says it.
+struct UpdateFeaturesCommand {
+  enum class Type : int8_t { kUpgrade = 1, kSafeDowngrade = 2, kUnsafeDowngrade = 3 };
+  struct Update { std::string name; int16_t level = 0; Type type = Type::kUpgrade; };
+  std::vector<Update> updates;
+  bool validate_only = false;
+};
+/// AddRaftVoter, RemoveRaftVoter. Who votes then changes by and by.
+struct ChangeVoterCommand {
+  ReplicaId replica;
+  bool vote = false;
+};
+struct AlterQuotasCommand {
+  struct Change { std::string key; double value = 0; bool remove = false; };
+  /// In Kafka's order, with doubles, before it is known to be an entity.
+  struct Entry { std::vector<std::pair<std::string, std::optional<std::string>>> entity; std::vector<Change> changes; };
+  std::vector<Entry> entries;
+  bool validate_only = false;
+};
 
 using ControllerCommand = std::variant<CreateTopicsCommand, DeleteTopicsCommand, CreatePartitionsCommand,
                                        AlterConfigsCommand, RegisterBrokerCommand, AllocateProducerIdsCommand,
-                                       MovePartitionsCommand, FinishMoveCommand>;
+                                       MovePartitionsCommand, FinishMoveCommand, DescribeQuorumCommand,
+                                       UnregisterBrokerCommand, UpdateFeaturesCommand, ChangeVoterCommand,
+                                       AlterQuotasCommand>;
+
+/// Group 0 as its leader sees it.
+struct QuorumView {
+  struct Member {
+    ReplicaId replica;
+    bool voter = false;
+    int64_t end = 0;                ///< Behind the last entry that is durable there.
+    int64_t contact_ms = -1;        ///< Wall time at which it was last heard of; -1: never.
+    int64_t caught_up_ms = -1;      ///< Likewise, if it held everything then; -1: it did not.
+    bool operator==(const Member&) const = default;
+  };
+  BrokerId leader = kNoBroker;
+  int64_t epoch = -1;
+  int64_t committed_end = 0;
+  std::vector<Member> members;  ///< Sorted.
+  bool is_voter(BrokerId id) const;
+  bool operator==(const QuorumView&) const = default;
+};
 
 /// One line of an answer, in the order of the request.
 struct ItemReply {
@@ -80,6 +125,7 @@ struct ControllerReply {
   std::vector<ItemReply> items;
   int64_t first_producer_id = -1;
   int64_t producer_id_count = 0;
+  std::optional<QuorumView> quorum = {};
   bool operator==(const ControllerReply&) const = default;
 };
 
@@ -90,12 +136,13 @@ struct Decision {
 
 /// What a decision may know besides the image.
 struct DecisionContext {
-  std::vector<BrokerId> alive;   ///< Sorted; where new replicas may be placed.
+  std::vector<BrokerId> alive;   ///< Sorted; where new replicas may be placed, but for brokers that retire.
   LogIndex next_index;           ///< The index that the records will get: their revision.
   int32_t default_partitions = 1;
   Random* random = nullptr;      ///< Topic ids; placement starts at a random broker.
   TopicConfigLimits limits = {};
   std::vector<ReplicaId> alive_disks = {};  ///< Registered, and heard of lately with that very disk.
+  QuorumView quorum = {};
 };
 
 /// What one request may create, over all its topics: past it, POLICY_VIOLATION as in Kafka.

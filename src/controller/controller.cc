@@ -19,6 +19,8 @@ constexpr uint8_t kFormat = 1;
 constexpr Duration kPause = 20_ms;
 // How long one that may lead, or be dead, is given.
 constexpr Duration kStrangerPatience = 1_s;
+// A member that is told for so long by nobody who leads may not be one any more, and not know it.
+constexpr Duration kForgottenAfter = 3_s;
 
 // Worth another try, perhaps with another leader. After a broken link the first try may have taken
 // effect: the same holds for every client of Kafka's controllers, which try again likewise.
@@ -98,6 +100,11 @@ Result<ControllerReply> Controller::submit(Task& task, const ControllerCommand& 
   return state_->submit(task, command, deadline);
 }
 
+Result<ControllerReply> Controller::submit_and_go(Task& task, const ControllerCommand& command, Instant deadline) {
+  const Visit visit(*state_);
+  return state_->submit(task, command, deadline, /*and_see=*/false);
+}
+
 bool Controller::State::leads() const {
   return group != nullptr && group->quarantine().empty() && group->role() == Role::kLeader;
 }
@@ -108,22 +115,25 @@ void Controller::State::on_role(Role role, Term term, BrokerId) {
   changed.notify_all();
 }
 
-Result<ControllerReply> Controller::State::submit(Task& task, const ControllerCommand& command, Instant deadline) {
+Result<ControllerReply> Controller::State::submit(Task& task, const ControllerCommand& command, Instant deadline,
+                                                  bool and_see) {
   const auto timed_out = [&] {
     return leads() || (group != nullptr && group->leader() != kNoBroker)
                ? fail(Errc::kTimedOut, "the controller did not answer in time")
                : fail(Errc::kUnavailable, "no leader of the cluster's metadata is known");
   };
+  const Instant forgotten = runtime.now() + kForgottenAfter;
   for (;;) {
     if (stopping || group == nullptr) return fail(Errc::kUnavailable, "this broker takes no part in the metadata");
     if (runtime.now() >= deadline) return timed_out();
     BrokerId leader = group->leader();
     // A broker that is no member yet is told by nobody who leads: it asks those that it knows of, one after the other.
     const bool no_way = leader == kNoBroker || (leader != group->raft().self().node && !peers.connected(leader));
-    const bool stranger = no_way && !group->configuration().is_member(group->raft().self());
+    const bool is_member = group->configuration().is_member(group->raft().self());
+    const bool stranger = no_way && (!is_member || runtime.now() >= forgotten);
     if (stranger) leader = next_to_ask();
     if (!leads() && (leader == kNoBroker || leader == group->raft().self().node)) {
-      const Result<> waited = changed.wait(task, deadline);
+      const Result<> waited = changed.wait(task, stranger ? deadline : std::min(deadline, forgotten));
       if (!waited && waited.error().code == Errc::kCancelled) return fail(Errc::kCancelled);
       continue;
     }
@@ -133,7 +143,7 @@ Result<ControllerReply> Controller::State::submit(Task& task, const ControllerCo
       if (decided) return std::move(decided->reply);
       reply = std::unexpected(std::move(decided).error());
     } else {
-      reply = ask(task, leader, command, stranger ? std::min(deadline, runtime.now() + kStrangerPatience) : deadline);
+      reply = ask(task, leader, command, stranger ? std::min(deadline, runtime.now() + kStrangerPatience) : deadline, and_see);
       if (reply) return reply;
     }
     if (!is_passing(reply.error().code)) return reply;
@@ -154,7 +164,7 @@ BrokerId Controller::State::next_to_ask() {
 // Asks another broker, for as long as nobody else is heard to lead. A dead host answers nothing and breaks nothing: it is the
 // election of its successor that tells.
 Result<ControllerReply> Controller::State::ask(Task& task, BrokerId leader, const ControllerCommand& command,
-                                               Instant deadline) {
+                                               Instant deadline, bool and_see) {
   ByteWriter question;
   question.u8(kFormat);
   // An Instant means nothing to another node; what is left of the time does.
@@ -184,7 +194,7 @@ Result<ControllerReply> Controller::State::ask(Task& task, BrokerId leader, cons
   const LogIndex index(in.i64());
   ControllerReply reply = TRY(decode_reply(in.bytes(in.left())));
   // It is true there; the caller goes on to look at this broker's own image.
-  TRY(wait_applied(task, index, deadline));
+  if (and_see) TRY(wait_applied(task, index, deadline));
   return reply;
 }
 
@@ -223,6 +233,7 @@ Result<Decided> Controller::State::decide_here(Task& task, const ControllerComma
   context.default_partitions = options.default_partitions;
   context.random = &runtime.random();
   context.limits = options.limits;
+  context.quorum = quorum();
   Decision decision = decide(*speculative, command, context);
 
   // A reply without records, a refusal say, rests on all that was speculated so far: if that is cut off,
@@ -249,6 +260,26 @@ Result<Decided> Controller::State::decide_here(Task& task, const ControllerComma
   if (!term) return fail(Errc::kUnavailable, "the outcome is hidden in a snapshot");
   warn_of_weak_topics(decision.records);
   return Decided{rests_on.index, std::move(decision.reply)};
+}
+
+QuorumView Controller::State::quorum() const {
+  QuorumView view;
+  view.leader = group->raft().self().node;
+  view.epoch = group->term().value;
+  view.committed_end = group->commit().value + 1;
+  const Instant now = runtime.now();
+  const int64_t wall_ms = runtime.wall_now().ms;
+  for (const RaftGroup::MemberView& member : group->members()) {
+    QuorumView::Member& out = view.members.emplace_back();
+    out.replica = member.replica;
+    out.voter = member.voter;
+    out.end = member.match.value + 1;
+    out.contact_ms = wall_ms - (now - member.last_contact).ms();
+    if (member.match >= log.last_index()) out.caught_up_ms = out.contact_ms;
+  }
+  std::sort(view.members.begin(), view.members.end(),
+            [](const auto& a, const auto& b) { return a.replica < b.replica; });
+  return view;
 }
 
 // Makes sure that `speculative` holds the image plus all that the log holds beyond it, in this term.

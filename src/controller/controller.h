@@ -48,6 +48,8 @@ class Controller final : public ClusterView {
   bool is_leader() const;
   BrokerId leader() const override;
   Result<ControllerReply> submit(Task& task, const ControllerCommand& command, Instant deadline) override;
+  /// The same for whoever leaves the cluster by it: does not wait until it is applied here, which may never be.
+  Result<ControllerReply> submit_and_go(Task& task, const ControllerCommand& command, Instant deadline);
 
   /// Called after each applied entry, outside any wait: reconcile replicas, wake waiters, tell other shards.
   /// Null: the image came as a whole, by a snapshot.

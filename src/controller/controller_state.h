@@ -28,11 +28,12 @@ struct Controller::State final : GroupEvents {
       : self(s), runtime(r), driver(d), log(l), peers(p), options(o) {}
 
   // controller.cc
-  Result<ControllerReply> submit(Task& task, const ControllerCommand& command, Instant deadline);
-  Result<ControllerReply> ask(Task& task, BrokerId leader, const ControllerCommand& command, Instant deadline);
+  Result<ControllerReply> submit(Task& task, const ControllerCommand& command, Instant deadline, bool and_see = true);
+  Result<ControllerReply> ask(Task& task, BrokerId leader, const ControllerCommand& command, Instant deadline, bool and_see);
   BrokerId next_to_ask();
   Result<Decided> decide_here(Task& task, const ControllerCommand& command, Instant deadline);
   Result<> prepare(Task& task, Instant deadline);
+  QuorumView quorum() const;
   Result<> wait_applied(Task& task, LogIndex index, Instant deadline);
   Result<Chain> serve(Task& task, ByteView body);
   void warn_of_weak_topics(const std::vector<MetadataRecord>& records);

@@ -1,11 +1,13 @@
-// Incremental changes of configs: of a topic, or of the defaults that all brokers share.
+// Incremental changes of configs: of a topic, of a broker, of what all brokers share, or of a group.
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <charconv>
 #include <map>
 #include <set>
 
 #include "controller/decide.h"
+#include "controller/setting_keys.h"
 
 namespace taffrail {
 namespace {
@@ -17,6 +19,7 @@ using Op = AlterConfigsCommand::Op;
 // Kafka's numbers of resource types (DescribeConfigs and its kin).
 constexpr int8_t kTopicResource = 2;
 constexpr int8_t kBrokerResource = 4;
+constexpr int8_t kGroupResource = 32;
 
 struct Refusal {
   ErrorCode error;
@@ -50,17 +53,21 @@ std::string changed_list(std::string_view before, std::string_view value, Op op)
   return out;
 }
 
-// One resource's configs by the names that its kind uses: topic keys, or the brokers' synonyms of them.
+// One resource's configs by the names that its kind uses.
 struct Kind {
-  bool topic;
+  enum Of : uint8_t { kTopic, kAllBrokers, kOneBroker, kGroup };
+  Of of;
   const ConfigMap& cluster;
 
   const TopicConfigKey* key(std::string_view name) const {
-    return topic ? find_topic_config_key(name) : find_topic_config_by_synonym(name);
+    if (of == kTopic) return find_topic_config_key(name);
+    if (of == kGroup) return find_setting(group_config_keys(), name);
+    if (const TopicConfigKey* topic = find_topic_config_by_synonym(name)) return topic;
+    return of == kAllBrokers && name == kRetireConfig ? nullptr : find_setting(broker_config_keys(), name);
   }
   // What a value that is not set is taken to be, for appending to it.
   std::string_view inherited(const TopicConfigKey& found) const {
-    if (topic && !found.broker_synonym.empty())
+    if ((of == kTopic || of == kOneBroker) && !found.broker_synonym.empty())
       if (const auto it = cluster.find(found.broker_synonym); it != cluster.end()) return it->second;
     return found.default_value;
   }
@@ -78,13 +85,16 @@ std::optional<Refusal> apply_change(ConfigMap& configs, const Change& change, co
   if (!change.value)
     return Refusal{ErrorCode::kInvalidRequest,
                    fmt::format("Null value not supported for {}:{}", op_name(change.op), change.name)};
-  if (kind.topic && is_retired_topic_config(change.name)) return std::nullopt;
+  if (kind.of == Kind::kTopic && is_retired_topic_config(change.name)) return std::nullopt;
   const TopicConfigKey* key = kind.key(change.name);
   if (key == nullptr) {
-    if (kind.topic) return Refusal{ErrorCode::kInvalidConfig, fmt::format("Unknown topic config name: {}", change.name)};
+    if (kind.of == Kind::kTopic)
+      return Refusal{ErrorCode::kInvalidConfig, fmt::format("Unknown topic config name: {}", change.name)};
+    if (kind.of == Kind::kGroup)
+      return Refusal{ErrorCode::kInvalidConfig, fmt::format("Unknown group config name: {}", change.name)};
     return Refusal{ErrorCode::kInvalidRequest,
-                   fmt::format("Cannot update these configs dynamically: {}. What may be set for all brokers are the "
-                               "defaults of topic configs.", change.name)};
+                   fmt::format("Cannot update these configs dynamically: {}. What may be set while brokers run are the "
+                               "defaults of topic configs, and what DescribeConfigs does not show as read only.", change.name)};
   }
   std::string value = *change.value;
   if (change.op != Op::kSet) {
@@ -100,16 +110,62 @@ std::optional<Refusal> apply_change(ConfigMap& configs, const Change& change, co
 
 // The whole set, under the names of topic configs and with what is inherited: pairs are checked as they act.
 Result<> check(const ConfigMap& configs, const Kind& kind, const TopicConfigLimits& limits) {
-  const ConfigMap nothing;
-  return check_topic_configs(kind.topic ? with_cluster_defaults(configs, kind.cluster)
-                                         : with_cluster_defaults(nothing, configs), limits);
+  if (kind.of == Kind::kGroup) return check_group_configs(configs);
+  if (kind.of == Kind::kTopic) return check_topic_configs(with_cluster_defaults(configs, kind.cluster), limits);
+  ConfigMap acting = configs;
+  if (kind.of == Kind::kOneBroker) acting.insert(kind.cluster.begin(), kind.cluster.end());
+  TRY(check_broker_configs(acting));
+  return check_topic_configs(with_cluster_defaults({}, acting), limits);
 }
 
 struct Altered {
-  std::optional<SetConfigs> record;  ///< Nothing if the changes change nothing.
+  std::optional<MetadataRecord> record;  ///< Nothing if the changes change nothing.
   std::optional<Refusal> refusal;
   TopicId topic;
 };
+
+/// What a resource's name stands for, and what is set of it now.
+struct Target {
+  Kind::Of of = Kind::kTopic;
+  TopicId topic;
+  BrokerId broker = kNoBroker;
+  const ConfigMap* before = nullptr;
+};
+
+std::expected<Target, Refusal> target_of(const ClusterImage& image, const AlterConfigsCommand::Resource& resource) {
+  const auto refused = [](ErrorCode error, std::string message) {
+    return std::unexpected(Refusal{error, std::move(message)});
+  };
+  Target target;
+  if (resource.type == kTopicResource) {
+    const TopicRecord* topic = image.find_topic(resource.name);
+    if (topic == nullptr) {
+      if (const auto why = bad_topic_name(resource.name)) return refused(ErrorCode::kInvalidTopicException, *why);
+      return refused(ErrorCode::kUnknownTopicOrPartition, fmt::format("The topic '{}' does not exist.", resource.name));
+    }
+    target.topic = topic->id;
+    target.before = &topic->configs;
+  } else if (resource.type == kGroupResource) {
+    if (resource.name.empty()) return refused(ErrorCode::kInvalidRequest, "Default group resources are not allowed.");
+    target.of = Kind::kGroup;
+    target.before = &image.settings().configs_of_group(resource.name);
+  } else if (resource.type != kBrokerResource) {
+    return refused(ErrorCode::kInvalidRequest, fmt::format("Unexpected resource type {}.", resource.type));
+  } else if (resource.name.empty()) {
+    target.of = Kind::kAllBrokers;
+    target.before = &image.cluster_configs();
+  } else {
+    const char* end = resource.name.data() + resource.name.size();
+    const auto [stopped, error] = std::from_chars(resource.name.data(), end, target.broker.value);
+    if (error != std::errc{} || stopped != end)
+      return refused(ErrorCode::kInvalidRequest, "Invalid broker name: it is no number.");
+    if (image.find_broker(target.broker) == nullptr)
+      return refused(ErrorCode::kBrokerIdNotRegistered, fmt::format("No broker with id {} found.", target.broker.value));
+    target.of = Kind::kOneBroker;
+    target.before = &image.settings().configs_of(target.broker);
+  }
+  return target;
+}
 
 Altered alter_one(const ClusterImage& image, const AlterConfigsCommand::Resource& resource,
                   const DecisionContext& context) {
@@ -120,37 +176,22 @@ Altered alter_one(const ClusterImage& image, const AlterConfigsCommand::Resource
   for (const Change& change : resource.changes)
     if (!names.insert(change.name).second)
       return refused(ErrorCode::kInvalidRequest, fmt::format("Error due to duplicate config keys: {}", change.name));
+  const auto target = target_of(image, resource);
+  if (!target) return refused(target.error().error, target.error().message);
 
-  const bool is_topic = resource.type == kTopicResource;
-  const TopicRecord* topic = nullptr;
-  if (is_topic) {
-    topic = image.find_topic(resource.name);
-    if (topic == nullptr) {
-      if (const auto why = bad_topic_name(resource.name)) return refused(ErrorCode::kInvalidTopicException, *why);
-      return refused(ErrorCode::kUnknownTopicOrPartition, fmt::format("The topic '{}' does not exist.", resource.name));
-    }
-  } else if (resource.type != kBrokerResource) {
-    return refused(ErrorCode::kInvalidRequest, fmt::format("Unexpected resource type {}.", resource.type));
-  } else if (!resource.name.empty()) {
-    // Nothing is set for one broker, so it can be taken away: kafka-reassign-partitions does so with its throttles.
-    const auto takes_away = [](const Change& change) { return change.op == Op::kDelete; };
-    if (std::all_of(resource.changes.begin(), resource.changes.end(), takes_away)) return {};
-    return refused(ErrorCode::kInvalidRequest,
-                   fmt::format("Configs of one broker ({}) are set in its file; what may change at run time is set "
-                               "for all brokers, with an empty name.", resource.name));
-  }
-
-  const ConfigMap& before = is_topic ? topic->configs : image.cluster_configs();
-  const Kind kind{is_topic, image.cluster_configs()};
-  ConfigMap configs = before;
+  const Kind kind{target->of, image.cluster_configs()};
+  ConfigMap configs = *target->before;
   for (const Change& change : resource.changes)
     if (auto refusal = apply_change(configs, change, kind))
       return refused(refusal->error, std::move(refusal->message));
-  const TopicId id = is_topic ? topic->id : TopicId{};
-  if (configs == before) return Altered{std::nullopt, std::nullopt, id};
+  if (configs == *target->before) return Altered{std::nullopt, std::nullopt, target->topic};
   if (const Result<> checked = check(configs, kind, context.limits); !checked)
     return refused(ErrorCode::kInvalidConfig, checked.error().message);
-  return Altered{SetConfigs{id, std::move(configs)}, std::nullopt, id};
+  Altered altered{std::nullopt, std::nullopt, target->topic};
+  if (target->of == Kind::kOneBroker) altered.record = SetBrokerConfigs{target->broker, std::move(configs)};
+  else if (target->of == Kind::kGroup) altered.record = SetGroupConfigs{resource.name, std::move(configs)};
+  else altered.record = SetConfigs{target->topic, std::move(configs)};
+  return altered;
 }
 
 }  // namespace

@@ -11,6 +11,7 @@
 #include "base/check.h"
 #include "controller/decide.h"
 #include "controller/placement.h"
+#include "controller/setting_keys.h"
 
 namespace taffrail {
 namespace {
@@ -74,10 +75,11 @@ OrRefusal<std::vector<PartitionRecord>> place(const ClusterImage& image, int32_t
                                               const DecisionContext& context) {
   std::vector<PlacementBroker> brokers;
   for (const BrokerId id : context.alive)
-    if (const BrokerRecord* broker = image.find_broker(id)) brokers.push_back({id, broker->rack});
+    if (const BrokerRecord* broker = image.find_broker(id); broker != nullptr && takes_replicas(image, id))
+      brokers.push_back({id, broker->rack});
   if (brokers.empty() || static_cast<size_t>(replicas) > brokers.size())
     return refuse(ErrorCode::kInvalidReplicationFactor,
-                  fmt::format("Unable to replicate the partition {} time(s): {} of {} registered broker(s) are alive.",
+                  fmt::format("Unable to replicate the partition {} time(s): {} of {} registered broker(s) are alive and take new ones.",
                               replicas, brokers.size(), image.brokers().size()));
   std::vector<PartitionRecord> out;
   out.reserve(static_cast<size_t>(count));
@@ -154,8 +156,10 @@ OrRefusal<std::vector<PartitionRecord>> partitions_of(const ClusterImage& image,
   if (count > budget) return refuse(ErrorCode::kPolicyViolation, std::string(kExcessive));
   // Of registered brokers, not of those alive: a topic that is made while a broker restarts would have a
   // copy less for as long as it lives, and nobody would notice.
+  const auto staying = std::count_if(image.brokers().begin(), image.brokers().end(),
+                                     [&](const auto& broker) { return takes_replicas(image, broker.first); });
   const auto replicas = topic.replication_factor == -1
-                            ? static_cast<int16_t>(std::clamp<size_t>(image.brokers().size(), 1, 3))
+                            ? static_cast<int16_t>(std::clamp<std::ptrdiff_t>(staying, 1, 3))
                             : topic.replication_factor;
   return place(image, count, replicas, context);
 }

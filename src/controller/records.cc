@@ -13,6 +13,7 @@ namespace {
 constexpr uint8_t kFormat = 1;
 // Of lists with a kind that kFormat does not have.
 constexpr uint8_t kFormatOfMoves = 2;
+constexpr uint8_t kFormatOfSettings = 3;
 constexpr size_t kReplicaBytes = 4 + 16;
 constexpr size_t kRecordBytes = 1 + 4;
 
@@ -26,9 +27,18 @@ enum class Kind : uint8_t {
   kAllocateProducerIds = 6,
   kMovePartition = 7,
   kFinishMove = 8,
+  kUnregisterBroker = 9,
+  kSetMetadataVote = 10,
+  kSetFeature = 11,
+  kSetBrokerConfigs = 12,
+  kSetGroupConfigs = 13,
+  kSetQuotas = 14,
 };
 
-constexpr uint8_t format_of(Kind kind) { return kind < Kind::kMovePartition ? kFormat : kFormatOfMoves; }
+constexpr uint8_t format_of(Kind kind) {
+  if (kind < Kind::kMovePartition) return kFormat;
+  return kind < Kind::kUnregisterBroker ? kFormatOfMoves : kFormatOfSettings;
+}
 
 Kind write_body(ByteWriter& out, const RegisterBroker& record) {
   write_broker(out, record.broker);
@@ -71,6 +81,35 @@ Kind write_body(ByteWriter& out, const FinishMove& record) {
   out.i64(record.revision);
   return Kind::kFinishMove;
 }
+Kind write_body(ByteWriter& out, const UnregisterBroker& record) {
+  out.i32(record.broker.value);
+  return Kind::kUnregisterBroker;
+}
+Kind write_body(ByteWriter& out, const SetMetadataVote& record) {
+  out.i32(record.broker.value);
+  write_flag(out, record.vote.has_value());
+  if (record.vote) write_flag(out, *record.vote);
+  return Kind::kSetMetadataVote;
+}
+Kind write_body(ByteWriter& out, const SetFeature& record) {
+  out.sized(record.name);
+  out.i16(record.level);
+  return Kind::kSetFeature;
+}
+Kind write_body(ByteWriter& out, const SetBrokerConfigs& record) {
+  out.i32(record.broker.value);
+  write_configs(out, record.configs);
+  return Kind::kSetBrokerConfigs;
+}
+Kind write_body(ByteWriter& out, const SetGroupConfigs& record) {
+  out.sized(record.group);
+  write_configs(out, record.configs);
+  return Kind::kSetGroupConfigs;
+}
+Kind write_body(ByteWriter& out, const SetQuotas& record) {
+  write_quota(out, record.entity, record.values);
+  return Kind::kSetQuotas;
+}
 
 // Nothing if there is no such kind. What the body lacks shows in `in`.
 std::optional<MetadataRecord> read_body(Kind kind, ByteReader& in) {
@@ -111,6 +150,35 @@ std::optional<MetadataRecord> read_body(Kind kind, ByteReader& in) {
       record.revision = in.i64();
       return record;
     }
+    case Kind::kUnregisterBroker: return UnregisterBroker{BrokerId(in.i32())};
+    case Kind::kSetMetadataVote: {
+      SetMetadataVote record;
+      record.broker = BrokerId(in.i32());
+      if (read_flag(in)) record.vote = read_flag(in);
+      return record;
+    }
+    case Kind::kSetFeature: {
+      SetFeature record;
+      record.name = in.sized_text();
+      record.level = in.i16();
+      return record;
+    }
+    case Kind::kSetBrokerConfigs: {
+      SetBrokerConfigs record;
+      record.broker = BrokerId(in.i32());
+      record.configs = read_configs(in);
+      return record;
+    }
+    case Kind::kSetGroupConfigs: {
+      SetGroupConfigs record;
+      record.group = in.sized_text();
+      record.configs = read_configs(in);
+      return record;
+    }
+    case Kind::kSetQuotas: {
+      auto [entity, values] = read_quota(in);
+      return SetQuotas{std::move(entity), std::move(values)};
+    }
   }
   return std::nullopt;
 }
@@ -136,7 +204,7 @@ Slice encode_records(const std::vector<MetadataRecord>& records) {
 
 Result<std::vector<MetadataRecord>> decode_records(ByteView bytes) {
   ByteReader in(bytes);
-  const uint8_t format = TRY(read_format(in, kFormat, kFormatOfMoves, "metadata records"));
+  const uint8_t format = TRY(read_format(in, kFormat, kFormatOfSettings, "metadata records"));
   uint8_t needed = kFormat;
   std::vector<MetadataRecord> records;
   const uint32_t count = read_count(in, kRecordBytes);

@@ -259,26 +259,35 @@ std::vector<std::string_view> config_list(std::string_view value) {
   }
 }
 
+int64_t config_number(std::string_view value) { return parse_long(value).value_or(0); }
+
 Result<> check_topic_config(std::string_view name, std::string_view value,
                             const TopicConfigLimits& limits) {
-  const TopicConfigKey* key = find_topic_config_key(name);
-  if (key == nullptr) return fail(Errc::kInvalid, fmt::format("{}: no such topic config", shown(name)));
-  switch (key->type) {
+  const TopicConfigKey* known = find_topic_config_key(name);
+  if (known == nullptr) return fail(Errc::kInvalid, fmt::format("{}: no such topic config", shown(name)));
+  TopicConfigKey key = *known;
+  key.min = minimum(key, limits);
+  return check_config(key, value);
+}
+
+Result<> check_config(const TopicConfigKey& key, std::string_view value) {
+  const std::string_view name = key.name;
+  switch (key.type) {
     case kBoolean:
       if (!equal_ignoring_case(trimmed(value), "true") && !equal_ignoring_case(trimmed(value), "false"))
         return wrong(name, value, "is neither true nor false");
       return {};
     case kString:
-      if (!in_list(trimmed(value), key->choices))
-        return wrong(name, value, fmt::format("is none of {}", key->range()));
+      if (!in_list(trimmed(value), key.choices))
+        return wrong(name, value, fmt::format("is none of {}", key.range()));
       return {};
-    case kList: return check_list(*key, value);
+    case kList: return check_list(key, value);
     case kDouble: {
       const std::optional<double> number = parse_double(value);
       if (!number) return wrong(name, value, "is not a number");
       // Written so that NaN is refused.
-      if (!(*number >= static_cast<double>(key->min) && *number <= static_cast<double>(key->max)))
-        return wrong(name, value, fmt::format("is not {}", key->range()));
+      if (!(*number >= static_cast<double>(key.min) && *number <= static_cast<double>(key.max)))
+        return wrong(name, value, fmt::format("is not {}", key.range()));
       return {};
     }
     case kShort:
@@ -287,10 +296,9 @@ Result<> check_topic_config(std::string_view name, std::string_view value,
   }
   const std::optional<int64_t> number = parse_long(value);
   if (!number) return wrong(name, value, "is not a whole number");
-  const int64_t min = minimum(*key, limits);
-  if (*number < min || *number > key->max)
-    return wrong(name, value, fmt::format("is not {}", range_text(min, key->max)));
-  if (key->type == kInt && (*number > kIntMax || *number < INT32_MIN))
+  if (*number < key.min || *number > key.max)
+    return wrong(name, value, fmt::format("is not {}", range_text(key.min, key.max)));
+  if (key.type == kInt && (*number > kIntMax || *number < INT32_MIN))
     return wrong(name, value, fmt::format("is more than {}", kIntMax));
   return {};
 }

@@ -41,6 +41,11 @@ struct TopicConfigLimits {
   int64_t segment_bytes_min = 1'048'576;
 };
 
+/// Of one key, by itself. Errors: as check_topic_config.
+Result<> check_config(const TopicConfigKey& key, std::string_view value);
+/// What a number says that check_config let pass: for "5" 5.
+int64_t config_number(std::string_view value);
+
 /// Every key that CreateTopics and IncrementalAlterConfigs accept, sorted by name.
 std::span<const TopicConfigKey> topic_config_keys();
 const TopicConfigKey* find_topic_config_key(std::string_view name);

@@ -91,7 +91,7 @@ TEST(CreateTopics, RefusesBadCounts) {
   EXPECT_EQ(create(cluster, {.name = "t", .replication_factor = -2}).error, ErrorCode::kInvalidReplicationFactor);
   const ItemReply three = create(cluster, {.name = "t", .replication_factor = 3});
   EXPECT_EQ(three.error, ErrorCode::kInvalidReplicationFactor);
-  EXPECT_EQ(three.message, "Unable to replicate the partition 3 time(s): 2 of 2 registered broker(s) are alive.");
+  EXPECT_EQ(three.message, "Unable to replicate the partition 3 time(s): 2 of 2 registered broker(s) are alive and take new ones.");
   EXPECT_EQ(create(cluster, {.name = "t", .partition_count = INT32_MAX}).error, ErrorCode::kPolicyViolation);
   EXPECT_EQ(cluster.image.topics().size(), 0u);
 }

@@ -63,5 +63,34 @@ TEST(MetadataMembers, OneVoterAloneIsJoinedByTwoAtOnce) {
   EXPECT_EQ(wanted_metadata_members(two.image, {.voters = disks({1})}, ids({1, 2})).voters, disks({1}));
 }
 
+TEST(MetadataMembers, OneThatWasToldNotToVoteIsReplaced) {
+  SmallCluster cluster(4);
+  ASSERT_TRUE(cluster.image.apply(SetMetadataVote{BrokerId(2), false}, LogIndex(9)));
+  const MetadataMembers wanted = wanted_metadata_members(cluster.image, {.voters = disks({1, 2, 3})}, ids({1, 2, 3, 4}));
+  EXPECT_EQ(wanted.voters, disks({1, 3, 4}));
+  EXPECT_EQ(wanted.learners, disks({2})) << "it still learns";
+  ASSERT_TRUE(cluster.image.apply(SetMetadataVote{BrokerId(2), true}, LogIndex(10)));
+  EXPECT_EQ(wanted_metadata_members(cluster.image, {.voters = disks({1, 3, 4})}, ids({1, 3, 4})).voters, disks({1, 2, 3, 4}))
+      << "however many that makes, and whether it is there or not";
+}
+
+TEST(MetadataMembers, OneThatLeavesVotesNoMoreAndOneThatIsGoneIsNoMember) {
+  SmallCluster cluster(3);
+  ASSERT_TRUE(cluster.image.apply(SetBrokerConfigs{BrokerId(3), {{"taffrail.retire", "replicas"}}}, LogIndex(9)));
+  MetadataMembers wanted = wanted_metadata_members(cluster.image, {.voters = disks({1, 2, 3})}, ids({1, 2, 3}));
+  EXPECT_EQ(wanted.voters, disks({1, 2}));
+  EXPECT_EQ(wanted.learners, disks({3}));
+  ASSERT_TRUE(cluster.image.apply(UnregisterBroker{BrokerId(3)}, LogIndex(10)));
+  wanted = wanted_metadata_members(cluster.image, {.voters = disks({1, 2, 3})}, ids({1, 2}));
+  EXPECT_EQ(wanted.voters, disks({1, 2}));
+  EXPECT_TRUE(wanted.learners.empty());
+}
+
+TEST(MetadataMembers, SomebodyAlwaysVotes) {
+  SmallCluster cluster(1);
+  ASSERT_TRUE(cluster.image.apply(SetMetadataVote{BrokerId(1), false}, LogIndex(9)));
+  EXPECT_EQ(wanted_metadata_members(cluster.image, {.voters = disks({1})}, ids({1})).voters, disks({1}));
+}
+
 }  // namespace
 }  // namespace taffrail

@@ -67,9 +67,57 @@ class RandomCluster {
     return out;
   }
 
+  BrokerId broker_id() { return BrokerId(static_cast<int32_t>(below(6))); }
+
+  QuotaEntity quota_entity() {
+    QuotaEntity out;
+    for (const char* type : {"user", "client-id", "ip", "planet"}) {
+      if (!chance(type[0] == 'p' || type[0] == 'i' ? 10 : 50)) continue;
+      out[type] = chance(30) ? std::nullopt : std::optional<std::string>(chance(90) ? "someone" : "");
+    }
+    return out;
+  }
+
+  QuotaValues quota_values() {
+    QuotaValues out;
+    if (chance(60)) out["producer_byte_rate"] = static_cast<double>(below(1000)) / 4;
+    if (chance(40)) out["request_percentage"] = 12.5;
+    return out;
+  }
+
+  ConfigMap broker_configs() {
+    static constexpr const char* kRetire[] = {"none", "leaders", "replicas", "all"};
+    ConfigMap out;
+    if (chance(50)) out["taffrail.retire"] = kRetire[below(4)];
+    if (chance(30)) out["log.retention.ms"] = "7";
+    return out;
+  }
+
   /// Any record, fitting or not.
   MetadataRecord record(const ClusterImage& image) {
-    switch (below(8)) {
+    switch (below(14)) {
+      case 8: return UnregisterBroker{broker_id()};
+      case 9: {
+        SetMetadataVote out{broker_id(), {}};
+        if (chance(70)) out.vote = chance(50);
+        return out;
+      }
+      case 10: return SetFeature{chance(90) ? "group.version" : "", static_cast<int16_t>(static_cast<int>(below(3)) - (chance(10) ? 1 : 0))};
+      case 11: {
+        SetBrokerConfigs out{broker_id(), {}};
+        out.configs = broker_configs();
+        return out;
+      }
+      case 12: {
+        SetGroupConfigs out{chance(90) ? "g" : "", {}};
+        if (chance(70)) out.configs["consumer.session.timeout.ms"] = "50000";
+        return out;
+      }
+      case 13: {
+        SetQuotas out{quota_entity(), {}};
+        out.values = quota_values();
+        return out;
+      }
       case 0: return RegisterBroker{broker()};
       case 1: {
         CreateTopic out;
@@ -133,8 +181,53 @@ class RandomCluster {
     return out;
   }
 
+  ReplicaId replica_of(const ClusterImage& image) {
+    const BrokerId id = broker_id();
+    const BrokerRecord* broker = image.find_broker(id);
+    return broker != nullptr && chance(80) ? broker->replica : ReplicaId{id, disk(id.value)};
+  }
+
+  /// Group 0 with some of the registered, as its leader may see it.
+  QuorumView quorum(const ClusterImage& image) {
+    QuorumView out;
+    for (const auto& [id, broker] : image.brokers()) out.members.push_back({broker.replica, chance(60), 5, 5, 5});
+    return out;
+  }
+
   ControllerCommand command(const ClusterImage& image) {
-    switch (below(9)) {
+    switch (below(14)) {
+      case 9: return DescribeQuorumCommand{};
+      case 10: return UnregisterBrokerCommand{broker_id(), chance(50)};
+      case 11: {
+        UpdateFeaturesCommand out;
+        const uint64_t count = 1 + below(2);
+        for (uint64_t i = 0; i < count; ++i) {
+          UpdateFeaturesCommand::Update update;
+          update.name = chance(80) ? "group.version" : "metadata.version";
+          update.level = static_cast<int16_t>(static_cast<int>(below(4)) - 1);
+          update.type = static_cast<UpdateFeaturesCommand::Type>(1 + below(3));
+          out.updates.push_back(std::move(update));
+        }
+        out.validate_only = chance(10);
+        return out;
+      }
+      case 12: {
+        const ReplicaId replica = replica_of(image);
+        return ChangeVoterCommand{replica, chance(50)};
+      }
+      case 13: {
+        AlterQuotasCommand out;
+        const uint64_t count = below(3);
+        for (uint64_t i = 0; i < count; ++i) {
+          AlterQuotasCommand::Entry entry;
+          for (const auto& [type, name] : quota_entity()) entry.entity.emplace_back(type, name);
+          for (const auto& [key, value] : quota_values()) entry.changes.push_back({key, value, false});
+          if (chance(20)) entry.changes.push_back({"consumer_byte_rate", 0, chance(80)});
+          out.entries.push_back(std::move(entry));
+        }
+        out.validate_only = chance(10);
+        return out;
+      }
       case 0:
       case 1: {
         CreateTopicsCommand out;
@@ -196,14 +289,17 @@ class RandomCluster {
 
   AlterConfigsCommand alter_configs() {
     static constexpr const char* kKeys[] = {"retention.ms", "cleanup.policy", "log.retention.ms", "nonsense",
-                                            "message.format.version"};
-    static constexpr const char* kValues[] = {"5", "delete", "compact,delete", "x", ""};
+                                            "message.format.version", "taffrail.retire", "consumer.session.timeout.ms"};
+    static constexpr const char* kValues[] = {"5", "delete", "compact,delete", "x", "", "leaders", "replicas", "45000"};
     AlterConfigsCommand out;
     const uint64_t count = below(3);
     for (uint64_t i = 0; i < count; ++i) {
       AlterConfigsCommand::Resource resource;
-      resource.type = chance(60) ? 2 : chance(80) ? 4 : 8;
+      static constexpr int8_t kTypes[] = {2, 2, 4, 4, 8, 32};
+      resource.type = kTypes[below(std::size(kTypes))];
       resource.name = resource.type == 2 || chance(10) ? topic_name() : "";
+      if (resource.type == 4 && chance(50)) resource.name = std::to_string(below(6));
+      if (resource.type == 32 && chance(90)) resource.name = "g";
       const uint64_t changes = below(3);
       for (uint64_t k = 0; k < changes; ++k) {
         AlterConfigsCommand::Change change;

@@ -29,7 +29,7 @@ struct SmallCluster {
 
   /// Decides and applies.
   ControllerReply run(const ControllerCommand& command) {
-    Decision decision = decide(image, command, {alive, last_index + 1, default_partitions, &random, limits});
+    Decision decision = decide(image, command, {alive, last_index + 1, default_partitions, &random, limits, {}, quorum});
     if (!decision.records.empty()) ++last_index;
     for (const MetadataRecord& record : decision.records) EXPECT_TRUE(image.apply(record, last_index));
     records = std::move(decision.records);
@@ -42,6 +42,7 @@ struct SmallCluster {
   int32_t default_partitions = 1;
   TopicConfigLimits limits;
   CounterRandom random{42};
+  QuorumView quorum;  ///< As its leader would tell.
   std::vector<MetadataRecord> records;  ///< Of the last decision.
 };
 

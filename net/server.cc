@@ -46,6 +46,7 @@ class ServerConnection final : public MemoryBudget::Holder {
   std::string serve(Task& task);
   Result<> begin(Task& task, Slice frame, std::string& close_because);
   Result<size_t> read_more(Task& task);
+  Result<> await_voice(Task& task);
   Result<> await_room(Task& task, size_t frame_size);
   void await_answers_sent(Task& task);
   void complete(Slot& slot, Chain answer);
@@ -136,6 +137,7 @@ std::string ServerConnection::serve(Task& task) {
 // Errors: the connection is over, and why is told elsewhere.
 Result<> ServerConnection::begin(Task& task, Slice frame, std::string& close_because) {
   const size_t size = frame.size();
+  TRY(await_voice(task));
   TRY(await_room(task, size));
   active_ = runtime_.now();
   Begun begun = handler_.begin(task, info_, std::move(frame));
@@ -184,6 +186,16 @@ Result<size_t> ServerConnection::read_more(Task& task) {
     if (count || count.error().code != Errc::kTimedOut) return count;
     in_.shrink();
   }
+}
+
+// Until the connection is heard again. What the peer sends meanwhile stays in the kernel, and then with the peer.
+Result<> ServerConnection::await_voice(Task& task) {
+  while (!broken_ && runtime_.now() < info_.muted_until) {
+    const Result<> waited = sent_.wait(task, info_.muted_until);
+    if (!waited && waited.error().code == Errc::kCancelled) return waited;
+  }
+  if (broken_) return fail(Errc::kClosed);
+  return {};
 }
 
 // Until one more request of this size may be begun. Alone, a request of any size may.

@@ -32,6 +32,8 @@ struct ConnectionInfo {
   std::string client_id;      ///< As the last request gave it; escape before logging.
   std::string software_name;  ///< From ApiVersions 3+, else empty.
   std::string software_version;
+  /// Set by the handler: no request of this connection is begun before. What was begun goes on.
+  Instant muted_until = {};
   /// Set by a `finish`: once that has returned, the connection is closed. What is due before it may get lost.
   std::string close_because;
 };

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "broker/handlers.h"
+#include "controller/features.h"
 
 namespace taffrail::handlers {
 
@@ -33,6 +34,22 @@ ErrorCode error_of_submit(const Error& error) {
     case Errc::kNotLeader: return ErrorCode::kNotController;
     default: return ErrorCode::kNotController;  // Retriable: the client asks again.
   }
+}
+
+std::vector<ItemReply> items_of(const Result<ControllerReply>& reply, size_t count) {
+  if (reply && reply->items.size() == count) return reply->items;
+  ItemReply failed;
+  failed.error = reply ? ErrorCode::kUnknownServerError : error_of_submit(reply.error());
+  failed.message = reply ? "the controller's answer does not fit the request" : reply.error().message;
+  return std::vector<ItemReply>(count, failed);
+}
+
+std::optional<std::string> message_of(const ItemReply& item) {
+  return item.error == ErrorCode::kNone || item.message.empty() ? std::nullopt : std::optional(item.message);
+}
+
+bool serves_consumer_groups(BrokerContext& broker) {
+  return feature_level(broker.controller().image(), kGroupVersion) >= 1;
 }
 
 const TopicRecord* resolve_topic(BrokerContext& broker, const std::string& name, const TopicId& id, bool by_id) {

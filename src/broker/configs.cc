@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "broker/handlers.h"
+#include "controller/setting_keys.h"
 
 namespace taffrail::handlers {
 
@@ -73,46 +74,80 @@ std::vector<StaticConfig> static_configs(BrokerContext& broker) {
   };
 }
 
+std::string doc_of(const TopicConfigKey& key) {
+  return std::string(key.doc) + (key.acts ? "" : " Kept and described; nothing follows from it yet.");
+}
+
+/// What was set of a broker config: for this broker, and for all.
+void add_broker_synonyms(BrokerContext& broker, std::string_view name, bool cluster_wide, Config& config) {
+  const ClusterImage& image = broker.controller().image();
+  const ConfigMap& own = image.settings().configs_of(broker.id());
+  if (const auto it = own.find(name); it != own.end() && !cluster_wide)
+    config.synonyms.push_back({it->first, it->second, ConfigSource::kDynamicBrokerConfig, {}});
+  if (const auto it = image.cluster_configs().find(name); it != image.cluster_configs().end())
+    config.synonyms.push_back({it->first, it->second, ConfigSource::kDynamicDefaultBrokerConfig, {}});
+}
+
+void take_first_synonym(Config& config) {
+  config.value = config.synonyms.front().value;
+  config.config_source = config.synonyms.front().source;
+}
+
 }  // namespace
 
 std::vector<Config> topic_configs(BrokerContext& broker, const ConfigMap& set) {
-  const ConfigMap& cluster = broker.controller().image().cluster_configs();
   std::vector<Config> out;
   for (const TopicConfigKey& key : topic_config_keys()) {
     Config config;
     config.name = key.name;
     config.config_type = wire_type(key.type);
-    config.documentation = std::string(key.doc) + (key.acts ? "" : " Kept and described; nothing follows from it yet.");
+    config.documentation = doc_of(key);
     if (const auto it = set.find(key.name); it != set.end())
       config.synonyms.push_back({std::string(key.name), it->second, ConfigSource::kTopicConfig, {}});
-    if (const auto it = cluster.find(key.broker_synonym); !key.broker_synonym.empty() && it != cluster.end())
-      config.synonyms.push_back({it->first, it->second, ConfigSource::kDynamicDefaultBrokerConfig, {}});
+    if (!key.broker_synonym.empty()) add_broker_synonyms(broker, key.broker_synonym, /*cluster_wide=*/false, config);
     config.synonyms.push_back({std::string(key.broker_synonym.empty() ? key.name : key.broker_synonym),
                                std::string(key.default_value), ConfigSource::kDefaultConfig, {}});
-    config.value = config.synonyms.front().value;
-    config.config_source = config.synonyms.front().source;
+    take_first_synonym(config);
+    out.push_back(std::move(config));
+  }
+  return out;
+}
+
+std::vector<Config> group_configs(BrokerContext& broker, const std::string& group) {
+  const ConfigMap& set = broker.controller().image().settings().configs_of_group(group);
+  std::vector<Config> out;
+  for (const TopicConfigKey& key : group_config_keys()) {
+    Config config;
+    config.name = key.name;
+    config.config_type = wire_type(key.type);
+    config.documentation = doc_of(key);
+    if (const auto it = set.find(key.name); it != set.end())
+      config.synonyms.push_back({std::string(key.name), it->second, ConfigSource::kGroupConfig, {}});
+    for (StaticConfig& of_broker : static_configs(broker))
+      if (of_broker.name == key.broker_synonym)
+        config.synonyms.push_back({of_broker.name, std::move(of_broker.value), ConfigSource::kStaticBrokerConfig, {}});
+    take_first_synonym(config);
     out.push_back(std::move(config));
   }
   return out;
 }
 
 std::vector<Config> broker_configs(BrokerContext& broker, bool cluster_wide) {
-  const ConfigMap& cluster = broker.controller().image().cluster_configs();
   std::vector<Config> out;
-  for (const TopicConfigKey& key : topic_config_keys()) {
-    if (key.broker_synonym.empty()) continue;
-    const auto it = cluster.find(key.broker_synonym);
-    if (cluster_wide && it == cluster.end()) continue;
+  const auto add = [&](const TopicConfigKey& key, std::string_view name) {
     Config config;
-    config.name = key.broker_synonym;
+    config.name = name;
+    add_broker_synonyms(broker, name, cluster_wide, config);
+    if (cluster_wide && config.synonyms.empty()) return;
     config.config_type = wire_type(key.type);
-    config.documentation = std::string(key.doc);
-    if (it != cluster.end()) config.synonyms.push_back({it->first, it->second, ConfigSource::kDynamicDefaultBrokerConfig, {}});
+    config.documentation = doc_of(key);
     config.synonyms.push_back({config.name, std::string(key.default_value), ConfigSource::kDefaultConfig, {}});
-    config.value = config.synonyms.front().value;
-    config.config_source = config.synonyms.front().source;
+    take_first_synonym(config);
     out.push_back(std::move(config));
-  }
+  };
+  for (const TopicConfigKey& key : topic_config_keys())
+    if (!key.broker_synonym.empty()) add(key, key.broker_synonym);
+  for (const TopicConfigKey& key : broker_config_keys()) add(key, key.name);
   if (!cluster_wide) {
     for (StaticConfig& config : static_configs(broker)) {
       Config described;
@@ -162,6 +197,12 @@ Outcome<protocol::DescribeConfigsResponse> describe_configs(const Request& reque
         continue;
       }
       out.configs = broker_configs(broker, cluster_wide);
+    } else if (resource.resource_type == ConfigResourceType::kGroup) {
+      if (resource.resource_name.empty()) {
+        refuse(ErrorCode::kInvalidRequest, "Default group resources are not allowed.");
+        continue;
+      }
+      out.configs = group_configs(broker, resource.resource_name);
     } else {
       refuse(ErrorCode::kInvalidRequest, "this kind of resource has no configs here");
       continue;
@@ -174,6 +215,41 @@ Outcome<protocol::DescribeConfigsResponse> describe_configs(const Request& reque
     for (Config& config : out.configs) {
       if (!message.include_synonyms) config.synonyms.clear();
       if (!message.include_documentation) config.documentation.reset();
+    }
+  }
+  return response;
+}
+
+Outcome<protocol::ListConfigResourcesResponse> list_config_resources(const Request& request,
+                                                                     const protocol::ListConfigResourcesRequest& message) {
+  using Type = ConfigResourceType;
+  const ClusterImage& image = request.broker.controller().image();
+  protocol::ListConfigResourcesResponse response;
+  std::vector<Type> types = message.resource_types;
+  if (types.empty()) types = {Type::kClientMetrics};
+  if (request.version >= 1 && message.resource_types.empty())
+    types = {Type::kTopic, Type::kBroker, Type::kBrokerLogger, Type::kClientMetrics, Type::kGroup};
+  // A kind that is asked for twice is answered once.
+  std::sort(types.begin(), types.end());
+  types.erase(std::unique(types.begin(), types.end()), types.end());
+  for (const Type type : types) {
+    const auto add = [&](std::string name) { response.config_resources.push_back({std::move(name), type, {}}); };
+    switch (type) {
+      case Type::kTopic:
+        for (const auto& [name, id] : image.names()) add(name);
+        break;
+      case Type::kBroker:
+      case Type::kBrokerLogger:
+        for (const auto& [id, broker] : image.brokers()) add(std::to_string(id.value));
+        break;
+      case Type::kGroup:
+        for (const auto& [name, configs] : image.settings().groups) add(name);
+        break;
+      case Type::kClientMetrics: break;  // Nobody subscribes to any.
+      default:
+        response.config_resources.clear();
+        response.error_code = ErrorCode::kUnsupportedVersion;
+        return response;
     }
   }
   return response;

@@ -19,6 +19,7 @@ namespace group { class Service; }
 
 class BrokerShard;
 class Guests;
+class Quotas;
 
 class BrokerContext {
  public:
@@ -50,6 +51,8 @@ class BrokerContext {
   virtual Guests& guests() = 0;
   /// Of the connections of this shard.
   virtual FetchSessions& fetch_sessions() = 0;
+  /// Those buckets that live on this shard (broker/quotas.h).
+  virtual Quotas& quotas() = 0;
   /// A number that this shard did not give before: for what it sends to others.
   virtual uint64_t next_guest() = 0;
 };

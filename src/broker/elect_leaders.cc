@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "broker/handlers.h"
+#include "controller/setting_keys.h"
 
 namespace taffrail::handlers {
 
@@ -36,7 +37,8 @@ PartitionResult elect(Task& task, BrokerContext& broker, const std::string& name
   if (leader == preferred)
     return refused(partition, ErrorCode::kElectionNotNeeded, "Leader election not needed for topic partition.");
   const std::vector<BrokerId> alive = broker.alive_brokers();
-  if (leader == kNoBroker || !std::binary_search(alive.begin(), alive.end(), preferred))
+  if (leader == kNoBroker || !std::binary_search(alive.begin(), alive.end(), preferred) ||
+      !takes_replicas(broker.controller().image(), preferred))
     return refused(partition, ErrorCode::kPreferredLeaderNotAvailable,
                    fmt::format("Broker {}, the preferred leader, cannot take over now.", preferred.value));
   const Result<> done = broker.hand_over(task, key, leader, preferred, deadline);

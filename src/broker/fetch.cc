@@ -1,7 +1,11 @@
 // Fetch: what is there is answered at once if it is enough; otherwise the request watches its partitions
 // until it is, or until its time is over. Sessions (fetch_sessions.h) have completed the request before.
+//
+// Where replica.selector.class says so, a leader sends a consumer that names its rack to a replica there, and replicas
+// that do not lead answer consumers up to what they know to be committed (KIP-392).
 #include <algorithm>
 
+#include "base/plant.h"
 #include "broker/handlers.h"
 
 namespace taffrail::handlers {
@@ -11,6 +15,8 @@ using protocol::FetchRequest;
 using protocol::FetchResponse;
 
 namespace {
+
+constexpr std::string_view kSelectorConfig = "replica.selector.class";
 
 /// One fetch and where it has got to.
 class Fetch {
@@ -41,8 +47,12 @@ class Fetch {
     std::optional<Fault> fault;
     ErrorCode error = ErrorCode::kNone;
     PartitionKey key;
+    bool follows = false;             ///< It answers although another replica leads.
+    BrokerId nearer = kNoBroker;      ///< It leads, and the client shall read there instead.
   };
   Found find(const FetchRequest::Topic& topic, const FetchRequest::Partition& partition);
+  bool may_read_anywhere() const;
+  BrokerId nearer_replica(const Partition& leader) const;
   void answer_partition(Task& task, const FetchRequest::Topic& topic, const FetchRequest::Partition& partition,
                         FetchResponse::Partition& out, ByteCount& left, FetchResponse& response);
   void name_leader(const PartitionKey& key, FetchResponse::Partition& out, FetchResponse& response);
@@ -73,8 +83,35 @@ Fetch::Found Fetch::find(const FetchRequest::Topic& topic, const FetchRequest::P
     return found;
   }
   found.fault = found.replica->check_leader(partition.current_leader_epoch);
-  if (found.fault) found.error = error_of(*found.fault);
+  // Without a leader it would not notice what it misses.
+  found.follows = found.fault && found.fault->what == PartitionFault::kNotLeader && may_read_anywhere() &&
+                  found.replica->leader() != kNoBroker && found.replica->leader() != broker_.id();
+  if (found.fault && !found.follows) found.error = error_of(*found.fault);
+  if (!found.fault) found.nearer = nearer_replica(*found.replica);
   return found;
+}
+
+bool Fetch::may_read_anywhere() const {
+  if (version_ < 11 || message_.replica_id != kNoBroker || message_.replica_state.replica_id != kNoBroker) return false;
+  const ClusterImage& image = broker_.controller().image();
+  const auto is_set = [](const ConfigMap& configs) { return configs.contains(kSelectorConfig); };
+  return is_set(image.settings().configs_of(broker_.id())) || is_set(image.cluster_configs());
+}
+
+// Of several in the client's rack each partition has its own, so that they share the work.
+BrokerId Fetch::nearer_replica(const Partition& leader) const {
+  if (message_.rack_id.empty() || !may_read_anywhere()) return kNoBroker;
+  const ClusterImage& image = broker_.controller().image();
+  const std::vector<BrokerId> alive = broker_.alive_brokers();
+  std::vector<BrokerId> near;
+  for (const BrokerId id : leader.in_sync()) {
+    const BrokerRecord* record = image.find_broker(id);
+    if (record == nullptr || record->rack != message_.rack_id || !std::binary_search(alive.begin(), alive.end(), id)) continue;
+    if (id == broker_.id()) return kNoBroker;
+    near.push_back(id);
+  }
+  if (near.empty()) return kNoBroker;
+  return near[static_cast<size_t>(leader.key().partition) % near.size()];
 }
 
 void Fetch::watch() {
@@ -99,9 +136,10 @@ bool Fetch::is_enough() {
   for (const auto& topic : message_.topics)
     for (const auto& partition : topic.partitions) {
       const Found found = find(topic, partition);
-      if (found.error != ErrorCode::kNone) return true;
+      if (found.error != ErrorCode::kNone || found.nearer != kNoBroker) return true;
       const ReadView view = found.replica->view();
-      if (partition.fetch_offset < view.log_start || partition.fetch_offset > view.log_end) return true;
+      if (partition.fetch_offset < view.log_start) return true;
+      if (partition.fetch_offset > view.log_end && !found.follows) return true;
       bytes += std::min<ByteCount>(found.replica->readable_bytes(partition.fetch_offset),
                                    static_cast<ByteCount>(std::max(partition.partition_max_bytes, 1)));
     }
@@ -135,6 +173,18 @@ void Fetch::answer_partition(Task& task, const FetchRequest::Topic& topic, const
   }
   // Everything in this part of the answer is of one moment.
   const ReadView view = found.replica->view();
+  if (found.nearer != kNoBroker) {
+    out.preferred_read_replica = found.nearer;
+    out.high_watermark = view.high_watermark;
+    out.last_stable_offset = view.last_stable;
+    out.log_start_offset = view.log_start;
+    return;
+  }
+  // The leader may have told of what has not come here yet.
+  if (found.follows && partition.fetch_offset > view.high_watermark && !PLANT("M54")) {
+    out.error_code = ErrorCode::kOffsetNotAvailable;
+    return;
+  }
   const bool committed_only = message_.isolation_level == protocol::IsolationLevel::kReadCommitted;
   if (committed_only) out.aborted_transactions.emplace();
   const ByteCount max = std::min(left, static_cast<ByteCount>(std::max(partition.partition_max_bytes, 0)));

@@ -120,6 +120,15 @@ Outcome<DescribeGroupsResponse> describe_groups(const Request& request, Describe
 }
 
 Outcome<ConsumerGroupDescribeResponse> consumer_group_describe(const Request& request, ConsumerGroupDescribeRequest message) {
+  if (!serves_consumer_groups(request.broker)) {
+    ConsumerGroupDescribeResponse response;
+    for (std::string& id : message.group_ids) {
+      auto& group = response.groups.emplace_back();
+      group.group_id = std::move(id);
+      group.error_code = ErrorCode::kUnsupportedVersion;
+    }
+    return response;
+  }
   std::map<ShardId, ConsumerGroupDescribeRequest> parts;
   for (std::string& id : message.group_ids) parts[shard_of_group(request.broker, id)].group_ids.push_back(std::move(id));
   if (parts.empty()) return ConsumerGroupDescribeResponse{};

@@ -78,6 +78,16 @@ Outcome<protocol::ElectLeadersResponse> elect_leaders(const Request&, protocol::
 Outcome<protocol::DescribeClusterResponse> describe_cluster(const Request&, const protocol::DescribeClusterRequest&);
 Outcome<protocol::DescribeTopicPartitionsResponse> describe_topic_partitions(const Request&, const protocol::DescribeTopicPartitionsRequest&);
 
+// Of what operators set, in quorum.cc, api_versions.cc, configs.cc and client_quotas.cc.
+Outcome<protocol::DescribeQuorumResponse> describe_quorum(const Request&, protocol::DescribeQuorumRequest);
+Outcome<protocol::AddRaftVoterResponse> add_raft_voter(const Request&, protocol::AddRaftVoterRequest);
+Outcome<protocol::RemoveRaftVoterResponse> remove_raft_voter(const Request&, const protocol::RemoveRaftVoterRequest&);
+Outcome<protocol::UnregisterBrokerResponse> unregister_broker(const Request&, const protocol::UnregisterBrokerRequest&);
+Outcome<protocol::UpdateFeaturesResponse> update_features(const Request&, const protocol::UpdateFeaturesRequest&);
+Outcome<protocol::ListConfigResourcesResponse> list_config_resources(const Request&, const protocol::ListConfigResourcesRequest&);
+Outcome<protocol::DescribeClientQuotasResponse> describe_client_quotas(const Request&, const protocol::DescribeClientQuotasRequest&);
+Outcome<protocol::AlterClientQuotasResponse> alter_client_quotas(const Request&, protocol::AlterClientQuotasRequest);
+
 // Of groups, in members.cc, group_offsets.cc and group_admin.cc; each finds the shard of its group by itself.
 Outcome<protocol::JoinGroupResponse> join_group(const Request&, protocol::JoinGroupRequest);
 Outcome<protocol::SyncGroupResponse> sync_group(const Request&, protocol::SyncGroupRequest);
@@ -120,5 +130,11 @@ inline constexpr ByteCount kFetchAnswerMax = 57'671'680;
 
 /// The error of a controller call that did not get through.
 protocol::ErrorCode error_of_submit(const Error& error);
+/// The reply's items, one for each of `count` things asked; a call that did not get through fails them all.
+std::vector<ItemReply> items_of(const Result<ControllerReply>& reply, size_t count);
+/// What an answer says beside the error code.
+std::optional<std::string> message_of(const ItemReply& item);
+/// Whether the cluster runs consumer groups whose assignments the coordinator makes (group.version).
+bool serves_consumer_groups(BrokerContext& broker);
 
 }  // namespace taffrail::handlers

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "controller/cluster_view.h"
+#include "controller/setting_keys.h"
 #include "group/topics.h"
 
 namespace taffrail {
@@ -43,6 +44,12 @@ class ImageTopics final : public group::Topics {
       out.emplace_back(racks.begin(), racks.end());
     }
     return out;
+  }
+
+  group::Settings settings_of(std::string_view group) const override {
+    if (cluster_ == nullptr || cluster_->image().settings().groups.empty()) return {};
+    const GroupSettings set = group_settings(cluster_->image(), group);
+    return {set.session_timeout, set.heartbeat_interval, set.assignment_interval};
   }
 
  private:

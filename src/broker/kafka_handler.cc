@@ -6,6 +6,7 @@
 #include <type_traits>
 
 #include "broker/handlers.h"
+#include "broker/quotas.h"
 #include "protocol/codec.h"
 #include "protocol/frame.h"
 #include "runtime/log.h"
@@ -17,14 +18,18 @@ using protocol::ApiKey;
 using protocol::ErrorCode;
 
 constexpr std::array kServed = {
-    ApiKey::kProduce, ApiKey::kFetch, ApiKey::kListOffsets, ApiKey::kMetadata, ApiKey::kOffsetCommit, ApiKey::kOffsetFetch,
-    ApiKey::kFindCoordinator, ApiKey::kJoinGroup, ApiKey::kHeartbeat, ApiKey::kLeaveGroup, ApiKey::kSyncGroup,
-    ApiKey::kDescribeGroups, ApiKey::kListGroups, ApiKey::kApiVersions, ApiKey::kCreateTopics, ApiKey::kDeleteTopics,
-    ApiKey::kDeleteRecords, ApiKey::kInitProducerId, ApiKey::kOffsetForLeaderEpoch, ApiKey::kDescribeConfigs,
-    ApiKey::kAlterConfigs, ApiKey::kDescribeLogDirs, ApiKey::kCreatePartitions, ApiKey::kDeleteGroups,
-    ApiKey::kElectLeaders, ApiKey::kIncrementalAlterConfigs, ApiKey::kAlterPartitionReassignments,
-    ApiKey::kListPartitionReassignments, ApiKey::kOffsetDelete, ApiKey::kDescribeCluster, ApiKey::kDescribeProducers,
-    ApiKey::kConsumerGroupHeartbeat, ApiKey::kConsumerGroupDescribe, ApiKey::kDescribeTopicPartitions};
+    ApiKey::kProduce, ApiKey::kFetch, ApiKey::kListOffsets, ApiKey::kMetadata, ApiKey::kOffsetCommit,
+    ApiKey::kOffsetFetch, ApiKey::kFindCoordinator, ApiKey::kJoinGroup, ApiKey::kHeartbeat,
+    ApiKey::kLeaveGroup, ApiKey::kSyncGroup, ApiKey::kDescribeGroups, ApiKey::kListGroups,
+    ApiKey::kApiVersions, ApiKey::kCreateTopics, ApiKey::kDeleteTopics, ApiKey::kDeleteRecords,
+    ApiKey::kInitProducerId, ApiKey::kOffsetForLeaderEpoch, ApiKey::kDescribeConfigs, ApiKey::kAlterConfigs,
+    ApiKey::kDescribeLogDirs, ApiKey::kCreatePartitions, ApiKey::kDeleteGroups, ApiKey::kElectLeaders,
+    ApiKey::kIncrementalAlterConfigs, ApiKey::kAlterPartitionReassignments,
+    ApiKey::kListPartitionReassignments, ApiKey::kOffsetDelete, ApiKey::kDescribeClientQuotas,
+    ApiKey::kAlterClientQuotas, ApiKey::kDescribeQuorum, ApiKey::kUpdateFeatures, ApiKey::kDescribeCluster,
+    ApiKey::kDescribeProducers, ApiKey::kUnregisterBroker, ApiKey::kConsumerGroupHeartbeat,
+    ApiKey::kConsumerGroupDescribe, ApiKey::kListConfigResources, ApiKey::kDescribeTopicPartitions,
+    ApiKey::kAddRaftVoter, ApiKey::kRemoveRaftVoter};
 
 class KafkaHandler final : public RequestHandler {
  public:
@@ -34,6 +39,12 @@ class KafkaHandler final : public RequestHandler {
  private:
   template <class Message, class Handler>
   Begun run(ConnectionInfo& connection, const protocol::RequestFrame& frame, Handler handler);
+  template <class Message>
+  Begun run_with_quotas(ConnectionInfo& connection, const protocol::RequestFrame& frame, Instant began,
+                        handlers::Outcome<typename Message::Response> outcome);
+  template <class Message>
+  void charge(Task& task, ConnectionInfo& connection, double request_bytes, Duration busy, int16_t version,
+              std::optional<typename Message::Response>& response);
   template <class Response>
   Chain answer(int32_t correlation_id, const Response& response, int16_t version);
   Begun unknown_api_versions(const protocol::RequestFrame& frame);
@@ -61,8 +72,11 @@ Begun KafkaHandler::run(ConnectionInfo& connection, const protocol::RequestFrame
   Result<Message> message = protocol::decode<Message>(frame.body, version);
   if (!message)
     return Begun::close(fmt::format("{} v{} could not be decoded: {}", frame.api->name, version, message.error().text()));
+  const Instant began = broker_.runtime().now();
   handlers::Outcome<Response> outcome = handler(handlers::Request{broker_, connection, version}, *std::move(message));
   if (!outcome.close_because.empty()) return Begun::close(std::move(outcome.close_because));
+  if (!broker_.controller().image().settings().quotas.empty())
+    return run_with_quotas<Message>(connection, frame, began, std::move(outcome));
   if (auto* now = std::get_if<Response>(&outcome.value)) return Begun::now(answer(correlation_id, *now, version));
   if (auto* later = std::get_if<typename handlers::Outcome<Response>::Later>(&outcome.value))
     return Begun::later([this, correlation_id, version, finish = std::move(*later)](Task& task) mutable {
@@ -70,6 +84,45 @@ Begun KafkaHandler::run(ConnectionInfo& connection, const protocol::RequestFrame
       return response ? answer(correlation_id, *response, version) : Chain{};
     });
   return Begun::nothing();
+}
+
+// What a request used is known once it is answered. The answer goes at once and says for how long the client shall be
+// quiet (KIP-219); until then the connection is not heard, whether the client keeps to it or not.
+template <class Message>
+Begun KafkaHandler::run_with_quotas(ConnectionInfo& connection, const protocol::RequestFrame& frame, Instant began,
+                                    handlers::Outcome<typename Message::Response> outcome) {
+  using Response = typename Message::Response;
+  const Duration busy = broker_.runtime().now() - began;
+  return Begun::later([this, &connection, bytes = static_cast<double>(frame.body.size()), busy, outcome = std::move(outcome),
+                       correlation_id = frame.header.correlation_id,
+                       version = frame.header.request_api_version](Task& task) mutable {
+    std::optional<Response> response;
+    if (auto* now = std::get_if<Response>(&outcome.value)) response = std::move(*now);
+    if (auto* later = std::get_if<typename handlers::Outcome<Response>::Later>(&outcome.value)) response = (*later)(task);
+    if (task.cancelled()) return Chain{};
+    charge<Message>(task, connection, bytes, busy, version, response);
+    return response ? answer(correlation_id, *response, version) : Chain{};
+  });
+}
+
+template <class Message>
+void KafkaHandler::charge(Task& task, ConnectionInfo& connection, double request_bytes, Duration busy, int16_t version,
+                          std::optional<typename Message::Response>& response) {
+  Duration throttle;
+  if constexpr (requires { response->throttle_time_ms; })
+    if (response) throttle = Duration::from_ms(response->throttle_time_ms);  // The handler's own.
+  const auto use = [&](QuotaKind kind, double amount) {
+    const auto limit = find_quota(broker_.controller().image().settings(), kind, connection.client_id);
+    if (limit) throttle = std::max(throttle, take_quota(task, broker_, *limit, {amount}).throttle);
+  };
+  if constexpr (std::is_same_v<Message, protocol::ProduceRequest>) use(QuotaKind::kProduce, request_bytes);
+  if constexpr (std::is_same_v<Message, protocol::FetchRequest>)
+    if (response) use(QuotaKind::kFetch, static_cast<double>(protocol::encoded_size(*response, version).value_or(0)));
+  use(QuotaKind::kRequest, static_cast<double>(busy.ns) / 1e9 * 100);
+  if (throttle <= Duration{}) return;
+  connection.muted_until = std::max(connection.muted_until, broker_.runtime().now() + throttle);
+  if constexpr (requires { response->throttle_time_ms; })
+    if (response) response->throttle_time_ms = static_cast<int32_t>(std::min<int64_t>(throttle.ms(), INT32_MAX));
 }
 
 // A client that is newer than the broker learns from the v0 answer what the broker speaks (KIP-511).
@@ -141,6 +194,15 @@ Begun KafkaHandler::begin(Task& task, ConnectionInfo& connection, Slice frame) {
       return run<p::DescribeProducersRequest>(connection, request, h::describe_producers_on_shards);
     case ApiKey::kDescribeTopicPartitions:
       return run<p::DescribeTopicPartitionsRequest>(connection, request, h::describe_topic_partitions);
+    case ApiKey::kDescribeClientQuotas:
+      return run<p::DescribeClientQuotasRequest>(connection, request, h::describe_client_quotas);
+    case ApiKey::kAlterClientQuotas: return run<p::AlterClientQuotasRequest>(connection, request, h::alter_client_quotas);
+    case ApiKey::kDescribeQuorum: return run<p::DescribeQuorumRequest>(connection, request, h::describe_quorum);
+    case ApiKey::kUpdateFeatures: return run<p::UpdateFeaturesRequest>(connection, request, h::update_features);
+    case ApiKey::kUnregisterBroker: return run<p::UnregisterBrokerRequest>(connection, request, h::unregister_broker);
+    case ApiKey::kListConfigResources: return run<p::ListConfigResourcesRequest>(connection, request, h::list_config_resources);
+    case ApiKey::kAddRaftVoter: return run<p::AddRaftVoterRequest>(connection, request, h::add_raft_voter);
+    case ApiKey::kRemoveRaftVoter: return run<p::RemoveRaftVoterRequest>(connection, request, h::remove_raft_voter);
     default: break;
   }
   return Begun::close(fmt::format("{} is not served here", request.api->name));

@@ -56,6 +56,11 @@ Outcome<protocol::ConsumerGroupHeartbeatResponse> beat_here(const Request& reque
 
 Outcome<protocol::ConsumerGroupHeartbeatResponse> consumer_group_heartbeat(const Request& request,
                                                                            protocol::ConsumerGroupHeartbeatRequest message) {
+  if (!serves_consumer_groups(request.broker)) {
+    protocol::ConsumerGroupHeartbeatResponse response;
+    response.error_code = ErrorCode::kUnsupportedVersion;
+    return response;
+  }
   return on_shard_of_group(request, std::move(message), &beat_here);
 }
 

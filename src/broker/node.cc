@@ -11,6 +11,7 @@
 #include "broker/founding.h"
 #include "broker/identity.h"
 #include "broker/node_part.h"
+#include "broker/retiring.h"
 #include "broker/shard.h"
 #include "controller/metadata_members.h"
 #include "runtime/sync.h"
@@ -71,6 +72,7 @@ struct Node::State {
   NodeHome home_;
   BrokerShard shard_;
   std::unique_ptr<Controller> controller_;
+  std::unique_ptr<Retiring> retiring_;
   BrokerShard::Look look_;
   bool known_cluster_ = false;  ///< The identity named a cluster before this start: group 0 was here.
   bool joined_ = false;   ///< The parts have an image, and are told what changes.
@@ -214,7 +216,10 @@ Result<> Node::State::start_group_zero(Task& task) {
   home_.controller = controller_.get();
   learn_addresses();
   join_shards();
+  retiring_ = std::make_unique<Retiring>(runtime_, *controller_, *shard_.driver(), identity_.replica,
+                                         [this] { return alive_brokers(); });
   runtime_.spawn(scope_, "node/members", [this](Task& t) { run_members(t); });
+  runtime_.spawn(scope_, "node/retiring", [this](Task& t) { retiring_->run_moves(t); });
   runtime_.spawn(scope_, "node/introductions", [this](Task& t) { run_introductions(t); });
   return {};
 }
@@ -266,6 +271,7 @@ Result<> Node::State::register_self(Task& task) {
   shard_.set_registered();
   tell_parts([](NodePart& part) { part.shard().set_registered(); });
   registered_ = true;
+  runtime_.spawn(scope_, "node/leaving", [this](Task& t) { retiring_->run_leaving(t); });
   return {};
 }
 
@@ -295,6 +301,7 @@ void Node::State::stop(Task& task) {
   if (controller_) controller_->stop(task);
   shard_.stop_raft(task);
   peers_.stop(task);
+  retiring_.reset();
   controller_.reset();
   shard_.close(task);
   tell_parts([](NodePart& part) { part.release(); });
@@ -346,7 +353,9 @@ void Node::State::run_members(Task& task) {
   for (;;) {
     bool under_way = false;
     RaftGroup* group = shard_.driver()->find(kMetadataPartition);
-    if (group != nullptr && group->commit_is_current()) {
+    if (group != nullptr && group->commit_is_current() && retiring_->pass_on_group_zero()) {
+      under_way = true;
+    } else if (group != nullptr && group->commit_is_current()) {
       MetadataMembers wanted = wanted_metadata_members(controller_->image(), group->configuration(), alive_brokers());
       const Result<bool> done = group->step_to_members(std::move(wanted.voters), std::move(wanted.learners), 0);
       under_way = !done || !*done;
@@ -393,6 +402,7 @@ std::vector<ReplicaId> Node::State::alive_disks() {
 void Node::State::on_applied(const Entry* entry) {
   if (!joined_) return;
   members_wake_.notify_all();
+  retiring_->on_applied();
   const BrokerRecord* self = controller_->image().find_broker(config_.id);
   if (registered_ && self != nullptr && self->replica != identity_.replica)
     return runtime_.stop_node(fmt::format("broker {} has another disk now, {}: this one, {}, was replaced", config_.id.value,

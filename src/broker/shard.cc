@@ -7,6 +7,8 @@
 #include "base/plant.h"
 #include "broker/internal_topics.h"
 #include "broker/kafka_handler.h"
+#include "broker/retiring.h"
+#include "controller/setting_keys.h"
 #include "group/service.h"
 
 namespace taffrail {
@@ -211,7 +213,7 @@ bool BrokerShard::is_mine(const PartitionKey& key) const {
 }
 
 TopicConfig BrokerShard::effective_config(const TopicRecord& topic) const {
-  return TopicConfig::from(with_cluster_defaults(topic.configs, cluster_->image().cluster_configs()));
+  return TopicConfig::from(with_cluster_defaults(topic.configs, acting_configs(cluster_->image(), config_.id)));
 }
 
 void BrokerShard::run_reconciler(Task& task) {
@@ -295,13 +297,20 @@ bool BrokerShard::is_assigned_here(const PartitionRecord& record) const {
   return std::find(everywhere.begin(), everywhere.end(), identity_.replica) != everywhere.end();
 }
 
-// Of what is led here: takes each group that is not where group 0 wants it a step further, and says when it is there.
+// Of what is led here: takes each group that is not where group 0 wants it a step further, and says when it is there. On
+// a broker that retires it hands over what another one can lead; whoever cannot take over now may a moment later.
 void BrokerShard::run_movers(Task& task) {
   while (!task.cancelled()) {
     bool under_way = false;
     std::vector<FinishMoveCommand> there;
+    const bool retires = !takes_replicas(cluster_->image(), config_.id) && !PLANT("M52");
+    const std::vector<BrokerId> alive = retires ? alive_() : std::vector<BrokerId>();
     for (const auto& [key, partition] : partitions_) {
       const PartitionRecord* record = cluster_->image().find_partition(key);
+      if (retires && partition->is_leader() && partition->group() != nullptr) {
+        under_way = under_way || record == nullptr || record->replicas.size() > 1;
+        if (const auto to = successor_in(*partition->group(), cluster_->image(), alive)) partition->group()->transfer_leadership(*to);
+      }
       if (record == nullptr || !record->moving() || !partition->is_leader() || partition->group() == nullptr) continue;
       under_way = true;
       const Result<bool> arrived = partition->group()->step_to_members(record->replicas, {}, record->revision);
@@ -350,7 +359,7 @@ Result<> BrokerShard::open_partition(Task& task, const TopicRecord& topic, int32
     return started;
   }
   // The first of the list is preferred: it need not wait for a timeout to lead a group that is new.
-  if (fresh && joined == 0 && record.replicas.front() == identity_.replica) opened.group()->campaign_soon();
+  if (fresh && joined == 0 && record.replicas.front() == identity_.replica && takes_replicas(cluster_->image(), config_.id)) opened.group()->campaign_soon();
   return {};
 }
 

@@ -16,6 +16,7 @@
 #include "broker/guests.h"
 #include "broker/identity.h"
 #include "broker/image_topics.h"
+#include "broker/quotas.h"
 #include "consensus/driver.h"
 #include "net/peer_channel.h"
 #include "net/server.h"
@@ -49,6 +50,7 @@ class BrokerShard final : public BrokerContext {
   const Remote<BrokerShard>& shard(ShardId shard) override { return shards_.at(shard.value); }
   Guests& guests() override { return guests_; }
   FetchSessions& fetch_sessions() override { return fetch_sessions_; }
+  Quotas& quotas() override { return quotas_; }
   uint64_t next_guest() override { return next_guest_++; }
 
   // Its life, in this order.
@@ -141,6 +143,7 @@ class BrokerShard final : public BrokerContext {
   int64_t producer_ids_left_ = 0;
   Guests guests_;
   FetchSessions fetch_sessions_;
+  Quotas quotas_;
   uint64_t next_guest_ = 0;
   Door<BrokerShard> door_{*this};
   Scope scope_;

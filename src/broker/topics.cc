@@ -1,10 +1,10 @@
 // CreateTopics, DeleteTopics and CreatePartitions: to the controller and back.
 #include <algorithm>
-#include <map>
 
 #include "broker/configs.h"
 #include "broker/first_leaders.h"
 #include "broker/handlers.h"
+#include "broker/quotas.h"
 
 namespace taffrail::handlers {
 
@@ -12,17 +12,62 @@ using protocol::ErrorCode;
 
 namespace {
 
-/// The reply's items, one for each of `count` things asked; a call that did not get through fails them all.
-std::vector<ItemReply> items_of(const Result<ControllerReply>& reply, size_t count) {
-  if (reply && reply->items.size() == count) return reply->items;
-  ItemReply failed;
-  failed.error = reply ? ErrorCode::kUnknownServerError : error_of_submit(reply.error());
-  failed.message = reply ? "the controller's answer does not fit the request" : reply.error().message;
-  return std::vector<ItemReply>(count, failed);
-}
+/// Partitions that one request makes and deletes, under the quota of its client (KIP-599). Newer versions are refused
+/// what is beyond it, item by item; older ones are granted everything, and made to wait.
+class Mutations {
+ public:
+  Mutations(BrokerContext& broker, const ConnectionInfo& connection, bool strictly)
+      : broker_(broker), strictly_(strictly),
+        limit_(find_quota(broker.controller().image().settings(), QuotaKind::kMutation, connection.client_id)) {}
 
-std::optional<std::string> message_of(const ItemReply& item) {
-  return item.error == ErrorCode::kNone || item.message.empty() ? std::nullopt : std::optional(item.message);
+  /// How many of the items, from the first on, may be done.
+  size_t take(Task& task, std::vector<double> partitions) {
+    amounts_ = std::move(partitions);
+    if (!limit_) return amounts_.size();
+    const Quotas::Taken taken = take_quota(task, broker_, *limit_, amounts_, strictly_);
+    throttle_ = taken.throttle;
+    return taken.count;
+  }
+  /// What was refused for other reasons, or was only asked, costs nothing.
+  void give_back(Task& task, const std::vector<ItemReply>& items, bool all) {
+    if (!limit_) return;
+    double unused = 0;
+    for (size_t i = 0; i < items.size() && i < amounts_.size(); ++i)
+      if (all || items[i].error != ErrorCode::kNone) unused += amounts_[i];
+    if (unused > 0) throttle_ = take_quota(task, broker_, *limit_, {-unused}).throttle;
+  }
+  int32_t throttle_ms() const { return static_cast<int32_t>(std::min<int64_t>(throttle_.ms(), INT32_MAX)); }
+  static ItemReply refusal(std::string name) {
+    return {.error = ErrorCode::kThrottlingQuotaExceeded, .message = "The throttling quota has been exceeded.",
+            .name = std::move(name), .topic = {}};
+  }
+
+ private:
+  BrokerContext& broker_;
+  const bool strictly_;
+  const std::optional<QuotaLimit> limit_;
+  std::vector<double> amounts_;
+  Duration throttle_;
+};
+
+// Asks for those items of a command that the quota allows; the others are refused.
+template <class Command, class Items>
+std::vector<ItemReply> submit_within(Task& task, BrokerContext& broker, Mutations& mutations, Command command, Items items,
+                                     std::vector<double> partitions, bool only_asked, Instant deadline) {
+  auto& list = command.*items;
+  const size_t all = list.size();
+  const size_t granted = mutations.take(task, std::move(partitions));
+  std::vector<ItemReply> out;
+  std::vector<std::string> names;
+  for (size_t i = granted; i < all; ++i) {
+    if constexpr (requires { list[i].id; }) names.push_back(list[i].name.value_or(""));
+    else names.push_back(list[i].name);
+  }
+  list.resize(granted);
+  if (granted > 0) out = items_of(broker.controller().submit(task, command, deadline), granted);
+  mutations.give_back(task, out, only_asked);
+  for (std::string& name : names) out.push_back(Mutations::refusal(std::move(name)));
+  return out;
 }
 
 }  // namespace
@@ -50,17 +95,25 @@ Outcome<protocol::CreateTopicsResponse> create_topics(const Request& request, pr
     if (!refused[i]) command.topics.push_back(std::move(fresh));
   }
   return Outcome<protocol::CreateTopicsResponse>::later(
-      [&broker = request.broker, command = std::move(command), message = std::move(message),
-       refused = std::move(refused)](Task& task) {
-        std::vector<ItemReply> items;
+      [&broker = request.broker, &connection = request.connection, version = request.version, command = std::move(command),
+       message = std::move(message), refused = std::move(refused)](Task& task) {
         const Instant deadline = deadline_in(broker.runtime(), message.timeout_ms);
-        if (!command.topics.empty()) items = items_of(broker.controller().submit(task, command, deadline), command.topics.size());
+        Mutations mutations(broker, connection, version >= 6);
+        std::vector<double> partitions;
+        for (const NewTopic& topic : command.topics) {
+          const int32_t asked = topic.partition_count == -1 ? broker.config().default_partitions : topic.partition_count;
+          partitions.push_back(topic.assignments.empty() ? std::max(asked, 0) : static_cast<double>(topic.assignments.size()));
+        }
+        const std::vector<ItemReply> items =
+            submit_within(task, broker, mutations, command, &CreateTopicsCommand::topics, std::move(partitions),
+                          command.validate_only, deadline);
         std::vector<std::string> made;
         for (size_t i = 0; i < items.size(); ++i)
           if (items[i].error == ErrorCode::kNone && !command.validate_only) made.push_back(command.topics[i].name);
         // Elections take longer than this only where replicas are away.
         await_first_leaders(task, broker, made, std::min(deadline - broker.runtime().now(), Duration(1_s)));
         protocol::CreateTopicsResponse response;
+        response.throttle_time_ms = mutations.throttle_ms();
         size_t next = 0;
         for (size_t i = 0; i < refused.size(); ++i) {
           auto& out = response.topics.emplace_back();
@@ -87,10 +140,19 @@ Outcome<protocol::DeleteTopicsResponse> delete_topics(const Request& request, pr
   for (const auto& topic : message.topics) command.topics.push_back({topic.name, topic.topic_id});
   for (const std::string& name : message.topic_names) command.topics.push_back({name, {}});
   return Outcome<protocol::DeleteTopicsResponse>::later(
-      [&broker = request.broker, command = std::move(command), timeout_ms = message.timeout_ms](Task& task) {
-        const auto items = items_of(broker.controller().submit(task, command, deadline_in(broker.runtime(), timeout_ms)),
-                                    command.topics.size());
+      [&broker = request.broker, &connection = request.connection, version = request.version, command = std::move(command),
+       timeout_ms = message.timeout_ms](Task& task) {
+        Mutations mutations(broker, connection, version >= 5);
+        std::vector<double> partitions;
+        const ClusterImage& image = broker.controller().image();
+        for (const auto& which : command.topics) {
+          const TopicRecord* topic = which.name ? image.find_topic(std::string_view(*which.name)) : image.find_topic(which.id);
+          partitions.push_back(topic == nullptr ? 0 : static_cast<double>(topic->partitions.size()));
+        }
+        const auto items = submit_within(task, broker, mutations, command, &DeleteTopicsCommand::topics, std::move(partitions),
+                                         /*only_asked=*/false, deadline_in(broker.runtime(), timeout_ms));
         protocol::DeleteTopicsResponse response;
+        response.throttle_time_ms = mutations.throttle_ms();
         for (size_t i = 0; i < items.size(); ++i) {
           auto& out = response.responses.emplace_back();
           out.name = command.topics[i].name;
@@ -115,10 +177,19 @@ Outcome<protocol::CreatePartitionsResponse> create_partitions(const Request& req
     for (const auto& assignment : *topic.assignments) out.assignments->push_back(assignment.broker_ids);
   }
   return Outcome<protocol::CreatePartitionsResponse>::later(
-      [&broker = request.broker, command = std::move(command), timeout_ms = message.timeout_ms](Task& task) {
-        const auto items = items_of(broker.controller().submit(task, command, deadline_in(broker.runtime(), timeout_ms)),
-                                    command.topics.size());
+      [&broker = request.broker, &connection = request.connection, version = request.version, command = std::move(command),
+       timeout_ms = message.timeout_ms](Task& task) {
+        Mutations mutations(broker, connection, version >= 3);
+        std::vector<double> partitions;
+        for (const auto& wanted : command.topics) {
+          const TopicRecord* topic = broker.controller().image().find_topic(std::string_view(wanted.name));
+          const auto present = topic == nullptr ? wanted.count : static_cast<int32_t>(topic->partitions.size());
+          partitions.push_back(std::max(0.0, static_cast<double>(wanted.count) - present));
+        }
+        const auto items = submit_within(task, broker, mutations, command, &CreatePartitionsCommand::topics, std::move(partitions),
+                                         command.validate_only, deadline_in(broker.runtime(), timeout_ms));
         protocol::CreatePartitionsResponse response;
+        response.throttle_time_ms = mutations.throttle_ms();
         for (size_t i = 0; i < items.size(); ++i)
           response.results.push_back({command.topics[i].name, items[i].error, message_of(items[i]), {}});
         return response;

@@ -85,7 +85,7 @@ void ConsumerGroup::assign_if_due(WallTime wall, Effects& out) {
   // Members that come one after the other are to cost one assignment, not one each.
   const int64_t last = state_.target_epoch ? state_.target_epoch->assignment_timestamp : 0;
   const int64_t since = wall.ms - last;
-  if (last != 0 && since >= 0 && since < options_.consumer_assignment_interval.ms()) return;
+  if (last != 0 && since >= 0 && since < topics_.settings_of(id_).assignment_interval.value_or(options_.consumer_assignment_interval).ms()) return;
 
   // Most members read the same: each subscription is looked up once.
   std::map<std::pair<std::vector<std::string>, std::string>, std::set<TopicId>> subscriptions;

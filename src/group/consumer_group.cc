@@ -115,7 +115,7 @@ const std::string* ConsumerGroup::holder_of(const TopicId& topic, int32_t partit
 
 void ConsumerGroup::restart_session(const std::string& member, Instant now) {
   const auto& classic = meta_of(member).classic_member_metadata;
-  session_ends_[member] = now + (classic ? Duration::from_ms(std::max(classic->session_timeout_ms, 1)) : options_.consumer_session_timeout);
+  session_ends_[member] = now + (classic ? Duration::from_ms(std::max(classic->session_timeout_ms, 1)) : topics_.settings_of(id_).session_timeout.value_or(options_.consumer_session_timeout));
 }
 
 // Who speaks, and whether it may (I-G4). `replaced`: the static member whose place this one takes.
@@ -203,7 +203,7 @@ void ConsumerGroup::heartbeat(const Beat& beat, Effects& out) {
 
   const Current& now = current_of(id);
   response.member_epoch = now.member_epoch;
-  response.heartbeat_interval_ms = static_cast<int32_t>(options_.consumer_heartbeat_interval.ms());
+  response.heartbeat_interval_ms = static_cast<int32_t>(topics_.settings_of(id_).heartbeat_interval.value_or(options_.consumer_heartbeat_interval).ms());
   const bool full = request.rebalance_timeout_ms >= 0 && request.topic_partitions &&
                     (request.subscribed_topic_names || request.subscribed_topic_regex);
   const PartitionSet has = set_of(held_of(now.assigned_partitions, 0));

@@ -1,4 +1,4 @@
-// What a coordinator of groups may know of the cluster's topics.
+// What a coordinator of groups may know of the cluster: its topics, and what was set for a group.
 #pragma once
 
 #include <cstdint>
@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/ids.h"
+#include "base/units.h"
 
 namespace taffrail::group {
 
@@ -16,6 +17,13 @@ struct Topic {
   std::string name;
   int32_t partitions = 0;
   bool operator==(const Topic&) const = default;
+};
+
+/// What was set for one group instead of what is in the options.
+struct Settings {
+  std::optional<Duration> session_timeout = {};
+  std::optional<Duration> heartbeat_interval = {};
+  std::optional<Duration> assignment_interval = {};
 };
 
 /// As this broker has heard: it may be behind, and then sees the rest later. Never goes back.
@@ -30,6 +38,7 @@ class Topics {
   virtual std::vector<std::string> names() const = 0;
   /// For each partition the racks that its replicas stand in, sorted and each one once.
   virtual std::vector<std::vector<std::string>> racks(const TopicId& id) const = 0;
+  virtual Settings settings_of(std::string_view group) const = 0;
 };
 
 }  // namespace taffrail::group

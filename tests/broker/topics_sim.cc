@@ -340,7 +340,9 @@ TEST(Configs, OfBrokersAndOfWhatHasNone) {
     EXPECT_EQ(describe(ConfigResourceType::kBroker, "").error_code, ErrorCode::kNone);
     EXPECT_EQ(describe(ConfigResourceType::kTopic, "nobody").error_code, ErrorCode::kUnknownTopicOrPartition);
     EXPECT_EQ(describe(ConfigResourceType::kTopic, "a/b").error_code, ErrorCode::kInvalidTopicException);
-    EXPECT_EQ(describe(ConfigResourceType::kGroup, "g").error_code, ErrorCode::kInvalidRequest);
+    EXPECT_EQ(describe(ConfigResourceType::kGroup, "g").error_code, ErrorCode::kNone);
+    EXPECT_EQ(describe(ConfigResourceType::kGroup, "").error_code, ErrorCode::kInvalidRequest);
+    EXPECT_EQ(describe(ConfigResourceType::kClientMetrics, "m").error_code, ErrorCode::kInvalidRequest);
     EXPECT_EQ(describe(static_cast<ConfigResourceType>(-5), "x").error_code, ErrorCode::kInvalidRequest);
   });
 }

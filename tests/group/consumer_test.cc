@@ -257,6 +257,17 @@ TEST(ConsumerGroup, AStaticMemberComesBackToWhatItHad) {
   EXPECT_EQ(w.ask(stranger).error_code, ErrorCode::kUnknownMemberId);
 }
 
+TEST(ConsumerGroup, WhatIsSetForOneGroupActsOnThatGroup) {
+  World w;
+  w.topics.set_settings("g", {.session_timeout = 60_s, .heartbeat_interval = 7_s});
+  Consumer a{.id = "a"};
+  EXPECT_EQ(w.ask(a.full()).heartbeat_interval_ms, 7000);
+  w.pass(50_s);
+  EXPECT_EQ(w.state().members.size(), 1u) << "the brokers' 45 seconds are over";
+  w.pass(11_s);
+  EXPECT_TRUE(w.table.find("g") == nullptr || w.state().members.empty());
+}
+
 TEST(ConsumerGroup, AStaticMemberThatStaysAwayIsOutWhenItsSessionEnds) {
   World w;
   Consumer a{.id = "a", .instance = "i"};

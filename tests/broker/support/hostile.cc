@@ -203,6 +203,51 @@ std::string hostile_body(ApiKey key, int16_t version) {
       r.resources.push_back({ConfigResourceType::kTopic, "good", {{"retention.ms", "1000", {}}}, {}});
       return body_of(r, version);
     }
+    case ApiKey::kDescribeClientQuotas: {
+      DescribeClientQuotasRequest r;
+      r.components.push_back({"client-id", QuotaMatch::kExact, "client", {}});
+      return body_of(r, version);
+    }
+    case ApiKey::kAlterClientQuotas: {
+      AlterClientQuotasRequest r;
+      r.validate_only = true;
+      r.entries.push_back({{{"client-id", "client", {}}}, {{"producer_byte_rate", 1e9, false, {}}}, {}});
+      return body_of(r, version);
+    }
+    case ApiKey::kDescribeQuorum: {
+      DescribeQuorumRequest r;
+      r.topics.push_back({"__cluster_metadata", {{0, {}}}, {}});
+      return body_of(r, version);
+    }
+    case ApiKey::kUpdateFeatures: {
+      UpdateFeaturesRequest r;
+      r.timeout_ms = 1000;
+      r.feature_updates.push_back({"group.version", 9, false, FeatureUpgradeType::kUpgrade, {}});
+      return body_of(r, version);
+    }
+    case ApiKey::kUnregisterBroker: {
+      UnregisterBrokerRequest r;
+      r.broker_id = BrokerId(77);
+      return body_of(r, version);
+    }
+    case ApiKey::kListConfigResources: {
+      ListConfigResourcesRequest r;
+      if (version >= 1) r.resource_types = {ConfigResourceType::kTopic, ConfigResourceType::kGroup};
+      return body_of(r, version);
+    }
+    case ApiKey::kAddRaftVoter: {
+      AddRaftVoterRequest r;
+      r.cluster_id = "another";
+      r.voter_id = BrokerId(77);
+      r.listeners.push_back({"PLAINTEXT", "host", 9092, {}});
+      return body_of(r, version);
+    }
+    case ApiKey::kRemoveRaftVoter: {
+      RemoveRaftVoterRequest r;
+      r.cluster_id = "another";
+      r.voter_id = BrokerId(77);
+      return body_of(r, version);
+    }
     default: ADD_FAILURE() << "no body for " << static_cast<int>(key); return {};
   }
 }

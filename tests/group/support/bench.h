@@ -74,8 +74,14 @@ class TestTopics final : public Topics {
       if (entry.topic.id == id) return entry.racks;
     return {};
   }
+  Settings settings_of(std::string_view group) const override {
+    const auto it = settings_.find(group);
+    return it == settings_.end() ? Settings() : it->second;
+  }
+  void set_settings(const std::string& group, Settings settings) { settings_[group] = settings; }
 
  private:
+  std::map<std::string, Settings, std::less<>> settings_;
   struct Entry {
     Topic topic;
     std::vector<std::vector<std::string>> racks;

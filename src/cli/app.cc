@@ -206,6 +206,24 @@ class Tree {
     alter->add_option("-p,--partitions", a->partitions, "The new number of them")->check(CLI::Range(1, 1'000'000));
     runs(alter, a, &topic_alter);
 
+    auto g = std::make_shared<TopicGrow>();
+    CLI::App* grow = topic->add_subcommand("grow", "Add partitions");
+    grow->add_option("NAME", g->name)->required();
+    grow->add_option("PARTITIONS", g->partitions, "The new number of them")->required()->check(CLI::Range(1, 1'000'000));
+    runs(grow, g, &topic_grow);
+
+    auto trim = std::make_shared<TopicTrim>();
+    auto sure = std::make_shared<bool>(false);
+    CLI::App* cut = topic->add_subcommand("trim", "Remove the oldest records");
+    cut->add_option("NAME", trim->name)->required();
+    cut->add_option("--before", trim->before, "OFFSET, @MILLISECONDS (since 1970) or end")->required();
+    cut->add_option("-p,--partition", trim->partition, "Only this one");
+    cut->add_flag("--yes", *sure, "Yes, for good");
+    cut->callback([this, trim, sure] {
+      if (!*sure) throw CLI::RequiredError("--yes: these records go for good; that flag");
+      chosen_.body = [trim](Task& task, Session& session) { return topic_trim(task, session, *trim); };
+    });
+
     auto m = std::make_shared<TopicMove>();
     CLI::App* move = topic->add_subcommand("move", "Give a partition other replicas, and wait until it is there");
     move->add_option("NAME", m->name)->required();
@@ -220,17 +238,35 @@ class Tree {
   }
 
   void add_cluster() {
-    CLI::App* cluster = app_.add_subcommand("cluster", "Look at the cluster, and empty brokers");
+    CLI::App* cluster = app_.add_subcommand("cluster", "Look at the cluster, set its configs, and empty brokers");
     cluster->require_subcommand(1);
     CLI::App* show = cluster->add_subcommand("show", "Show its id, brokers and controller");
     show->callback([this] { chosen_.body = &cluster_show; });
+    CLI::App* health = cluster->add_subcommand("health", "Say what is wrong, and why");
+    health->callback([this] { chosen_.body = &cluster_health; });
     auto id = std::make_shared<int32_t>(0);
-    CLI::App* drain = cluster->add_subcommand("drain", "Let others lead what a broker leads");
-    drain->add_option("BROKER", *id)->required();
-    runs(drain, id, &cluster_drain);
-    CLI::App* decommission = cluster->add_subcommand("decommission", "Move every replica away from a broker");
-    decommission->add_option("BROKER", *id)->required();
-    runs(decommission, id, &cluster_decommission);
+    CLI::App* safe = cluster->add_subcommand("safe-to-restart", "Say whether a broker can be away for a while");
+    safe->add_option("BROKER", *id)->required();
+    runs(safe, id, &cluster_safe_to_restart);
+
+    auto set = std::make_shared<ClusterConfig>();
+    CLI::App* config = cluster->add_subcommand("config", "Show and change what is set of brokers while they run");
+    config->add_option("--broker", set->broker, "Of this one; default: of all");
+    config->add_option("-C,--config", set->set, "KEY=VALUE, any number of times")->allow_extra_args(false);
+    config->add_option("--default", set->remove, "KEY goes back to its default")->allow_extra_args(false);
+    config->add_flag("--all", set->all, "Show also what nobody set");
+    runs(config, set, &cluster_config);
+
+    auto d = std::make_shared<Retire>();
+    CLI::App* drain = cluster->add_subcommand("drain", "Let others lead what a broker leads, and give it nothing new");
+    drain->add_option("BROKER", d->broker)->required();
+    drain->add_flag("--undo", d->undo, "It takes part again");
+    runs(drain, d, &cluster_drain);
+    auto r = std::make_shared<Retire>();
+    CLI::App* decommission = cluster->add_subcommand("decommission", "Move every replica away from a broker, which then leaves");
+    decommission->add_option("BROKER", r->broker)->required();
+    decommission->add_flag("--undo", r->undo, "It stays after all");
+    runs(decommission, r, &cluster_decommission);
   }
 
   void add_inspect() {

@@ -40,6 +40,19 @@ struct TopicAlter {
 };
 Result<ExitCode> topic_alter(Task& task, Session& session, const TopicAlter& options);
 
+struct TopicGrow {
+  std::string name;
+  int32_t partitions = 0;  ///< The new total.
+};
+Result<ExitCode> topic_grow(Task& task, Session& session, const TopicGrow& options);
+
+struct TopicTrim {
+  std::string name;
+  std::optional<int32_t> partition;  ///< Absent: all.
+  std::string before;                ///< OFFSET, "end", @MS.
+};
+Result<ExitCode> topic_trim(Task& task, Session& session, const TopicTrim& options);
+
 // Where replicas are (moves.cc).
 
 struct TopicMove {
@@ -49,10 +62,14 @@ struct TopicMove {
   bool back = false;             ///< To where it was before the move that is under way.
 };
 Result<ExitCode> topic_move(Task& task, Session& session, const TopicMove& options);
-/// Leaders leave the broker.
-Result<ExitCode> cluster_drain(Task& task, Session& session, const int32_t& broker);
-/// Replicas do. Errors: kInvalid if there are too few other brokers.
-Result<ExitCode> cluster_decommission(Task& task, Session& session, const int32_t& broker);
+struct Retire {
+  int32_t broker = 0;
+  bool undo = false;  ///< It stays after all.
+};
+/// Leaders leave the broker, which is given nothing new until that is undone.
+Result<ExitCode> cluster_drain(Task& task, Session& session, const Retire& options);
+/// Replicas do, and then it leaves the cluster.
+Result<ExitCode> cluster_decommission(Task& task, Session& session, const Retire& options);
 
 // Groups (group.cc).
 
@@ -100,6 +117,21 @@ Result<ExitCode> consume(Task& task, Session& session, const Consume& options);
 
 /// kUnhealthy if there is no controller.
 Result<ExitCode> cluster_show(Task& task, Session& session);
+
+// Whether the cluster is well, in words (cluster_health.cc).
+
+/// kUnhealthy if something is wrong.
+Result<ExitCode> cluster_health(Task& task, Session& session);
+/// kUnhealthy if something would be missing while the broker is away.
+Result<ExitCode> cluster_safe_to_restart(Task& task, Session& session, const int32_t& broker);
+
+struct ClusterConfig {
+  std::optional<int32_t> broker;    ///< Absent: what all brokers share.
+  std::vector<std::string> set;     ///< "key=value".
+  std::vector<std::string> remove;  ///< "key".
+  bool all = false;                 ///< Show also what nobody set.
+};
+Result<ExitCode> cluster_config(Task& task, Session& session, const ClusterConfig& options);
 
 struct Inspect {
   std::string file;

@@ -3,10 +3,9 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <map>
 
 #include "cli/commands.h"
-#include "client/admin.h"
+#include "client/cluster_admin.h"
 
 namespace taffrail::cli {
 namespace {
@@ -72,55 +71,62 @@ Result<ExitCode> topic_move(Task& task, Session& session, const TopicMove& optio
   });
 }
 
-// Its replicas stay, and go on voting: only nobody prefers it any more, and whoever is preferred leads now.
-Result<ExitCode> cluster_drain(Task& task, Session& session, const int32_t& broker) {
-  const BrokerId id(broker);
+namespace {
+
+Result<> retire(Task& task, client::Cluster& cluster, const Retire& options, const std::string& what, Instant deadline) {
+  std::optional<std::string> value;
+  if (!options.undo) value = what;
+  return client::ClusterAdmin(cluster).alter_configs(task, BrokerId(options.broker), {{"taffrail.retire", value}}, deadline);
+}
+
+Result<ExitCode> stays(Task& task, Session& session, int32_t broker) {
+  TRY(session.out.note(task, fmt::format("broker {} stays, and takes part again", broker)));
+  return ExitCode::kOk;
+}
+
+/// What is said of a broker that others know; nothing once the cluster has forgotten it.
+Result<std::optional<client::BrokerHealth>> health_of(Task& task, client::Cluster& cluster, BrokerId id, Instant deadline) {
+  for (const auto& health : TRY(client::ClusterAdmin(cluster).brokers(task, deadline)))
+    if (health.broker.id == id) return std::optional(health);
+  return std::optional<client::BrokerHealth>();
+}
+
+}  // namespace
+
+// The cluster does it, and goes on with it when nobody looks (controller/setting_keys.h); here is asked for it, and looked.
+Result<ExitCode> cluster_drain(Task& task, Session& session, const Retire& options) {
+  const BrokerId id(options.broker);
   return with_cluster(task, session, [&](client::Cluster& cluster, Instant deadline) -> Result<ExitCode> {
-    client::Admin admin(cluster);
-    for (const Placed& p : TRY(all_partitions(task, cluster, deadline))) {
-      if (p.replicas.size() < 2 || !has(p.replicas, id)) continue;
-      if (p.replicas.front() == id) {
-        std::vector<BrokerId> to = p.replicas;
-        std::rotate(to.begin(), to.begin() + 1, to.end());
-        TRY(admin.move_partition(task, p.at, to, deadline));
-      }
-      // One that cannot take over now may a moment later: it is looked at again below.
-      if (p.leader == id) (void)admin.elect_preferred(task, p.at, deadline);
-      if (task.cancelled()) return fail(Errc::kCancelled);
-    }
+    TRY(retire(task, cluster, options, "leaders", deadline));
+    if (options.undo) return stays(task, session, options.broker);
     const int64_t left = TRY(wait_for_all(task, cluster, deadline, [&](const Placed& p) {
       return p.leader == id && p.replicas.size() > 1;
     }));
-    return settled(task, session, left, fmt::format("broker {} leads nothing that another could lead", broker));
+    return settled(task, session, left, fmt::format("broker {} leads nothing that another could lead", options.broker));
   });
 }
 
-Result<ExitCode> cluster_decommission(Task& task, Session& session, const int32_t& broker) {
-  const BrokerId id(broker);
+Result<ExitCode> cluster_decommission(Task& task, Session& session, const Retire& options) {
+  const BrokerId id(options.broker);
   return with_cluster(task, session, [&](client::Cluster& cluster, Instant deadline) -> Result<ExitCode> {
-    client::Admin admin(cluster);
-    const std::vector<Placed> all = TRY(all_partitions(task, cluster, deadline));
-    std::map<BrokerId, int64_t> load;
-    for (const auto& other : TRY(admin.describe_cluster(task, deadline)).brokers) load[other.id] = 0;
-    load.erase(id);
-    for (const Placed& p : all)
-      for (const BrokerId replica : p.replicas)
-        if (const auto at = load.find(replica); at != load.end()) ++at->second;
-    for (const Placed& p : all) {
-      if (!has(p.replicas, id)) continue;
-      auto heir = load.end();
-      for (auto it = load.begin(); it != load.end(); ++it)
-        if (!has(p.replicas, it->first) && (heir == load.end() || it->second < heir->second)) heir = it;
-      if (heir == load.end())
-        return fail(Errc::kInvalid, fmt::format("{} has {} replicas, and no other broker is alive to take the one of "
-                                                "broker {}", p.at.text(), p.replicas.size(), broker));
-      std::vector<BrokerId> to = p.replicas;
-      std::replace(to.begin(), to.end(), id, heir->first);
-      TRY(admin.move_partition(task, p.at, to, deadline));
-      ++heir->second;
-    }
+    TRY(retire(task, cluster, options, "replicas", deadline));
+    if (options.undo) return stays(task, session, options.broker);
     const int64_t left = TRY(wait_for_all(task, cluster, deadline, [&](const Placed& p) { return has(p.replicas, id); }));
-    return settled(task, session, left, fmt::format("nothing is left on broker {}: it can be stopped", broker));
+    if (left > 0) return settled(task, session, left, {});
+    for (;;) {
+      const auto health = TRY(health_of(task, cluster, id, deadline));
+      if (!health) break;
+      // A broker that is gone cannot see to its own end.
+      if (!health->alive) (void)client::ClusterAdmin(cluster).unregister(task, id, deadline);
+      if (task.cancelled()) return fail(Errc::kCancelled);
+      if (cluster.runtime().now() + kLook >= deadline) {
+        TRY(session.out.note(task, fmt::format("broker {} is empty, and has not left the cluster yet", options.broker)));
+        return ExitCode::kUnhealthy;
+      }
+      TRY(cluster.runtime().sleep_for(task, kLook));
+    }
+    TRY(session.out.note(task, fmt::format("broker {} has left the cluster: nothing is left on it", options.broker)));
+    return ExitCode::kOk;
   });
 }
 

@@ -1,10 +1,11 @@
-// taffrail topic create | ls | show | rm | alter.
+// taffrail topic create | ls | show | rm | alter | grow | trim.
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <charconv>
 
 #include "cli/commands.h"
-#include "client/admin.h"
+#include "client/cluster_admin.h"
 
 namespace taffrail::cli {
 namespace {
@@ -13,6 +14,14 @@ std::vector<int64_t> ids_of(const std::vector<BrokerId>& brokers) {
   std::vector<int64_t> ids;
   for (const BrokerId b : brokers) ids.push_back(b.value);
   return ids;
+}
+
+Result<int64_t> whole_number(const std::string& text) {
+  int64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc{} || end != text.data() + text.size() || number < 0)
+    return fail(Errc::kInvalid, fmt::format("\"{}\" is no offset: a number, @MILLISECONDS or end", text));
+  return number;
 }
 
 Value leader_of(const client::PartitionView& p) {
@@ -122,6 +131,37 @@ Result<ExitCode> topic_alter(Task& task, Session& session, const TopicAlter& opt
     if (options.partitions > 0)
       TRY(admin.grow_topic(task, options.name, options.partitions, deadline));
     TRY(session.out.fields(task, {{"changed", options.name}}));
+    return ExitCode::kOk;
+  });
+}
+
+Result<ExitCode> topic_grow(Task& task, Session& session, const TopicGrow& options) {
+  return with_cluster(task, session, [&](client::Cluster& cluster, Instant deadline) -> Result<ExitCode> {
+    TRY(client::Admin(cluster).grow_topic(task, options.name, options.partitions, deadline));
+    TRY(session.out.fields(task, {{"topic", options.name}, {"partitions", int64_t{options.partitions}}}));
+    TRY(session.out.note(task, "note: records with keys go to other partitions from here on"));
+    return ExitCode::kOk;
+  });
+}
+
+Result<ExitCode> topic_trim(Task& task, Session& session, const TopicTrim& options) {
+  return with_cluster(task, session, [&](client::Cluster& cluster, Instant deadline) -> Result<ExitCode> {
+    const client::TopicView topic = TRY(cluster.topic(task, options.name, deadline));
+    if (options.partition && topic.find(*options.partition) == nullptr)
+      return fail(Errc::kNotFound, fmt::format("topic {} has no partition {}", options.name, *options.partition));
+    Table table{{"PARTITION", "BEGIN"}, {}};
+    for (const auto& p : topic.partitions) {
+      if (options.partition && p.index != *options.partition) continue;
+      const client::TopicPartition at{options.name, p.index};
+      Offset before(-1);  // The end.
+      if (options.before.starts_with('@'))
+        before = TRY(client::Admin(cluster).offset_at(task, at, WallTime{TRY(whole_number(options.before.substr(1)))}, deadline));
+      else if (options.before != "end")
+        before = Offset(TRY(whole_number(options.before)));
+      const Offset begin = TRY(client::ClusterAdmin(cluster).trim(task, at, before, deadline));
+      table.rows.push_back({int64_t{p.index}, begin.value});
+    }
+    TRY(session.out.table(task, table));
     return ExitCode::kOk;
   });
 }

@@ -1,9 +1,8 @@
 #include "client/admin.h"
 
-#include <fmt/core.h>
-
 #include <algorithm>
 
+#include "client/admin_calls.h"
 #include "protocol/alter_partition_reassignments.h"
 #include "protocol/create_partitions.h"
 #include "protocol/create_topics.h"
@@ -15,42 +14,12 @@
 #include "protocol/list_offsets.h"
 
 namespace taffrail::client {
-namespace {
 
 using protocol::ErrorCode;
-
-// What the broker may take for it: until our own deadline, and at least a moment.
-int32_t timeout_ms(Runtime& runtime, Instant deadline) {
-  return static_cast<int32_t>(std::clamp<int64_t>((deadline - runtime.now()).ms(), 1, 60'000));
-}
-
-template <class Answer>
-Result<> verdict(const Answer& answer, std::string_view about) {
-  if (answer.error_code == ErrorCode::kNone) return {};
-  const std::string said = answer.error_message.value_or("");
-  return std::unexpected(
-      kafka_error(answer.error_code, said.empty() ? std::string(about) : fmt::format("{}: {}", about, said)));
-}
-
-// Asks with `attempt` until what the broker says is no longer "try again".
-template <class Attempt>
-auto until_settled(Task& task, Cluster& cluster, Instant deadline, Attempt attempt)
-    -> decltype(attempt()) {
-  Backoff pause = cluster.backoff();
-  for (;;) {
-    auto result = attempt();
-    if (result) return result;
-    const Errc why = result.error().code;
-    const Instant next = cluster.runtime().now() + pause.next();
-    if ((why != Errc::kUnavailable && why != Errc::kNotLeader) || next >= deadline) return result;
-    TRY(cluster.runtime().sleep_until(task, next));
-  }
-}
-
-// A question without effects may be asked again wherever no answer came.
-Errc again(Errc code) { return code == Errc::kTimedOut || code == Errc::kClosed || code == Errc::kRefused ? Errc::kUnavailable : code; }
-
-}  // namespace
+using calls::again;
+using calls::timeout_ms;
+using calls::until_settled;
+using calls::verdict;
 
 template <class Request>
 Result<typename Request::Response> Admin::ask(Task& task, const Request& request, Instant deadline) {

@@ -49,6 +49,9 @@ TEST(CommandLine, MistakesAreUsageErrorsThatSayWhatToDo) {
       {"topic", "create", "t", "--partitions", "0"},
       {"topic", "create", "t", "--partitions", "many"},
       {"topic", "rm", "t"},  // Without --yes.
+      {"topic", "trim", "t", "--before", "end"},  // Likewise.
+      {"topic", "grow", "t"},
+      {"cluster", "safe-to-restart"},
       {"produce", "t", "--no-such-flag"},
       {"produce", "t", "-o", "xml", "-v", "x"},
       {"serve"},

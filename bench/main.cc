@@ -72,8 +72,13 @@ int run(const Options& options) {
   report.probes = probe_machine(setup);
   pin_self();
   create_topic(Cluster::ceiling(setup).ports(), "first", 16, 1);  // Its file is there from now on.
-  for (const Workload& w : chosen) report.workloads.push_back(measure(w, setup, options.pairs));
-  fmt::print("{}", options.json ? as_json(report) : as_table(report));
+  if (!options.json) fmt::print("{}", heading(report));
+  for (const Workload& w : chosen) {
+    report.workloads.push_back(measure(w, setup, options.pairs));
+    if (!options.json) fmt::print("{}", as_table(report.workloads.back()));
+    std::fflush(stdout);
+  }
+  if (options.json) fmt::print("{}", as_json(report));
   return 0;
 }
 

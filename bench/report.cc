@@ -61,27 +61,29 @@ std::string verdict(const Measured& m, const Row& row) {
 
 }  // namespace
 
-std::string as_table(const Report& report) {
+std::string heading(const Report& report) {
   std::string out = report.machine + "\n";
   for (const Value& v : report.probes) out += fmt::format("{} {} {}; ", v.figure, number(v.value), v.unit);
-  out += "\n";
-  for (const Measured& m : report.workloads) {
-    out += fmt::format("\n{}: {}. {} runs; others used up to {:.1f} cores\n", m.workload, m.what,
-                       m.rows.empty() ? 0 : m.rows[0].ours.size(), m.others);
-    out += fmt::format("  {:<36}{:>10}{:>10}{:>8}  {:<16}{}\n", "", "Taffrail", "ceiling", "ratio", "min..max",
-                       "reach / goal");
-    for (const Row& r : m.rows) {
-      const std::vector<double> ratios = r.ratios();
-      std::string ratio, spread;
-      const std::vector<double>& of = ratios.empty() ? r.ours : ratios;
-      if (!ratios.empty()) ratio = number(median(ratios));
-      if (of.size() > 1)
-        spread = fmt::format("{}..{}", number(*std::min_element(of.begin(), of.end())),
-                             number(*std::max_element(of.begin(), of.end())));
-      out += fmt::format("  {:<36}{:>10}{:>10}{:>8}  {:<16}{}\n", fmt::format("{}, {}", r.figure, r.unit),
-                         number(median(r.ours)), r.ceiling.empty() ? "" : number(median(r.ceiling)), ratio, spread,
-                         verdict(m, r));
-    }
+  return out + "\n";
+}
+
+std::string as_table(const Measured& m) {
+  std::string out;
+  out += fmt::format("\n{}: {}. {} runs; others used up to {:.1f} cores\n", m.workload, m.what,
+                     m.rows.empty() ? 0 : m.rows[0].ours.size(), m.others);
+  out += fmt::format("  {:<36}{:>10}{:>10}{:>8}  {:<16}{}\n", "", "Taffrail", "ceiling", "ratio", "min..max",
+                     "reach / goal");
+  for (const Row& r : m.rows) {
+    const std::vector<double> ratios = r.ratios();
+    std::string ratio, spread;
+    const std::vector<double>& of = ratios.empty() ? r.ours : ratios;
+    if (!ratios.empty()) ratio = number(median(ratios));
+    if (of.size() > 1)
+      spread = fmt::format("{}..{}", number(*std::min_element(of.begin(), of.end())),
+                           number(*std::max_element(of.begin(), of.end())));
+    out += fmt::format("  {:<36}{:>10}{:>10}{:>8}  {:<16}{}\n", fmt::format("{}, {}", r.figure, r.unit),
+                       number(median(r.ours)), r.ceiling.empty() ? "" : number(median(r.ceiling)), ratio, spread,
+                       verdict(m, r));
   }
   return out;
 }

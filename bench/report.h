@@ -48,7 +48,9 @@ struct Report {
   Values probes;
   std::vector<Measured> workloads;
 };
-std::string as_table(const Report& report);
+/// The table's heading, and the part of one workload.
+std::string heading(const Report& report);
+std::string as_table(const Measured& measured);
 std::string as_json(const Report& report);
 
 }  // namespace taffrail::bench

@@ -126,27 +126,23 @@ void pin_self() {
   ::prctl(PR_SET_TIMERSLACK, 1000);
 }
 
-namespace {
-/// The page cache takes large pages where there are some, so that is what it is given.
-constexpr size_t kHugePage = 2 << 20;
-}  // namespace
-
-Hoard::Hoard(double bytes) : size_((static_cast<size_t>(bytes) / kHugePage + 2) * kHugePage) {
-  mapped_ = ::mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (mapped_ == MAP_FAILED) die("no memory to warm");
-  ::madvise(mapped_, size_, MADV_HUGEPAGE);
-  given_ = (kHugePage - reinterpret_cast<uintptr_t>(mapped_) % kHugePage) % kHugePage;
-  for (size_t i = 0; i < size_; i += 4096) static_cast<volatile uint8_t*>(mapped_)[i] = 1;
+Hoard::Hoard(double bytes) : size_(static_cast<size_t>(bytes)) {
+  void* at = ::mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (at == MAP_FAILED) die("no memory to warm");
+  ::madvise(at, size_, MADV_NOHUGEPAGE);
+  at_ = static_cast<uint8_t*>(at);
+  for (size_t i = 0; i < size_; i += 4096) static_cast<volatile uint8_t*>(at_)[i] = 1;
 }
 
-Hoard::~Hoard() { ::munmap(mapped_, size_); }
+Hoard::~Hoard() { ::munmap(at_, size_); }
 
 void Hoard::give(double bytes) {
+  constexpr size_t kAtOnce = 1 << 20;
   owed_ += bytes;
-  while (owed_ >= kHugePage && given_ + kHugePage <= size_) {
-    ::madvise(static_cast<uint8_t*>(mapped_) + given_, kHugePage, MADV_DONTNEED);
-    given_ += kHugePage;
-    owed_ -= kHugePage;
+  while (owed_ >= kAtOnce && given_ + kAtOnce <= size_) {
+    ::madvise(at_ + given_, kAtOnce, MADV_DONTNEED);
+    given_ += kAtOnce;
+    owed_ -= kAtOnce;
   }
 }
 

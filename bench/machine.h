@@ -44,7 +44,7 @@ class Hoard {
   void give(double bytes);
 
  private:
-  void* mapped_ = nullptr;
+  uint8_t* at_ = nullptr;
   size_t size_ = 0;
   size_t given_ = 0;
   double owed_ = 0;

@@ -1,14 +1,37 @@
 """An idempotent producer and a consumer under steady load, and the history of what they saw, for the checker of simulated runs."""
 
+import os
 import random
+import signal
 import socket
 import struct
 import subprocess
+import sys
 import threading
 import time
 
+HERE = os.path.dirname(os.path.abspath(__file__))
 TOPIC = "load"
 HEAD = struct.Struct(">q")  # What a value starts with: the number of its record.
+
+
+def prepare():
+    """The binary under test; the script goes on where confluent-kafka is."""
+    try:
+        import confluent_kafka  # noqa: F401
+    except ImportError:
+        # The library lies in an environment of its own: go on in there.
+        import install
+        try:
+            python = install.CLIENTS["confluent"]()[0]
+        except install.Failed as error:
+            sys.exit(f"confluent-kafka could not be installed:\n{error}")
+        os.execv(python, [python, *sys.argv])
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    binary = os.environ.get("TAFFRAIL") or os.path.join(HERE, "..", "..", "..", "build", "release", "taffrail")
+    if not os.access(binary, os.X_OK):
+        sys.exit(f"no binary at {binary}: build it, or set TAFFRAIL")
+    return binary
 
 
 class Load:

@@ -15,12 +15,14 @@ void MemoryBudget::hold(Holder& holder, ByteCount bytes) {
     holder.place_ = next_place_++;
     holders_.emplace(holder.place_, &holder);
   }
-  if (bytes == 0) {
-    holders_.erase(holder.place_);
-    holder.place_ = 0;
-    if (favoured_ == &holder) favoured_ = nullptr;
-  }
+  if (bytes == 0 && favoured_ == &holder) favoured_ = nullptr;
   if (shrinks) room_.notify_all();
+}
+
+void MemoryBudget::leave(Holder& holder) {
+  hold(holder, 0);
+  holders_.erase(holder.place_);
+  holder.place_ = 0;
 }
 
 bool MemoryBudget::has_room(const Holder& holder) const {
@@ -34,7 +36,7 @@ Result<> MemoryBudget::wait(Task& task, Holder& holder) {
   if (woken || woken.error().code != Errc::kTimedOut) return woken;
   Holder* slowest = nullptr;
   for (const auto& [place, other] : holders_)
-    if (other != &holder && (slowest == nullptr || other->waits_since() < slowest->waits_since())) slowest = other;
+    if (other != &holder && other->held_ > 0 && (slowest == nullptr || other->waits_since() < slowest->waits_since())) slowest = other;
   if (slowest != nullptr && slowest->waits_since() <= runtime_.now() - kPatience) {
     slowest->break_off(fmt::format("it has held {} bytes for {} ms, and others need the memory", slowest->held_,
                                    (runtime_.now() - slowest->waits_since()).ms()));

@@ -32,13 +32,15 @@ class MemoryBudget {
    private:
     friend class MemoryBudget;
     ByteCount held_ = 0;
-    uint64_t place_ = 0;  ///< Among the holders; 0: it holds nothing.
+    uint64_t place_ = 0;  ///< Among the holders; 0: it never held anything.
   };
 
   MemoryBudget(Runtime& runtime, ByteCount limit) : runtime_(runtime), limit_(limit) {}
 
   /// What `holder` holds from now on.
   void hold(Holder& holder, ByteCount bytes);
+  /// Before its end: it holds nothing any more.
+  void leave(Holder& holder);
   /// Whether `holder` may read on.
   bool has_room(const Holder& holder) const;
   /// Whether nobody should begin more than one request at a time.
@@ -54,7 +56,7 @@ class MemoryBudget {
   const ByteCount limit_;
   ByteCount used_ = 0;
   uint64_t next_place_ = 1;
-  std::map<uint64_t, Holder*> holders_;  ///< In the order in which they began to hold something.
+  std::map<uint64_t, Holder*> holders_;  ///< In the order in which they first held something: nothing is allocated later.
   const Holder* favoured_ = nullptr;     ///< Goes on past the limit, until it has given all back.
   WaitQueue room_;
 };

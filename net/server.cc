@@ -92,7 +92,7 @@ void ServerConnection::run(Task& task) {
   socket_->close();
   scope_.cancel();
   scope_.join(task);
-  if (options_.memory != nullptr) options_.memory->hold(*this, 0);
+  if (options_.memory != nullptr) options_.memory->leave(*this);
 }
 
 // What this connection keeps in memory. The few bytes of a small request on its way are not worth counting.

@@ -489,6 +489,10 @@ void DriverState::mark_persist(RaftGroup::State& g) {
 }
 
 void DriverState::durable(WalSequence sequence) {
+  // What is carried out below may come back here; what it adds is for the loop that runs already. A thousand groups that
+  // elect themselves by one sync would otherwise stand on each other's shoulders, and on one fiber's stack.
+  if (settling) return;
+  settling = true;
   while (!pending.empty() && pending.front().sequence <= sequence) {
     const PendingDurable item = std::move(pending.front());
     pending.pop_front();
@@ -514,6 +518,7 @@ void DriverState::durable(WalSequence sequence) {
       send(g->key, promise.to, promise.message, {});
     }
   }
+  settling = false;
 }
 
 void DriverState::put_in_quarantine(RaftGroup::State& g, std::string_view invariant, const std::string& detail) {

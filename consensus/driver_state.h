@@ -126,6 +126,7 @@ struct DriverState {
   std::map<PartitionKey, std::unique_ptr<RaftGroup>> groups;
   uint64_t next_incarnation = 1;
   std::deque<PendingDurable> pending;
+  bool settling = false;  ///< durable() is at it.
   std::map<BrokerId, NodeSender> senders;
   std::map<std::pair<ReplicaId, PartitionKey>, CommitNotice> notices;  ///< Held back for a moment.
   WaitQueue notices_wake;

@@ -206,6 +206,8 @@ void ConsumerGroup::adopt(const ConsumerState& state, Instant now, Effects& out)
 
 std::optional<protocol::GroupMetadataValue> ConsumerGroup::as_classic(WallTime wall) const {
   if (state_.members.empty() || size() > static_cast<size_t>(options_.size_max)) return std::nullopt;
+  // Asked after every heartbeat: of most groups, the first member says no.
+  if (std::any_of(state_.members.begin(), state_.members.end(), [&](const auto& m) { return !is_classic(m.first); })) return std::nullopt;
   protocol::GroupMetadataValue value;
   value.protocol_type = "consumer";
   value.generation = epoch();
@@ -215,7 +217,7 @@ std::optional<protocol::GroupMetadataValue> ConsumerGroup::as_classic(WallTime w
   const std::set<std::string> common = common_protocols("");
   for (const auto& [id, member] : state_.members) {
     const Meta& meta = meta_of(id);
-    if (!meta.classic_member_metadata || common.empty()) return std::nullopt;
+    if (common.empty()) return std::nullopt;
     value.protocol = *common.begin();
     auto& m = value.members.emplace_back();
     m.member_id = id;

@@ -186,6 +186,7 @@ std::vector<Workload> broker_workloads() {
 std::vector<Workload> all_workloads() {
   std::vector<Workload> all = broker_workloads();
   for (Workload& w : cluster_workloads()) all.push_back(std::move(w));
+  for (Workload& w : group_workloads()) all.push_back(std::move(w));
   return all;
 }
 

@@ -22,9 +22,11 @@ struct Workload {
 
 /// In the order in which `all` runs them.
 std::vector<Workload> all_workloads();
-// Its parts: of one broker (workloads.cc), and of several or of many partitions (cluster_workloads.cc).
+// Its parts: of one broker (workloads.cc), of several or of many partitions (cluster_workloads.cc), and of groups
+// (group_workloads.cc).
 std::vector<Workload> broker_workloads();
 std::vector<Workload> cluster_workloads();
+std::vector<Workload> group_workloads();
 
 /// What a load of produces gives, on whichever is under it.
 Values produce_run(Cluster cluster, uint32_t batch_bytes, uint32_t record_bytes, uint64_t bytes, int16_t replicas,

@@ -14,6 +14,10 @@ namespace {
 
 constexpr const char* kVersion = "0.1.0";
 
+LogLevel log_level_of(std::string_view name) {
+  return name == "debug" ? LogLevel::kDebug : name == "warn" ? LogLevel::kWarn : name == "error" ? LogLevel::kError : LogLevel::kInfo;
+}
+
 /// The tree of subcommands, and the flags that their callbacks fill. Lives while it parses; what is
 /// chosen holds copies.
 class Tree {
@@ -86,13 +90,16 @@ class Tree {
     c->add_option("--config", o->config_file, "Its configuration, a TOML file");
     c->add_option("--set", o->set, "KEY=VALUE over the file: node.id=2")->allow_extra_args(false);
     c->add_flag("--stop-with-input", *stop_with_input, "Stop when standard input ends");
-    c->callback([this, o, stop_with_input] {
+    auto level = std::make_shared<std::string>("info");
+    c->add_option("--log", *level, "The least that it logs")->check(CLI::IsMember({"debug", "info", "warn", "error"}))->capture_default_str();
+    c->callback([this, o, stop_with_input, level] {
       if (o->config_file.empty() && o->set.empty())
         throw CLI::RequiredError("--config FILE (or --set for everything)");
       chosen_.configure_node = [o](Task& task, Session& session) {
         return serve_config(task, session, *o);
       };
       chosen_.stop_with_input = *stop_with_input;
+      chosen_.log_level = log_level_of(*level);
       chosen_.winds_down = true;
     });
   }

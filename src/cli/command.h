@@ -41,6 +41,7 @@ struct Invocation {
   std::function<Result<NodeConfig>(Task&, Session&)> configure_node;
   bool winds_down = false;       ///< Ctrl-C sets Session::stop; otherwise it cancels the command.
   bool stop_with_input = false;  ///< Of a node: the end of standard input stops it.
+  LogLevel log_level = LogLevel::kInfo;  ///< Of a node.
   GlobalOptions global;
 };
 

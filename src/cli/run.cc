@@ -71,7 +71,7 @@ int run_serve(const std::vector<std::string>& arguments, const Invocation& invoc
   posix::NodeOptions options = world_for(arguments, invocation);
   options.data_dir = config->data_dir;
   options.shards = config->shards;
-  options.log.level = LogLevel::kInfo;
+  options.log.level = invocation.log_level;
   options.log.node = std::to_string(config->id.value);
   const auto shards = std::make_shared<NodeShards>();
   const Result<> served = posix::run_node(options, [&](Task& task, posix::Shard& shard) {

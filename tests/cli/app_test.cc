@@ -108,6 +108,8 @@ TEST(CommandLine, OnlyWhatKeepsSomethingRunningWindsDown) {
   EXPECT_TRUE(serve->winds_down);
   EXPECT_TRUE(serve->stop_with_input);
   EXPECT_TRUE(serve->configure_node);
+  EXPECT_EQ(serve->log_level, LogLevel::kInfo);
+  EXPECT_EQ(invocation_of({"serve", "--config", "f", "--log", "debug"})->log_level, LogLevel::kDebug);
   EXPECT_FALSE(invocation_of({"consume", "t"})->winds_down);
 }
 

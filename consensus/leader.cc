@@ -302,6 +302,16 @@ void Raft::reprobe(Progress& progress, Effects& out) {
 }
 
 void Raft::link_reset(BrokerId node, Instant, Effects& out) {
+  // A voter that was away, or whose link was, is asked now: waiting for the next round of the election costs its timeout.
+  if (role_ == Role::kPreCandidate || role_ == Role::kCandidate) {
+    const bool pre = role_ == Role::kPreCandidate;
+    const VoteRequest request{.term = pre ? term_ + 1 : term_, .last = log_.last(), .pre = pre};
+    for (const ReplicaId& member : configuration().members()) {
+      if (member.node != node || member == options_.self || !configuration().is_voter(member)) continue;
+      pre ? out.send(member, request) : out.send_once_durable(member, request);
+    }
+    return;
+  }
   if (role_ != Role::kLeader || term_start_ == LogIndex{}) return;
   for (Progress& progress : progress_) {
     if (progress.replica.node == node) reprobe(progress, out);

@@ -148,8 +148,17 @@ Result<> PeerLink::pause(Task& task, Duration& next) {
   const Duration half = next / 2;
   const int64_t jitter = context_.runtime.random().between(0, half.ns);
   next = std::min(next * 2, context_.options.redial_max);
-  return context_.runtime.sleep_for(task, half + Duration{jitter});
+  Instant until = context_.runtime.now() + half + Duration{jitter};
+  for (;;) {
+    const Result<> hurried = pause_over_.wait(task, until);
+    if (!hurried) return hurried.error().code == Errc::kTimedOut ? Result<>() : hurried;
+    // Not at once: two nodes that break each other's links would do nothing else.
+    next = context_.options.redial_min;
+    until = std::min(until, context_.runtime.now() + next);
+  }
 }
+
+void PeerLink::hurry() { pause_over_.notify_all(); }
 
 bool PeerLink::up() const { return session_ != nullptr && !session_->stream->closed() && !scope_.cancelled(); }
 

@@ -54,6 +54,8 @@ class PeerLink {
   void send(PeerKind kind, Chain parts);
   /// Breaks what is up; it will be dialled again.
   void drop(std::string why);
+  /// The node is there, most likely: where the next dial waits for its time, that is redial_min from now at the latest.
+  void hurry();
   /// Drops the link if the node at its end belongs to another cluster than ours.
   void drop_if_stranger();
 
@@ -97,6 +99,7 @@ class PeerLink {
   std::unique_ptr<Session> session_;
   uint32_t peer_shards_ = 1;
   std::string last_failure_;
+  WaitQueue pause_over_;
   Scope scope_;
 };
 

@@ -73,6 +73,8 @@ void Peers::State::take_in(std::unique_ptr<Connection> socket) {
 void Peers::State::attend(Task& task, uint64_t id, PeerInbound& connection) {
   if (const Result<> greeted = connection.greet(task); greeted) {
     supersede(id, connection);
+    // Whoever dials is up: our own link to it need not wait for its turn, which may be a second away.
+    if (PeerLink* back = connection.is_link() ? link(connection.peer().replica.node) : nullptr) back->hurry();
     connection.run(task);
     tell_gone(id, connection);
   } else if (greeted.error().code != Errc::kClosed && greeted.error().code != Errc::kCancelled) {

@@ -126,6 +126,25 @@ TEST(Raft, APreVoteMovesNeitherTermNorTimer) {
       << "I-L1: whoever asks in vain must not keep others quiet";
 }
 
+TEST(Raft, AVoterWhoseLinkComesUpIsAskedAtOnce) {
+  Replica r;
+  Effects ignored;
+  r.now = r.raft.next_deadline();
+  r.raft.tick(r.now, ignored);
+  ASSERT_EQ(r.raft.role(), Role::kPreCandidate);
+  Effects up;
+  r.raft.link_reset(BrokerId(2), r.now, up);
+  const Lines first = Replica::lines(ignored), now = Replica::lines(up);
+  ASSERT_EQ(now.size(), 1u);
+  EXPECT_EQ(std::count(first.begin(), first.end(), now[0]), 1) << "the same question";
+  r.raft.step(replica(3), VoteReply{r.raft.term() + 1, true, true}, r.now, ignored);
+  ASSERT_EQ(r.raft.role(), Role::kCandidate);
+  Effects again;
+  r.raft.link_reset(BrokerId(2), r.now, again);
+  ASSERT_EQ(again.list().size(), 1u);
+  EXPECT_TRUE(std::holds_alternative<effect::SendOnceDurable>(again.list()[0]));
+}
+
 TEST(Raft, AVoteIsGivenOnceATermAndOnceDurable) {
   Replica r(log_of({1, 2}), 2);
   EXPECT_EQ(r.step(2, VoteRequest{Term(3), id(2, 2)}).back(), "once durable 2: vote yes term 3");

@@ -308,6 +308,23 @@ TEST_F(PeersTest, DialsWithPausesThatGrowAndVary) {
   EXPECT_EQ(runtime.log().lines.size(), 1u) << "the same failure is told once";
 }
 
+TEST_F(PeersTest, WhoDialsIsDialledBackSoon) {
+  const auto a = node(1);
+  const auto b = node(2);
+  a->knows(*b);
+  // Links that never last: the pauses grow to a second.
+  for (int i = 0; i < 10; ++i) {
+    runtime.run_for(1100_ms);
+    if (i < 9) runtime.net().break_all();
+  }
+  runtime.net().break_all();
+  runtime.settle();
+  ASSERT_FALSE(a->peers.connected(BrokerId{2}));
+  b->knows(*a);
+  runtime.run_for(51_ms);
+  EXPECT_TRUE(a->peers.connected(BrokerId{2}));
+}
+
 TEST_F(PeersTest, APeerThatVanishedWithoutAWordIsNoticed) {
   const auto a = node(1);
   const auto b = node(2);

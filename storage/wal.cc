@@ -19,6 +19,7 @@ namespace {
 // kernel more than the copy.
 constexpr size_t kCopyBelow = 1024;
 constexpr size_t kZeroesAtOnce = 1u << 20;
+constexpr Duration kFirstSpareAfter = 500_ms;
 
 }  // namespace
 
@@ -182,15 +183,12 @@ Result<> Wal::write_group(Task& task, bool mark) {
   began_ = runtime_.now();
   if (PLANT("S16"))
     for (size_t i = 0; i < frames.size(); ++i) listener_.on_placed(frames[i], places[i]);
-  Result<> written = file->file->write_at(task, header.position, parts);
+  Result<> written = file->file->write_and_sync(task, header.position, parts);
   ++stats_.writes;
-  if (written) {
-    // Readable from now on, so that memory may be given back; durable only after the sync.
+  ++stats_.syncs;
+  if (!written && PLANT("S01")) written = file->file->sync(task);
+  if (written && !PLANT("S16"))
     for (size_t i = 0; i < frames.size(); ++i) listener_.on_placed(frames[i], places[i]);
-    written = file->file->sync(task);
-    ++stats_.syncs;
-    if (!written && PLANT("S01")) written = file->file->sync(task);
-  }
   in_flight_ = false;
   note_time(runtime_.now() - std::exchange(began_, Instant::never()));
   if (!written && PLANT("S18") && written.error().code == Errc::kNoSpace) written = {};
@@ -199,6 +197,7 @@ Result<> Wal::write_group(Task& task, bool mark) {
 
   if (file->first == WalSequence()) file->first = header.first;
   file->end = end;
+  if (!spare_ && end > file->capacity / 2) prepare_.notify_one();
   written_ = header.next;
   durable_ = header.next - 1;
   if (!rewriting_) mark_ = durable_;
@@ -276,6 +275,9 @@ void Wal::fail_for_good(Error error) {
 // --- The preparing fiber. ---
 
 void Wal::run_preparer(Task& task) {
+  // Zeros for a whole segment would stand before the first records in the disk's queue. Who fills the first half of the
+  // first segment sooner says so.
+  (void)prepare_.wait(task, runtime_.now() + kFirstSpareAfter);
   while (!failed_ && !task.cancelled()) {
     if (spare_ && retired_.empty()) {
       if (!prepare_.wait(task)) return;

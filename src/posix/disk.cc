@@ -119,6 +119,21 @@ Result<> PosixFile::sync(Task& task) {
   return {};
 }
 
+Result<> PosixFile::write_and_sync(Task& task, uint64_t position, std::span<const ByteView> parts) {
+  DiskOp op;
+  op.kind = DiskOp::Kind::kWriteAndSync;
+  op.fd = fd_.get();
+  op.position = position;
+  op.parts = parts;
+  queue_.run(task, op);
+  ++counters_.disk_writes;
+  counters_.disk_bytes_written += op.bytes;
+  if (op.synced) ++counters_.disk_syncs;
+  if (op.error == 0) return {};
+  if (op.synced) return fail(Errc::kIo, fmt::format("sync {}: {}", path_, errno_text(op.error)));
+  return file_failure(op.error, "write", path_);
+}
+
 Result<> PosixFile::truncate(Task& task, uint64_t size) {
   const int error = queue_.call(task, [&] {
     return retried([&] { return ftruncate(fd_.get(), static_cast<off_t>(size)); });

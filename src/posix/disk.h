@@ -20,6 +20,7 @@ class PosixFile final : public File {
   Result<> write_at(Task& task, uint64_t position, std::span<const ByteView> parts) override;
   Result<size_t> read_at(Task& task, uint64_t position, MutableBytes into) override;
   Result<> sync(Task& task) override;
+  Result<> write_and_sync(Task& task, uint64_t position, std::span<const ByteView> parts) override;
   Result<> truncate(Task& task, uint64_t size) override;
   Result<> allocate(Task& task, uint64_t size) override;
   Result<uint64_t> size(Task& task) override;

@@ -53,6 +53,15 @@ void read_all(DiskOp& op) {
   }
 }
 
+void sync_data(DiskOp& op) {
+  // Interrupted is not failed: nothing was reported, and the kernel has not forgotten the error.
+  while (fdatasync(op.fd) != 0) {
+    if (errno == EINTR) continue;
+    op.error = errno;
+    return;
+  }
+}
+
 }  // namespace
 
 void perform(DiskOp& op) {
@@ -62,14 +71,12 @@ void perform(DiskOp& op) {
     case DiskOp::Kind::kRead:
       return read_all(op);
     case DiskOp::Kind::kSync:
-      // Interrupted is not failed: nothing was reported, and the kernel has not forgotten the
-      // error.
-      while (fdatasync(op.fd) != 0) {
-        if (errno == EINTR) continue;
-        op.error = errno;
-        return;
-      }
-      return;
+      return sync_data(op);
+    case DiskOp::Kind::kWriteAndSync:
+      write_all(op);
+      if (op.error != 0) return;
+      op.synced = true;
+      return sync_data(op);
     case DiskOp::Kind::kCall:
       op.error = op.call(op.argument);
       return;

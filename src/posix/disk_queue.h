@@ -21,10 +21,11 @@ namespace taffrail::posix {
 /// One operation. Lives on the stack of the fiber that waits for it.
 struct DiskOp : Completion {
   enum class Kind : uint8_t {
-    kWrite,  ///< `parts`, one behind the other, at `position` of `fd`; all of them or an error.
-    kRead,   ///< Into `into` from `position` on; short only at the end of the file.
-    kSync,   ///< fdatasync of `fd`.
-    kCall,   ///< `error = call(argument)`, for what is rare.
+    kWrite,         ///< `parts`, one behind the other, at `position` of `fd`; all of them or an error.
+    kRead,          ///< Into `into` from `position` on; short only at the end of the file.
+    kSync,          ///< fdatasync of `fd`.
+    kWriteAndSync,  ///< The first, and then the third.
+    kCall,          ///< `error = call(argument)`, for what is rare.
   };
   Kind kind = Kind::kCall;
   int fd = -1;
@@ -36,6 +37,7 @@ struct DiskOp : Completion {
 
   int error = 0;       ///< An errno; 0 if it was done.
   uint64_t bytes = 0;  ///< Written or read.
+  bool synced = false;  ///< Of kWriteAndSync: it is the sync that failed, if `error` is set.
 };
 
 class DiskQueue {

@@ -50,6 +50,11 @@ class File {
   /// Returns when all that earlier calls wrote survives a power cut. A failed sync is never retried:
   /// what it left behind is unknown, so the node stops. Errors: kIo.
   virtual Result<> sync(Task& task) = 0;
+  /// Both, one behind the other: where they can be asked for together that is one trip to the disk. Errors: of both.
+  virtual Result<> write_and_sync(Task& task, uint64_t position, std::span<const ByteView> parts) {
+    TRY(write_at(task, position, parts));
+    return sync(task);
+  }
   /// Errors: kIo.
   virtual Result<> truncate(Task& task, uint64_t size) = 0;
   /// Reserves blocks up to `size` without changing what reads see below the old end; the new part

@@ -55,6 +55,7 @@ TEST(Store, OneAppendCostsOneWriteAndOneSync) {
   StoreOptions options = tiny_options();
   options.wal_first_segment_bytes = 1 << 20;
   ASSERT_TRUE(world.open(options));
+  world.pass(800_ms);  // The next segment is prepared by now.
   ASSERT_TRUE(world.run([&](Task& task) {
     Log* log = OK(world.store->create_log(test_key(0)));
     ASSERT_TRUE(world.store->wal().wait_durable(task, log->last_sequence()));

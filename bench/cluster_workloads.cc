@@ -32,6 +32,32 @@ Values partitions_run(Cluster cluster) {
           {"memory each", "KiB", each / kKiB}};
 }
 
+/// 10 GiB in 1,000 partitions, kill -9 while more comes, and how long the next start takes until every partition has its
+/// leader and a record was taken.
+Values restart_run(Cluster cluster) {
+  constexpr int32_t kMany = 1000;
+  constexpr uint64_t kBytes = uint64_t{10} << 30;
+  const Leaders leaders = create_topic(cluster.ports(), "bench", kMany, 1);
+  const Requests requests = build_produces("bench", kMany, 64 * 1024, 1024);
+  produce_closed(leaders, requests, 16, 4, kBytes);
+  const uint16_t port = leaders.port[0];
+  cluster.kill(port);
+  const double begin = now();
+  cluster.start_again(port);
+  for (const double until = now() + 300;; sleep_until(now() + 0.005)) {
+    if (now() > until) die("it did not come back within five minutes");
+    const auto seen = ask_leaders(port, "bench");
+    if (seen && seen->complete()) break;
+  }
+  const double led = now() - begin;
+  Wire wire(port);
+  const auto answer = wire.exchange(as_bytes(requests.frames[kMany - 1]));
+  if (!answer) die("the first produce was not answered");
+  return {{"until the first answered produce", "s", now() - begin},
+          {"until all are led", "s", led},
+          {"memory", "MiB", cluster.rss() / (kKiB * kKiB)}};
+}
+
 /// Kills the leader of a partition under load, again and again.
 class Failover {
  public:
@@ -132,6 +158,14 @@ std::vector<Workload> cluster_workloads() {
   parts.runs_max = 2;
   parts.ours = [](const Setup& s, double&) { return partitions_run(Cluster::taffrail(s, 1)); };
   all.push_back(std::move(parts));
+
+  Workload restart;
+  restart.name = "start-10g-kill";
+  restart.what = "10 GiB in 1,000 partitions of one broker, kill -9, and it starts again";
+  restart.targets = {{"until the first answered produce", false, 2, 0.5}};
+  restart.runs_max = 1;
+  restart.ours = [](const Setup& s, double&) { return restart_run(Cluster::taffrail(s, 1)); };
+  all.push_back(std::move(restart));
 
   Workload failover;
   failover.name = "failover-kill";

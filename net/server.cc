@@ -82,7 +82,14 @@ ServerConnection::ServerConnection(Runtime& runtime, RequestHandler& handler,
       info_(std::move(info)), name_(std::move(name)), in_(options.frame_size_max), active_(runtime.now()) {}
 
 void ServerConnection::run(Task& task) {
-  std::string why = serve(task);
+  const Duration turned_away = handler_.turn_away_for(task, info_);
+  std::string why;
+  if (turned_away > Duration{}) {
+    runtime_.log().debug("net", "{}: turned {} away after {} ms", info_.listener, info_.peer.text(), turned_away.ms());
+    (void)runtime_.sleep_for(task, turned_away);
+  } else {
+    why = serve(task);
+  }
   if (broken_ && !broken_because_.empty()) why = broken_because_;
   // One line for each connection that we ended; a peer that left, or our own stop, is not news.
   if (!why.empty() && !task.cancelled()) {

@@ -34,6 +34,8 @@ struct ConnectionInfo {
   std::string software_version;
   /// Set by the handler: no request of this connection is begun before. What was begun goes on.
   Instant muted_until = {};
+  /// Added to by the handler: work that other shards did for this connection, and nobody has counted yet.
+  Duration worked_elsewhere = {};
   /// Set by a `finish`: once that has returned, the connection is closed. What is due before it may get lost.
   std::string close_because;
 };
@@ -59,6 +61,12 @@ struct Begun {
 class RequestHandler {
  public:
   virtual ~RequestHandler() = default;
+  /// Asked once of each connection, before anything of it is read. For so long it is kept open, not heard, and then
+  /// closed; zero: it is served.
+  virtual Duration turn_away_for(Task& task, const ConnectionInfo& connection) {
+    (void)task, (void)connection;
+    return {};
+  }
   /// `frame` is one request without its length. The next request of the same connection is not begun
   /// before this returns, so what must keep its order (appending) happens here.
   virtual Begun begin(Task& task, ConnectionInfo& connection, Slice frame) = 0;

@@ -56,6 +56,7 @@ class Machine::NodeRuntime final : public Runtime {
         random_(node.world.engine_.tape.stream({.kind = StreamKind::kNode, .a = node.number, .b = of})) {}
 
   Instant now() const override { return node_.clock.mono(node_.world.now()); }
+  Instant fine_now() override;
   WallTime wall_now() const override { return node_.clock.wall(node_.world.now()); }
   Random& random() override { return random_; }
   Disk& disk() override { return node_.disk; }
@@ -87,6 +88,7 @@ struct Machine::Shard {
   Instant step_at = Instant::never();   // Of the step event that counts; others are stale.
   Instant timer_at = Instant::never();  // Of the timer event that counts.
   Instant busy_until{};
+  Duration looked{};                    // What looks at the clock took of this turn.
   NodeScheduler scheduler;
   NodeRuntime runtime;
   // On their way, by sender: messages between two shards keep their order.
@@ -96,6 +98,14 @@ struct Machine::Shard {
   std::shared_ptr<void> holder;
   Scope scope;
 };
+
+// Time stands while a turn runs. But for who looks at its clock: each look takes as long as the shortest turn, and the
+// turn that much longer.
+Instant Machine::NodeRuntime::fine_now() {
+  Shard& shard = *node_.shards_[shard_];
+  shard.looked = shard.looked + node_.world.knobs_.cpu.slice.base * node_.slow_factor;
+  return node_.clock.mono(node_.world.now() + shard.looked);
+}
 
 void Machine::NodeScheduler::on_ready() {
   if (!shard_.stepping) node_.wake(shard_, node_.world.now());
@@ -159,6 +169,7 @@ void Machine::on_event(uint64_t a, uint64_t b) {
 void Machine::run_slice(Shard& shard) {
   const CpuKnobs& cpu = world.knobs_.cpu;
   shard.stepping = true;
+  shard.looked = {};
   world.in_slice_ = true;
   shard.scheduler.fire_timers(clock.mono(world.now()));
   const bool ready = shard.scheduler.has_ready();
@@ -175,7 +186,7 @@ void Machine::run_slice(Shard& shard) {
   if (ran) {
     ++slices;
     const Duration cost{cpu.slice.base.ns + shard.draws.draw_between(0, cpu.slice.jitter.ns, "what a turn costs")};
-    shard.busy_until = world.now() + cost * slow_factor;
+    shard.busy_until = world.now() + cost * slow_factor + shard.looked;
   }
   if (shard.scheduler.has_ready() || !shard.mail.empty()) wake(shard, world.now());
   wake_for_timers(shard);

@@ -10,6 +10,7 @@
 #include "protocol/codec.h"
 #include "protocol/frame.h"
 #include "runtime/log.h"
+#include "runtime/work_meter.h"
 
 namespace taffrail {
 namespace {
@@ -35,16 +36,21 @@ class KafkaHandler final : public RequestHandler {
  public:
   explicit KafkaHandler(BrokerContext& broker) : broker_(broker) {}
   Begun begin(Task& task, ConnectionInfo& connection, Slice frame) override;
+  Duration turn_away_for(Task& task, const ConnectionInfo& connection) override;
 
  private:
+  /// What a request used up.
+  struct Use {
+    int64_t bytes = 0;
+    Duration work;
+  };
   template <class Message, class Handler>
   Begun run(ConnectionInfo& connection, const protocol::RequestFrame& frame, Handler handler);
   template <class Message>
-  Begun run_with_quotas(ConnectionInfo& connection, const protocol::RequestFrame& frame, Instant began,
+  Begun run_with_quotas(ConnectionInfo& connection, const protocol::RequestFrame& frame, Duration work,
                         handlers::Outcome<typename Message::Response> outcome);
   template <class Message>
-  void charge(Task& task, ConnectionInfo& connection, double request_bytes, Duration busy, int16_t version,
-              std::optional<typename Message::Response>& response);
+  void charge(Task& task, ConnectionInfo& connection, Use used, int16_t version, std::optional<typename Message::Response>& response);
   template <class Response>
   Chain answer(int32_t correlation_id, const Response& response, int16_t version);
   Begun unknown_api_versions(const protocol::RequestFrame& frame);
@@ -64,19 +70,30 @@ Chain KafkaHandler::answer(int32_t correlation_id, const Response& response, int
   return std::move(chain->pieces);
 }
 
+// A fetch that brings more than its client may have at once would silence it for longer than it need be (KIP-13).
+void fit_quota(const ClusterSettings& settings, const ConnectionInfo& connection, protocol::FetchRequest& message) {
+  const auto limit = find_quota(settings, QuotaKind::kFetch, connection.client_id);
+  if (!limit) return;
+  message.max_bytes = static_cast<int32_t>(std::min<int64_t>(message.max_bytes, window_of(*limit)));
+  message.min_bytes = std::min(message.min_bytes, message.max_bytes);
+}
+
 template <class Message, class Handler>
 Begun KafkaHandler::run(ConnectionInfo& connection, const protocol::RequestFrame& frame, Handler handler) {
   using Response = typename Message::Response;
   const int16_t version = frame.header.request_api_version;
   const int32_t correlation_id = frame.header.correlation_id;
+  const ClusterSettings& settings = broker_.controller().image().settings();
+  const bool counted = !settings.quotas.empty();
+  const Instant began = counted ? broker_.runtime().fine_now() : Instant{};
   Result<Message> message = protocol::decode<Message>(frame.body, version);
   if (!message)
     return Begun::close(fmt::format("{} v{} could not be decoded: {}", frame.api->name, version, message.error().text()));
-  const Instant began = broker_.runtime().now();
+  if constexpr (std::is_same_v<Message, protocol::FetchRequest>)
+    if (counted) fit_quota(settings, connection, *message);
   handlers::Outcome<Response> outcome = handler(handlers::Request{broker_, connection, version}, *std::move(message));
   if (!outcome.close_because.empty()) return Begun::close(std::move(outcome.close_because));
-  if (!broker_.controller().image().settings().quotas.empty())
-    return run_with_quotas<Message>(connection, frame, began, std::move(outcome));
+  if (counted) return run_with_quotas<Message>(connection, frame, broker_.runtime().fine_now() - began, std::move(outcome));
   if (auto* now = std::get_if<Response>(&outcome.value)) return Begun::now(answer(correlation_id, *now, version));
   if (auto* later = std::get_if<typename handlers::Outcome<Response>::Later>(&outcome.value))
     return Begun::later([this, correlation_id, version, finish = std::move(*later)](Task& task) mutable {
@@ -89,40 +106,51 @@ Begun KafkaHandler::run(ConnectionInfo& connection, const protocol::RequestFrame
 // What a request used is known once it is answered. The answer goes at once and says for how long the client shall be
 // quiet (KIP-219); until then the connection is not heard, whether the client keeps to it or not.
 template <class Message>
-Begun KafkaHandler::run_with_quotas(ConnectionInfo& connection, const protocol::RequestFrame& frame, Instant began,
+Begun KafkaHandler::run_with_quotas(ConnectionInfo& connection, const protocol::RequestFrame& frame, Duration work,
                                     handlers::Outcome<typename Message::Response> outcome) {
   using Response = typename Message::Response;
-  const Duration busy = broker_.runtime().now() - began;
-  return Begun::later([this, &connection, bytes = static_cast<double>(frame.body.size()), busy, outcome = std::move(outcome),
-                       correlation_id = frame.header.correlation_id,
+  const Use begun{static_cast<int64_t>(frame.body.size()), work};
+  return Begun::later([this, &connection, begun, outcome = std::move(outcome), correlation_id = frame.header.correlation_id,
                        version = frame.header.request_api_version](Task& task) mutable {
     std::optional<Response> response;
+    Use used = begun;
     if (auto* now = std::get_if<Response>(&outcome.value)) response = std::move(*now);
-    if (auto* later = std::get_if<typename handlers::Outcome<Response>::Later>(&outcome.value)) response = (*later)(task);
+    if (auto* later = std::get_if<typename handlers::Outcome<Response>::Later>(&outcome.value)) {
+      WorkMeter meter(broker_.runtime(), task);
+      response = (*later)(task);
+      used.work = used.work + meter.worked();
+    }
     if (task.cancelled()) return Chain{};
-    charge<Message>(task, connection, bytes, busy, version, response);
+    charge<Message>(task, connection, used, version, response);
     return response ? answer(correlation_id, *response, version) : Chain{};
   });
 }
 
 template <class Message>
-void KafkaHandler::charge(Task& task, ConnectionInfo& connection, double request_bytes, Duration busy, int16_t version,
+void KafkaHandler::charge(Task& task, ConnectionInfo& connection, Use used, int16_t version,
                           std::optional<typename Message::Response>& response) {
   Duration throttle;
   if constexpr (requires { response->throttle_time_ms; })
     if (response) throttle = Duration::from_ms(response->throttle_time_ms);  // The handler's own.
-  const auto use = [&](QuotaKind kind, double amount) {
+  const auto use = [&](QuotaKind kind, int64_t amount) {
     const auto limit = find_quota(broker_.controller().image().settings(), kind, connection.client_id);
     if (limit) throttle = std::max(throttle, take_quota(task, broker_, *limit, {amount}).throttle);
   };
-  if constexpr (std::is_same_v<Message, protocol::ProduceRequest>) use(QuotaKind::kProduce, request_bytes);
+  if constexpr (std::is_same_v<Message, protocol::ProduceRequest>) use(QuotaKind::kProduce, used.bytes);
   if constexpr (std::is_same_v<Message, protocol::FetchRequest>)
-    if (response) use(QuotaKind::kFetch, static_cast<double>(protocol::encoded_size(*response, version).value_or(0)));
-  use(QuotaKind::kRequest, static_cast<double>(busy.ns) / 1e9 * 100);
-  if (throttle <= Duration{}) return;
+    if (response) use(QuotaKind::kFetch, static_cast<int64_t>(protocol::encoded_size(*response, version).value_or(0)));
+  const Duration elsewhere = std::exchange(connection.worked_elsewhere, Duration{});
+  use(QuotaKind::kRequest, (used.work + elsewhere).ns);
+  // Told in milliseconds: what is shorter is none.
+  if (throttle.ms() <= 0) return;
   connection.muted_until = std::max(connection.muted_until, broker_.runtime().now() + throttle);
   if constexpr (requires { response->throttle_time_ms; })
     if (response) response->throttle_time_ms = static_cast<int32_t>(std::min<int64_t>(throttle.ms(), INT32_MAX));
+}
+
+Duration KafkaHandler::turn_away_for(Task& task, const ConnectionInfo& connection) {
+  const auto limit = find_connection_quota(broker_.controller().image().settings(), connection.peer.host);
+  return limit ? take_quota(task, broker_, *limit, {1}).throttle : Duration{};
 }
 
 // A client that is newer than the broker learns from the v0 answer what the broker speaks (KIP-511).

@@ -13,6 +13,7 @@
 #include "broker/handlers.h"
 #include "broker/shard.h"
 #include "runtime/remote.h"
+#include "runtime/work_meter.h"
 
 namespace taffrail::handlers {
 
@@ -21,6 +22,7 @@ template <class Response>
 struct PartAnswer {
   std::optional<Response> response;  ///< None: none is due.
   std::string close_because;
+  Duration worked = {};  ///< Where quotas are counted.
 };
 
 template <class Message>
@@ -35,28 +37,37 @@ void answer_part(BrokerShard& shard, const GuestId& id, ConnectionInfo connectio
   Guests& guests = shard.guests();
   // A shard that is stopping answers nobody, and neither will the connection be there to hear.
   if (!guests.admit(id)) return;
+  Runtime& runtime = shard.runtime();
+  const bool counted = !shard.controller().image().settings().quotas.empty();
+  const Instant began = counted ? runtime.fine_now() : Instant{};
   struct Visit {
     ConnectionInfo connection;
+    Duration worked;
     typename Outcome<Response>::Later later;
   };
   auto visit = std::make_shared<Visit>();
   visit->connection = std::move(connection);
   visit->connection.close_because.clear();
   Outcome<Response> outcome = handler({shard, visit->connection, version, &guests.hurry_of(id)}, std::move(message));
+  if (counted) visit->worked = runtime.fine_now() - began;
   if (auto* later = std::get_if<typename Outcome<Response>::Later>(&outcome.value)) {
     visit->later = std::move(*later);
-    guests.run(id, "broker/part", [visit, &shard, reply](Task& task) {
+    guests.run(id, "broker/part", [visit, &runtime, counted, reply](Task& task) {
+      std::optional<WorkMeter> meter;
+      if (counted) meter.emplace(runtime, task);
       std::optional<Response> response = visit->later(task);
       visit->later = nullptr;
-      reply(shard.runtime(), {std::move(response), std::move(visit->connection.close_because)});
+      if (counted) visit->worked = visit->worked + meter->worked();
+      reply(runtime, {std::move(response), std::move(visit->connection.close_because), visit->worked});
     });
     return;
   }
   PartAnswer<Response> answer;
   answer.close_because = std::move(outcome.close_because);
   if (auto* now = std::get_if<Response>(&outcome.value)) answer.response = std::move(*now);
+  answer.worked = visit->worked;
   guests.leave(id);
-  reply(shard.runtime(), std::move(answer));
+  reply(runtime, std::move(answer));
 }
 
 /// A whole message on its way to another shard, and its answer. Lives on the asker's shard for as long as the request
@@ -67,7 +78,7 @@ class Forwarded {
   using Response = typename Message::Response;
 
   Forwarded(const Request& request, ShardId to, Message message, Handler<Message> handler)
-      : broker_(request.broker), to_(to), guest_(broker_.runtime().shard(), broker_.next_guest()) {
+      : broker_(request.broker), connection_(request.connection), to_(to), guest_(broker_.runtime().shard(), broker_.next_guest()) {
     const auto reply = [door = door_.from(broker_.runtime().shard())](Runtime& there, PartAnswer<Response> answer) {
       door.post(there, [answer = std::move(answer)](Forwarded& f) mutable {
         f.answer_.emplace(std::move(answer));
@@ -82,13 +93,17 @@ class Forwarded {
 
   /// Nothing if the asker was called off; then so is whoever is at work there.
   std::optional<Response> wait(Task& task) {
-    if (arrived_.wait(task)) return std::move(answer_->response);
+    if (arrived_.wait(task)) {
+      connection_.worked_elsewhere = connection_.worked_elsewhere + answer_->worked;
+      return std::move(answer_->response);
+    }
     broker_.shard(to_).post(broker_.runtime(), [id = guest_](BrokerShard& s) { s.guests().cancel(id); });
     return std::nullopt;
   }
 
  private:
   BrokerContext& broker_;
+  ConnectionInfo& connection_;
   ShardId to_;
   GuestId guest_;
   std::optional<PartAnswer<Response>> answer_;

@@ -222,6 +222,7 @@ std::optional<typename Message::Response> join_all(Parts<Message>& parts, Connec
   bool due = true;
   const auto take = [&](PartAnswer<typename Message::Response>& answer, const std::vector<Place>& places) {
     if (close_because.empty()) close_because = answer.close_because;
+    connection.worked_elsewhere = connection.worked_elsewhere + answer.worked;
     if (!answer.response) due = false;
     else join(std::move(*answer.response), places, parts.whole);
   };
@@ -270,7 +271,7 @@ Outcome<typename Message::Response> on_shards(const Request& request, Message me
   }
   return Outcome<Response>::later([parts = std::move(parts), &connection = request.connection](Task& task) -> std::optional<Response> {
     if (parts->own_later) {
-      parts->own = PartAnswer<Response>{parts->own_later(task), {}};
+      parts->own = PartAnswer<Response>{parts->own_later(task), {}, {}};
       parts->own_later = nullptr;
     }
     if (parts->own) parts->hurry_all();

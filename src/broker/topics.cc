@@ -21,7 +21,7 @@ class Mutations {
         limit_(find_quota(broker.controller().image().settings(), QuotaKind::kMutation, connection.client_id)) {}
 
   /// How many of the items, from the first on, may be done.
-  size_t take(Task& task, std::vector<double> partitions) {
+  size_t take(Task& task, std::vector<int64_t> partitions) {
     amounts_ = std::move(partitions);
     if (!limit_) return amounts_.size();
     const Quotas::Taken taken = take_quota(task, broker_, *limit_, amounts_, strictly_);
@@ -31,7 +31,7 @@ class Mutations {
   /// What was refused for other reasons, or was only asked, costs nothing.
   void give_back(Task& task, const std::vector<ItemReply>& items, bool all) {
     if (!limit_) return;
-    double unused = 0;
+    int64_t unused = 0;
     for (size_t i = 0; i < items.size() && i < amounts_.size(); ++i)
       if (all || items[i].error != ErrorCode::kNone) unused += amounts_[i];
     if (unused > 0) throttle_ = take_quota(task, broker_, *limit_, {-unused}).throttle;
@@ -46,14 +46,14 @@ class Mutations {
   BrokerContext& broker_;
   const bool strictly_;
   const std::optional<QuotaLimit> limit_;
-  std::vector<double> amounts_;
+  std::vector<int64_t> amounts_;
   Duration throttle_;
 };
 
 // Asks for those items of a command that the quota allows; the others are refused.
 template <class Command, class Items>
 std::vector<ItemReply> submit_within(Task& task, BrokerContext& broker, Mutations& mutations, Command command, Items items,
-                                     std::vector<double> partitions, bool only_asked, Instant deadline) {
+                                     std::vector<int64_t> partitions, bool only_asked, Instant deadline) {
   auto& list = command.*items;
   const size_t all = list.size();
   const size_t granted = mutations.take(task, std::move(partitions));
@@ -99,10 +99,10 @@ Outcome<protocol::CreateTopicsResponse> create_topics(const Request& request, pr
        message = std::move(message), refused = std::move(refused)](Task& task) {
         const Instant deadline = deadline_in(broker.runtime(), message.timeout_ms);
         Mutations mutations(broker, connection, version >= 6);
-        std::vector<double> partitions;
+        std::vector<int64_t> partitions;
         for (const NewTopic& topic : command.topics) {
           const int32_t asked = topic.partition_count == -1 ? broker.config().default_partitions : topic.partition_count;
-          partitions.push_back(topic.assignments.empty() ? std::max(asked, 0) : static_cast<double>(topic.assignments.size()));
+          partitions.push_back(topic.assignments.empty() ? std::max<int64_t>(asked, 0) : static_cast<int64_t>(topic.assignments.size()));
         }
         const std::vector<ItemReply> items =
             submit_within(task, broker, mutations, command, &CreateTopicsCommand::topics, std::move(partitions),
@@ -143,11 +143,11 @@ Outcome<protocol::DeleteTopicsResponse> delete_topics(const Request& request, pr
       [&broker = request.broker, &connection = request.connection, version = request.version, command = std::move(command),
        timeout_ms = message.timeout_ms](Task& task) {
         Mutations mutations(broker, connection, version >= 5);
-        std::vector<double> partitions;
+        std::vector<int64_t> partitions;
         const ClusterImage& image = broker.controller().image();
         for (const auto& which : command.topics) {
           const TopicRecord* topic = which.name ? image.find_topic(std::string_view(*which.name)) : image.find_topic(which.id);
-          partitions.push_back(topic == nullptr ? 0 : static_cast<double>(topic->partitions.size()));
+          partitions.push_back(topic == nullptr ? 0 : static_cast<int64_t>(topic->partitions.size()));
         }
         const auto items = submit_within(task, broker, mutations, command, &DeleteTopicsCommand::topics, std::move(partitions),
                                          /*only_asked=*/false, deadline_in(broker.runtime(), timeout_ms));
@@ -180,11 +180,11 @@ Outcome<protocol::CreatePartitionsResponse> create_partitions(const Request& req
       [&broker = request.broker, &connection = request.connection, version = request.version, command = std::move(command),
        timeout_ms = message.timeout_ms](Task& task) {
         Mutations mutations(broker, connection, version >= 3);
-        std::vector<double> partitions;
+        std::vector<int64_t> partitions;
         for (const auto& wanted : command.topics) {
           const TopicRecord* topic = broker.controller().image().find_topic(std::string_view(wanted.name));
           const auto present = topic == nullptr ? wanted.count : static_cast<int32_t>(topic->partitions.size());
-          partitions.push_back(std::max(0.0, static_cast<double>(wanted.count) - present));
+          partitions.push_back(std::max<int64_t>(0, int64_t{wanted.count} - present));
         }
         const auto items = submit_within(task, broker, mutations, command, &CreatePartitionsCommand::topics, std::move(partitions),
                                          command.validate_only, deadline_in(broker.runtime(), timeout_ms));

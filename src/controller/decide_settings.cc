@@ -6,6 +6,7 @@
 #include <cmath>
 #include <set>
 
+#include "base/ip_address.h"
 #include "base/plant.h"
 #include "controller/decide.h"
 #include "controller/features.h"
@@ -129,12 +130,13 @@ namespace {
 
 struct QuotaKey {
   std::string_view name;
-  bool whole;    ///< No fractions.
+  int64_t most;  ///< Without fractions; 0: anything.
   bool of_ip;
 };
+constexpr int64_t kLongMost = int64_t{1} << 62;
 constexpr QuotaKey kQuotaKeys[] = {
-    {"producer_byte_rate", true, false},       {"consumer_byte_rate", true, false}, {"request_percentage", false, false},
-    {"controller_mutation_rate", false, false}, {"connection_creation_rate", true, true},
+    {"producer_byte_rate", kLongMost, false}, {"consumer_byte_rate", kLongMost, false}, {"request_percentage", 0, false},
+    {"controller_mutation_rate", 0, false},   {"connection_creation_rate", INT32_MAX, true},
 };
 
 /// Nothing, and a refusal, if there is no such entity.
@@ -153,6 +155,9 @@ std::optional<QuotaEntity> entity_of(const AlterQuotasCommand::Entry& entry, Ite
   }
   if (!well_formed(entity))
     return refused("Invalid quota entity combination, IP entity should not be used with User or ClientId entities");
+  // Kafka also takes names, and each of its brokers looks for itself what addresses they have at its start.
+  if (const auto ip = entity.find("ip"); ip != entity.end() && ip->second && !parse_ip(*ip->second))
+    return refused(fmt::format("{} is not a valid IP or resolvable host.", *ip->second));
   return entity;
 }
 
@@ -178,8 +183,10 @@ void alter_quotas(const ClusterImage& image, const AlterQuotasCommand::Entry& en
     // Written so that NaN is refused.
     if (!(change.value > 0) || !std::isfinite(change.value))
       return refuse(reply, ErrorCode::kInvalidRequest, fmt::format("Quota {} must be greater than 0", change.key));
-    if (key->whole && (change.value != std::floor(change.value) || change.value > 0x1p62))
-      return refuse(reply, ErrorCode::kInvalidRequest, fmt::format("Configuration {} must be a Long value", change.key));
+    if (key->most > 0 && change.value > static_cast<decltype(change.value)>(key->most))
+      return refuse(reply, ErrorCode::kInvalidRequest, fmt::format("Proposed value for {} is too large for {}.", change.key, key->of_ip ? "an INT" : "a LONG"));
+    if (key->most > 0 && change.value != std::floor(change.value))
+      return refuse(reply, ErrorCode::kInvalidRequest, fmt::format("{} cannot be a fractional value.", change.key));
     values[change.key] = change.value;
   }
   if (values != before) records.push_back(SetQuotas{*entity, std::move(values)});

@@ -37,6 +37,7 @@ class PosixRuntime final : public Runtime {
   PosixRuntime(Loop& loop, NodeShared& node, const Options& options);
 
   Instant now() const override { return loop_.now(); }
+  Instant fine_now() override { return monotonic_now(); }
   WallTime wall_now() const override;
   Random& random() override { return random_; }
   Disk& disk() override { return disk_; }

@@ -31,6 +31,9 @@ class Runtime {
 
   /// Monotonic within one run of a node; means nothing to another node.
   virtual Instant now() const = 0;
+  /// The same clock read anew: within a turn of a fiber it goes on, where now() may stand. For what work takes
+  /// (runtime/work_meter.h), not for deadlines.
+  virtual Instant fine_now() = 0;
   /// What a wall clock would say. May jump either way: for timestamps, never for timeouts.
   virtual WallTime wall_now() const = 0;
   /// The only source of randomness. Same seed, same schedule: same numbers.

@@ -32,10 +32,16 @@ Task::Wake Task::park(Instant deadline, bool interruptible) {
   interruptible_ = interruptible;
   wake_ = Wake::kNone;
   if (deadline != Instant::never()) scheduler_.add_timer(*this);
-  fiber_.suspend();
+  give_way();
   // The loop took the timer and the parked state away when it made this fiber ready.
-  if (unwinding_) throw FiberUnwind{};
   return wake_;
+}
+
+void Task::give_way() {
+  if (turn_watch_ != nullptr) turn_watch_->on_turn_end();
+  fiber_.suspend();
+  if (unwinding_) throw FiberUnwind{};
+  if (turn_watch_ != nullptr) turn_watch_->on_turn_begin();
 }
 
 Scope::~Scope() { CHECK(tasks_.empty(), "a scope outlives its fibers: cancel() and join() first"); }
@@ -177,8 +183,7 @@ void Scheduler::yield(Task& task) {
   task.deadline_ = Instant::never();
   task.interruptible_ = false;
   make_ready(task, Task::Wake::kNotified);
-  task.fiber_.suspend();
-  if (task.unwinding_) throw FiberUnwind{};
+  task.give_way();
 }
 
 Result<> Scheduler::sleep_until(Task& task, Instant deadline) {

@@ -7,6 +7,7 @@
 #include <list>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -17,6 +18,16 @@ namespace taffrail {
 
 class Scope;
 class Scheduler;
+
+/// Told when turns of a fiber end and begin: see Task::watch_turns().
+class TurnWatch {
+ public:
+  virtual void on_turn_end() = 0;
+  virtual void on_turn_begin() = 0;
+
+ protected:
+  ~TurnWatch() = default;
+};
 
 /// The running fiber's handle. A function that may wait takes `Task& task` first; no task, no wait.
 class Task {
@@ -34,6 +45,8 @@ class Task {
   /// True once the fiber was asked to stop. Every wait says so too, as kCancelled.
   bool cancelled() const { return cancelled_; }
   Scheduler& scheduler() { return scheduler_; }
+  /// Whom the turns of this fiber are told to from here on; null: nobody. Returns who it was.
+  TurnWatch* watch_turns(TurnWatch* watch) { return std::exchange(turn_watch_, watch); }
 
  private:
   friend class Scheduler;
@@ -44,6 +57,8 @@ class Task {
   void run();
   /// Stops here until somebody calls Scheduler::make_ready. Throws FiberUnwind on a crash.
   Wake park(Instant deadline, bool interruptible);
+  /// Lets the loop go on; comes back when it has made this fiber ready. Throws as park().
+  void give_way();
 
   Scheduler& scheduler_;
   std::string name_;
@@ -53,6 +68,7 @@ class Task {
   Scope& scope_;
   std::list<Task>::iterator in_all_;
   std::list<Task*>::iterator in_scope_;
+  TurnWatch* turn_watch_ = nullptr;
   Instant deadline_ = Instant::never();
   size_t in_timers_ = 0;  ///< Its place among the timers, from 1; 0: none.
   Wake wake_ = Wake::kNone;

@@ -21,7 +21,7 @@ TEST(Quotas, TheMostSpecialOneApplies) {
   ClusterSettings settings;
   const auto limit = [&](const std::string& client) {
     const auto found = find_quota(settings, QuotaKind::kProduce, client);
-    return found ? found->per_second : 0.0;
+    return found ? static_cast<double>(found->per_1000_s) / 1000 : 0.0;
   };
   double value = 1;
   EXPECT_EQ(limit("c"), 0);
@@ -37,8 +37,8 @@ TEST(Quotas, TheMostSpecialOneApplies) {
 
 TEST(Quotas, ARateMayBeUsedUpAtOnceAndIsThenPaidFor) {
   Quotas quotas;
-  const QuotaLimit limit{QuotaKind::kProduce, "c", 100};
-  const auto use = [&](double amount, int64_t second) { return quotas.take(limit, {amount}, false, Instant{second * 1'000'000'000}).throttle; };
+  const QuotaLimit limit{QuotaKind::kProduce, "c", 100'000};
+  const auto use = [&](int64_t amount, int64_t second) { return quotas.take(limit, {amount}, false, Instant{second * 1'000'000'000}).throttle; };
   EXPECT_EQ(use(1000, 100), Duration{}) << "ten seconds' worth";
   EXPECT_EQ(use(500, 100), 5_s);
   EXPECT_EQ(use(0, 120), Duration{}) << "long over";
@@ -47,8 +47,8 @@ TEST(Quotas, ARateMayBeUsedUpAtOnceAndIsThenPaidFor) {
 
 TEST(Quotas, TokensAreOverdrawnOnceAndComeBackWithTime) {
   Quotas quotas;
-  const QuotaLimit limit{QuotaKind::kMutation, "c", 2};
-  const auto take = [&](std::vector<double> amounts, bool strictly, int64_t second) {
+  const QuotaLimit limit{QuotaKind::kMutation, "c", 2'000};
+  const auto take = [&](std::vector<int64_t> amounts, bool strictly, int64_t second) {
     return quotas.take(limit, amounts, strictly, Instant{second * 1'000'000'000});
   };
   const auto first = take({20, 10, 1}, true, 100);  // 22 are there.
@@ -57,6 +57,46 @@ TEST(Quotas, TokensAreOverdrawnOnceAndComeBackWithTime) {
   EXPECT_EQ(take({1}, true, 102).count, 0u);
   EXPECT_EQ(take({1}, false, 102).count, 1u) << "who cannot be refused waits";
   EXPECT_EQ(take({1}, true, 105).count, 1u);
+  EXPECT_EQ(take({-100}, false, 105).throttle, Duration{}) << "what was not needed";
+  EXPECT_EQ(take({22, 1, 1}, true, 105).count, 2u) << "and never more than all is there";
+}
+
+TEST(Quotas, ConnectionsBeyondTheRateAreTurnedAwayAndDoNotCount) {
+  Quotas quotas;
+  const QuotaLimit limit{QuotaKind::kConnection, "10.0.0.1", 10'000};
+  const auto open = [&](Instant now) { return quotas.take(limit, {1}, false, now); };
+  const Instant then{100'000'000'000};
+  for (int i = 0; i < 100; ++i) EXPECT_EQ(open(then).throttle, Duration{});
+  for (int i = 0; i < 50; ++i) {
+    const auto refused = open(then);
+    EXPECT_EQ(refused.count, 0u);
+    EXPECT_EQ(refused.throttle, 100_ms);
+  }
+  EXPECT_EQ(open(then + 100_ms).count, 1u);
+  const QuotaLimit slow{QuotaKind::kConnection, "10.0.0.2", 100};
+  EXPECT_EQ(quotas.take(slow, {1}, false, then).count, 1u);
+  EXPECT_EQ(quotas.take(slow, {1}, false, then).throttle, 1_s) << "as long as anybody is held";
+}
+
+TEST(Quotas, OfConnectionsTheAddresssOwnOneApplies) {
+  ClusterSettings settings;
+  const auto limit = [&](const std::string& host) {
+    const auto found = find_connection_quota(settings, host);
+    return found ? found->per_1000_s / 1000 : 0;
+  };
+  EXPECT_EQ(limit("10.0.0.1"), 0);
+  settings.quotas[{{"client-id", std::nullopt}}]["producer_byte_rate"] = 9;
+  settings.quotas[{{"user", std::nullopt}}]["producer_byte_rate"] = 9;
+  settings.quotas[{{"ip", "10.0.0.1"}}]["connection_creation_rate"] = 5;
+  settings.quotas[{{"ip", "2001:DB8:0:0::1"}}]["connection_creation_rate"] = 6;
+  EXPECT_EQ(limit("10.0.0.1"), 5);
+  EXPECT_EQ(limit("10.0.0.2"), 0);
+  EXPECT_EQ(limit("2001:db8::1"), 6);
+  settings.quotas[{{"ip", std::nullopt}}]["connection_creation_rate"] = 7;
+  EXPECT_EQ(limit("10.0.0.2"), 7);
+  EXPECT_EQ(limit("2001:db8::2"), 7);
+  EXPECT_EQ(limit("no address"), 7);
+  EXPECT_NE(find_connection_quota(settings, "10.0.0.2")->bucket, find_connection_quota(settings, "10.0.0.3")->bucket);
 }
 
 TEST(Quotas, BucketsThatNobodyUsesAreForgotten) {
@@ -67,10 +107,10 @@ TEST(Quotas, BucketsThatNobodyUsesAreForgotten) {
 }
 
 struct ClientQuotas : testing::Test {
-  void set(const std::string& key, double value, std::optional<std::string> client = std::nullopt) {
+  void set(const std::string& key, double value, std::optional<std::string> name = std::nullopt, const std::string& type = "client-id") {
     w->run([&](Wire& wire) {
       protocol::AlterClientQuotasRequest request;
-      request.entries.push_back({{{"client-id", client, {}}}, {{key, value, false, {}}}, {}});
+      request.entries.push_back({{{type, name, {}}}, {{key, value, false, {}}}, {}});
       const auto answer = wire.ask(request, 1);
       ASSERT_EQ(answer.entries.size(), 1u);
       EXPECT_EQ(answer.entries[0].error_code, ErrorCode::kNone) << answer.entries[0].error_message.value_or("");
@@ -135,6 +175,126 @@ TEST_F(ClientQuotas, WhatIsUsedOnSeveralShardsCountsTogether) {
     size_t buckets = 0;
     for (BrokerShard* shard : w->cluster.node(0)->shards()) buckets += shard->quotas().bucket_count();
     EXPECT_EQ(buckets, 1u);
+  });
+}
+
+TEST_F(ClientQuotas, AFetchBringsNoMoreThanMayBeHadAtOnce) {
+  w = std::make_unique<BrokerWorld>(6, 1);
+  w->create_topic("t");
+  set("consumer_byte_rate", 1000, "test");
+  w->run([&](Wire& wire) {
+    for (int i = 0; i < 10; ++i) EXPECT_EQ(wire.produce("t", batch_of({std::string(3'000, 'x')})).error_code, ErrorCode::kNone);
+    const auto fetched = wire.fetch("t", 0);
+    const size_t bytes = fetched.records.flat().size();
+    EXPECT_GT(bytes, 6'000u);
+    EXPECT_LE(bytes, 10'000u);
+  });
+}
+
+/// Worlds in which time is exact: clocks that do not drift, and work that takes `turn`.
+sim::Knobs exact(Duration turn) {
+  sim::Knobs knobs;
+  knobs.cpu.slice = {turn, 0_us};
+  knobs.clock.drift_ppm_max = 0;
+  return knobs;
+}
+
+TEST_F(ClientQuotas, ConnectionsBeyondTheirRateAreHeldAndThenClosed) {
+  NodeConfig config = small_config();
+  config.shards = 3;
+  w = std::make_unique<BrokerWorld>(7, 1, config, exact(1_us));
+  set("connection_creation_rate", 1, std::nullopt, "ip");
+  const auto is_served = [](Wire& wire) { return wire.try_ask(protocol::ApiVersionsRequest{}, 0).has_value(); };
+  w->world.run_for(20_s);
+  w->run([&](Wire& first) {
+    const Instant began = first.runtime().now();
+    EXPECT_TRUE(is_served(first));
+    // Ten seconds' worth may come at once, over whichever shards.
+    std::vector<Wire> open;
+    for (int i = 1; i < 10; ++i) EXPECT_TRUE(is_served(open.emplace_back(w->connect(first))));
+    EXPECT_LT(first.runtime().now() - began, 1_s);
+    Runtime& broker = w->cluster.node(0)->context().runtime();
+    for (int i = 0; i < 5; ++i) {
+      // Eleven of them are the rate of eleven seconds: whatever is missing of that.
+      const Duration expected = 1_s - Duration{broker.now().ns % (1_s).ns};
+      const Instant asked = first.runtime().now();
+      Wire late = w->connect(first);
+      EXPECT_FALSE(is_served(late));
+      const Duration held = first.runtime().now() - asked;
+      EXPECT_GT(held, expected - 2_ms);
+      EXPECT_LT(held, expected + 5_ms);
+      (void)first.runtime().sleep_for(first.task(), 300_ms);
+    }
+    for (Wire& wire : open) EXPECT_TRUE(is_served(wire)) << "who is in stays in";
+    (void)first.runtime().sleep_for(first.task(), 11_s);
+    Wire later = w->connect(first);
+    EXPECT_TRUE(is_served(later));
+  });
+  // Each address is counted alone.
+  bool other_served = false;
+  (void)w->world.run_fiber(w->cluster.client(1), [&](Task& task, Runtime& runtime) {
+    auto socket = runtime.net().connect(task, w->cluster.node(0)->listener("PLAINTEXT"), runtime.now() + 2_s);
+    ASSERT_TRUE(socket.has_value());
+    Wire wire(task, runtime, *std::move(socket));
+    other_served = is_served(wire);
+  });
+  EXPECT_TRUE(other_served);
+}
+
+TEST_F(ClientQuotas, WhoTakesTooMuchOfAThreadIsSlowedDownToItsShare) {
+  // A question that is answered at once is one piece of work.
+  w = std::make_unique<BrokerWorld>(8, 1, small_config(), exact(1_ms));
+  set("request_percentage", 1, "test");
+  w->run([&](Wire& wire) {
+    Runtime& broker = w->cluster.node(0)->context().runtime();
+    wire.runtime().sleep_for(wire.task(), 20_s).value();
+    // 1 % of ten seconds is 100 ms at once, and of what has passed of the eleventh.
+    int64_t asked = 0;
+    int32_t told = 0;
+    const Instant began = wire.runtime().now();
+    while (told == 0 && asked < 1000) {
+      told = wire.ask(protocol::ApiVersionsRequest{}, 1).throttle_time_ms;
+      ++asked;
+    }
+    EXPECT_GT(asked, 100);
+    EXPECT_LE(asked, 111);
+    // What was used is that many milliseconds, each worth a tenth of a second.
+    const Duration span = 10_s + Duration{broker.now().ns % (1_s).ns};
+    EXPECT_NEAR(static_cast<double>(told), static_cast<double>((100_ms * asked - span).ms()), 10);
+    // It does not keep to what it is told; in the long run it gets its share, and nobody is silenced for longer than a
+    // second at a time.
+    int32_t most = 0;
+    while (wire.runtime().now() - began < 60_s) {
+      most = std::max(most, wire.ask(protocol::ApiVersionsRequest{}, 1).throttle_time_ms);
+      ++asked;
+    }
+    EXPECT_GE(asked, 600);
+    EXPECT_LE(asked, 720);
+    EXPECT_LE(most, 1000);
+  });
+}
+
+TEST_F(ClientQuotas, WorkOfOtherShardsForAClientIsItsOwn) {
+  NodeConfig config = small_config();
+  config.shards = 3;
+  w = std::make_unique<BrokerWorld>(9, 1, config, exact(1_ms));
+  w->create_topic("t", 3);
+  set("request_percentage", 1, "test");
+  w->run([&](Wire& wire) {
+    wire.runtime().sleep_for(wire.task(), 20_s).value();
+    // A question of all three shards is more work than one of none.
+    protocol::ListOffsetsRequest request;
+    auto& topic = request.topics.emplace_back();
+    topic.name = "t";
+    for (int32_t p = 0; p < 3; ++p) {
+      auto& partition = topic.partitions.emplace_back();
+      partition.partition_index = p;
+      partition.timestamp = -1;
+    }
+    int64_t asked = 0;
+    while (wire.ask(request, 7).throttle_time_ms == 0 && asked < 1000) ++asked;
+    EXPECT_GT(asked, 5);
+    EXPECT_LT(asked, 20) << "what is done here alone is enough for thirty";
   });
 }
 

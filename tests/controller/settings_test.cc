@@ -183,6 +183,14 @@ TEST(AlterQuotas, EveryCombinationOfEntitiesThatKafkaHas) {
   EXPECT_EQ(set(quota({{"ip", "127.0.0.1"}}, "connection_creation_rate", 5)), ErrorCode::kNone);
   EXPECT_EQ(set(quota({{"ip", "127.0.0.1"}}, "producer_byte_rate", 5)), ErrorCode::kInvalidRequest);
   EXPECT_EQ(set(quota({{"ip", "127.0.0.1"}, {"user", "u"}}, "producer_byte_rate", 5)), ErrorCode::kInvalidRequest);
+  EXPECT_EQ(set(quota({{"ip", std::nullopt}}, "connection_creation_rate", 7)), ErrorCode::kNone);
+  EXPECT_EQ(set(quota({{"ip", "2001:db8::1"}}, "connection_creation_rate", 7)), ErrorCode::kNone);
+  for (const double rate : {0.0, 1.5, 0x1p31})
+    EXPECT_EQ(set(quota({{"ip", std::nullopt}}, "connection_creation_rate", rate)), ErrorCode::kInvalidRequest) << rate;
+  EXPECT_EQ(set(quota({{"ip", "example.invalid"}}, "connection_creation_rate", 5)), ErrorCode::kInvalidRequest);
+  EXPECT_EQ(set(quota({{"user", "u"}}, "connection_creation_rate", 5)), ErrorCode::kInvalidRequest);
+  for (const auto& ip : {std::optional<std::string>(), std::optional<std::string>("2001:db8::1")})
+    EXPECT_EQ(set(quota({{"ip", ip}}, "connection_creation_rate", 0, /*remove=*/true)), ErrorCode::kNone);
   EXPECT_EQ(set(quota({}, "producer_byte_rate", 5)), ErrorCode::kInvalidRequest);
   EXPECT_EQ(set(quota({{"planet", "mars"}}, "producer_byte_rate", 5)), ErrorCode::kInvalidRequest);
   EXPECT_EQ(set(quota({{"user", ""}}, "producer_byte_rate", 5)), ErrorCode::kInvalidRequest);

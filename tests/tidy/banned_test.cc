@@ -113,10 +113,7 @@ constexpr Exception kExceptions[] = {
     {"src/controller/command_wire.cc", "floating point", "the same: its bits"},
     {"src/controller/cluster_settings.h", "floating point", "the same, kept"},
     {"src/controller/cluster_settings.cc", "floating point", "the same: its bits"},
-    {"src/broker/quotas.h", "floating point", "a quota is a float64 in Kafka; sums and quotients alone, which -ffp-contract=off leaves to IEEE 754"},
-    {"src/broker/quotas.cc", "floating point", "the same"},
-    {"src/broker/kafka_handler.cc", "floating point", "the same: what a request uses up"},
-    {"src/broker/topics.cc", "floating point", "the same: partitions that a request makes or removes"},
+    {"src/broker/quotas.cc", "floating point", "the same, where it becomes a whole number: one product, which -ffp-contract=off leaves to IEEE 754"},
     {"sim/leaks.cc", "unordered container", "planted leaks of determinism, which must be caught"},
     {"sim/leaks.cc", "address as a value", "planted leaks of determinism, which must be caught"},
 };

@@ -112,6 +112,7 @@ class LoopRuntime final : public Runtime {
   ~LoopRuntime() override { scheduler_.unwind_all(); }
 
   Instant now() const override { return clock_; }
+  Instant fine_now() override { return clock_; }
   WallTime wall_now() const override { return {clock_.ns / 1'000'000}; }
   Random& random() override { return random_; }
   Disk& disk() override { CHECK(false, "no disk here"); std::abort(); }

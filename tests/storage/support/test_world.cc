@@ -257,6 +257,7 @@ class TestWorld::World final : public Runtime, private Logger {
  public:
   World(TestWorld& world, Loop& loop) : Runtime(loop), world_(world), loop_(loop) {}
   Instant now() const override { return loop_.clock; }
+  Instant fine_now() override { return loop_.clock; }
   WallTime wall_now() const override { return {loop_.clock.ns / 1'000'000}; }
   Random& random() override { return world_.random; }
   Disk& disk() override { return world_.disk; }

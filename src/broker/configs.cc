@@ -38,6 +38,9 @@ std::vector<StaticConfig> static_configs(BrokerContext& broker) {
     advertised += fmt::format("{}{}://{}", comma, name, (address ? *address : listener.bind).text());
     protocols += fmt::format("{}{}:PLAINTEXT", comma, name);
   }
+  // Between which a group's own may lie.
+  const auto least = [](std::string_view key) { return std::to_string(find_setting(group_config_keys(), key)->min); };
+  const auto most = [](std::string_view key) { return std::to_string(find_setting(group_config_keys(), key)->max); };
   const auto flag = [](bool b) { return std::string(b ? "true" : "false"); };
   return {
       {"advertised.listeners", advertised, ConfigType::kString, "What clients are told to dial."},
@@ -51,7 +54,14 @@ std::vector<StaticConfig> static_configs(BrokerContext& broker) {
       {"group.consumer.assignment.interval.ms", std::to_string(node.groups.consumer_assignment_interval.ms()), ConfigType::kInt, "Between two assignments of a consumer group, at least."},
       {"group.consumer.assignors", "uniform,range", ConfigType::kList, "What consumer groups may be assigned by; the first is what they get."},
       {"group.consumer.heartbeat.interval.ms", std::to_string(node.groups.consumer_heartbeat_interval.ms()), ConfigType::kInt, "What members of consumer groups are told."},
+      {"group.consumer.max.assignment.interval.ms", most("consumer.assignment.interval.ms"), ConfigType::kInt, "What may be set for one group, at most."},
+      {"group.consumer.max.heartbeat.interval.ms", most("consumer.heartbeat.interval.ms"), ConfigType::kInt, "What may be set for one group, at most."},
+      {"group.consumer.max.session.timeout.ms", most("consumer.session.timeout.ms"), ConfigType::kInt, "What may be set for one group, at most."},
       {"group.consumer.max.size", std::to_string(node.groups.consumer_size_max), ConfigType::kInt, "Members of one consumer group."},
+      {"group.consumer.migration.policy", std::string(group::migration_name(node.groups.consumer_migration)), ConfigType::kString, "Which groups with members turn to the other protocol: classic ones (upgrade), consumer groups (downgrade), both or none."},
+      {"group.consumer.min.assignment.interval.ms", least("consumer.assignment.interval.ms"), ConfigType::kInt, "What may be set for one group, at least."},
+      {"group.consumer.min.heartbeat.interval.ms", least("consumer.heartbeat.interval.ms"), ConfigType::kInt, "What may be set for one group, at least."},
+      {"group.consumer.min.session.timeout.ms", least("consumer.session.timeout.ms"), ConfigType::kInt, "What may be set for one group, at least."},
       {"group.consumer.session.timeout.ms", std::to_string(node.groups.consumer_session_timeout.ms()), ConfigType::kInt, "After which a silent member of a consumer group is out."},
       {"group.initial.rebalance.delay.ms", std::to_string(node.groups.initial_rebalance_delay.ms()), ConfigType::kInt, "How long a new group waits for more members."},
       {"group.max.session.timeout.ms", std::to_string(node.groups.session_timeout_max.ms()), ConfigType::kInt, "The longest session that a member may ask for."},

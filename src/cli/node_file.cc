@@ -184,6 +184,8 @@ std::vector<Setting> settings() {
                                 [](NodeConfig& c) -> int16_t& { return c.groups.offsets_replicas; }));
   all.push_back(number<int32_t>("groups.size", "number", "Members that one group may have.", 1, INT32_MAX,
                                 [](NodeConfig& c) -> int32_t& { return c.groups.size_max; }));
+  all.push_back(number<int32_t>("groups.consumer_size", "number", "Likewise a consumer group (KIP-848).", 1, INT32_MAX,
+                                [](NodeConfig& c) -> int32_t& { return c.groups.consumer_size_max; }));
   all.push_back(time_ms("groups.first_wait_ms", "For more members, before a group's first generation.",
                         [](NodeConfig& c) -> Duration& { return c.groups.initial_rebalance_delay; }));
   all.push_back(time_ms("groups.session_min_ms", "What members may ask to be waited for: at least,",
@@ -196,6 +198,18 @@ std::vector<Setting> settings() {
                         [](NodeConfig& c) -> Duration& { return c.groups.consumer_heartbeat_interval; }));
   all.push_back(time_ms("groups.consumer_assignment_ms", "Between two assignments of a consumer group, at least.",
                         [](NodeConfig& c) -> Duration& { return c.groups.consumer_assignment_interval; }));
+  all.push_back({{"groups.consumer_migration", "text",
+                  "Which groups with members turn to the other protocol: upgrade, downgrade, bidirectional or disabled."},
+                 [](NodeConfig& c, const Given& g, const std::string&) -> Result<> {
+                   const auto policy = group::find_migration(TRY(text_of(g)));
+                   if (!policy) return wrong(g, "upgrade, downgrade, bidirectional or disabled");
+                   c.groups.consumer_migration = *policy;
+                   return {};
+                 },
+                 [](const NodeConfig& c, const std::string&) {
+                   const group::Migration policy = c.groups.consumer_migration;
+                   return policy == group::Options().consumer_migration ? std::string() : quoted(group::migration_name(policy));
+                 }});
   all.push_back(time_ms("groups.retention_ms", "Offsets of a group without members are kept for this long.",
                         [](NodeConfig& c) -> Duration& { return c.groups.offsets_retention; }));
   all.push_back(time_ms("groups.retention_check_ms", "Between two looks for offsets that are too old.",

@@ -315,8 +315,9 @@ Effects Coordinator::consumer_heartbeat(const Call& call, protocol::ConsumerGrou
   if (converts && !joins) return error(ErrorCode::kGroupIdNotFound);
   std::optional<ConsumerState> adopted;
   if (converts && !known->classic->is_idle()) {
-    // They go on as members of the newer group, if all that they tell each other is understood.
-    if (known->classic->size() < static_cast<size_t>(options_.consumer_size_max)) adopted = known->classic->as_consumers(topics_);
+    // They go on as members of the newer group, if that is allowed and all that they tell each other is understood.
+    const bool allowed = allows_upgrade(options_.consumer_migration);
+    if (allowed && known->classic->size() < static_cast<size_t>(options_.consumer_size_max)) adopted = known->classic->as_consumers(topics_);
     if (!adopted) return error(ErrorCode::kGroupIdNotFound);
   } else if (converts && known->classic->generation() > 0) {
     adopted.emplace();
@@ -345,7 +346,7 @@ Effects Coordinator::consumer_heartbeat(const Call& call, protocol::ConsumerGrou
 }
 
 void Coordinator::downgrade_if_due(const std::string& group, Live& live, Instant now, WallTime wall, Effects& out) {
-  if (live.consumers() == nullptr) return;
+  if (live.consumers() == nullptr || !allows_downgrade(options_.consumer_migration)) return;
   const auto value = live.consumer->as_classic(wall);
   if (!value) return;
   live.consumer->remove(out);

@@ -120,7 +120,7 @@ class Coordinator {
   /// Null if there is no such group.
   Live* find(const std::string& group);
   Live& find_or_make(const std::string& group, Instant now = {});
-  /// A consumer group that has only members of the classic protocol left is a classic group.
+  /// A consumer group that has only members of the classic protocol left is a classic group, where that is allowed.
   void downgrade_if_due(const std::string& group, Live& live, Instant now, WallTime wall, Effects& out);
   static protocol::ErrorCode check(const Call& call, const protocol::ConsumerGroupHeartbeatRequest& request);
   bool exists(const std::string& group, const Live& live) const;

@@ -171,5 +171,35 @@ TEST(Configs, WhatThereIsToConfigureIsListedByKind) {
   EXPECT_EQ(w.replica(0, "t")->config().retention_ms, 604'800'000);
 }
 
+// What docs/group-configs.md says is described.
+TEST(Configs, OfGroupsAreDescribedByBrokers) {
+  NodeConfig config = small_config();
+  config.groups.consumer_migration = group::Migration::kUpgrade;
+  config.groups.consumer_size_max = 77;
+  BrokerWorld w(20, 1, config);
+  const std::map<std::string, std::string> expected = {
+      {"group.consumer.assignment.interval.ms", "1000"},      {"group.consumer.assignors", "uniform,range"},
+      {"group.consumer.heartbeat.interval.ms", "5000"},       {"group.consumer.max.assignment.interval.ms", "15000"},
+      {"group.consumer.max.heartbeat.interval.ms", "15000"},  {"group.consumer.max.session.timeout.ms", "60000"},
+      {"group.consumer.max.size", "77"},                      {"group.consumer.migration.policy", "upgrade"},
+      {"group.consumer.min.assignment.interval.ms", "0"},     {"group.consumer.min.heartbeat.interval.ms", "5000"},
+      {"group.consumer.min.session.timeout.ms", "45000"},     {"group.consumer.session.timeout.ms", "45000"},
+      {"group.initial.rebalance.delay.ms", "3000"},           {"group.max.session.timeout.ms", "1800000"},
+      {"group.max.size", "2147483647"},                       {"group.min.session.timeout.ms", "6000"},
+      {"offset.metadata.max.bytes", "4096"},                  {"offsets.commit.timeout.ms", "5000"},
+      {"offsets.retention.check.interval.ms", "600000"},      {"offsets.retention.minutes", "10080"},
+      {"offsets.topic.num.partitions", "50"},                 {"offsets.topic.replication.factor", "3"},
+  };
+  w.run([&](Wire& wire) {
+    protocol::DescribeConfigsRequest request;
+    request.resources.push_back({protocol::ConfigResourceType::kBroker, "1", {}, {}});
+    std::map<std::string, std::string> described;
+    const auto answer = wire.ask(request, 4);
+    for (const auto& c : answer.results.at(0).configs)
+      if (c.name.starts_with("group.") || c.name.starts_with("offset")) described[c.name] = c.value.value_or("");
+    EXPECT_EQ(described, expected);
+  });
+}
+
 }  // namespace
 }  // namespace taffrail::test

@@ -103,6 +103,7 @@ TEST(NodeFile, MistakesAreNamedWithTheirPlace) {
   EXPECT_THAT(message("[internal]\nbind = \"nowhere\"\n"), HasSubstr("\"HOST:PORT\""));
   EXPECT_THAT(message("[cluster]\nseeds = [1]\n"), HasSubstr("a list of texts"));
   EXPECT_THAT(message("[topics]\nauto_create = 1\n"), HasSubstr("true or false"));
+  EXPECT_THAT(message("[groups]\nconsumer_migration = \"both\"\n"), HasSubstr("upgrade, downgrade, bidirectional or disabled"));
   EXPECT_THAT(message("[node]\nid = 1.5\n"), HasSubstr("node.id"));
 }
 

@@ -58,8 +58,14 @@ struct Classic {
   }
 };
 
+Options options_with(Migration policy) {
+  Options options = consumer_options();
+  options.consumer_migration = policy;
+  return options;
+}
+
 struct World : Bench {
-  World() : Bench(1, consumer_options()) { topics.set("t", 4); }
+  explicit World(Migration policy = Migration::kBidirectional) : Bench(1, options_with(policy)) { topics.set("t", 4); }
   /// A classic group of one, which has everything.
   void found(Classic& a) {
     ASSERT_EQ(a.join(*this).error_code, ErrorCode::kNone);
@@ -132,6 +138,73 @@ TEST(Migration, AConsumerThatIsLostIsNoReasonToStay) {
     a.live(w);
   }
   EXPECT_EQ(w.type(), "classic");
+}
+
+void leave(World& w, const std::string& member) {
+  LeaveGroupRequest request;
+  request.group_id = "g";
+  request.members = {{member, {}, {}, {}}};
+  EXPECT_EQ(w.get<LeaveGroupResponse>(w.leave(request)).members.at(0).error_code, ErrorCode::kNone);
+}
+
+TEST(Migration, WhereItIsNotAllowedAClassicGroupWithMembersStaysClassic) {
+  for (const Migration policy : {Migration::kDisabled, Migration::kDowngrade}) {
+    World w(policy);
+    Classic a;
+    w.found(a);
+    Consumer b{.id = "b"};
+    EXPECT_EQ(b.beat(w), ErrorCode::kGroupIdNotFound);
+    EXPECT_EQ(w.type(), "classic");
+    EXPECT_EQ(a.beat(w), ErrorCode::kNone);
+    // One without members is anybody's.
+    leave(w, a.id);
+    ASSERT_TRUE(settle(w, {&b}));
+    EXPECT_EQ(w.type(), "consumer");
+    EXPECT_EQ(b.text(w), "t0 t1 t2 t3");
+  }
+}
+
+TEST(Migration, WhereItIsNotAllowedAGroupOfClassicMembersStaysAConsumerGroup) {
+  for (const Migration policy : {Migration::kDisabled, Migration::kUpgrade}) {
+    World w(policy);
+    Consumer b{.id = "b"};
+    ASSERT_TRUE(settle(w, {&b}));
+    Classic a;
+    ASSERT_EQ(a.join(w).error_code, ErrorCode::kNone);
+    ASSERT_EQ(a.sync(w), ErrorCode::kNone);
+    EXPECT_EQ(b.leave(w), ErrorCode::kNone);
+    EXPECT_EQ(w.type(), "consumer");
+    for (int i = 0; i < 4; ++i) a.live(w);
+    EXPECT_EQ(a.owned, (NamedPartitions{{"t", {0, 1, 2, 3}}}));
+    w.fail_over();
+    EXPECT_EQ(a.beat(w), ErrorCode::kNone);
+    EXPECT_EQ(w.type(), "consumer");
+    leave(w, a.id);
+    Classic c;
+    EXPECT_EQ(c.join(w).error_code, ErrorCode::kNone);
+    EXPECT_EQ(w.type(), "classic") << "without members it is anybody's";
+  }
+}
+
+TEST(Migration, EachPolicyHasKafkasNameAndAllowsItsOwnWay) {
+  const auto is = [](std::string_view name, bool up, bool down) {
+    const auto policy = find_migration(name);
+    ASSERT_TRUE(policy.has_value()) << name;
+    EXPECT_EQ(migration_name(*policy), name);
+    EXPECT_EQ(allows_upgrade(*policy), up) << name;
+    EXPECT_EQ(allows_downgrade(*policy), down) << name;
+    World w(*policy);
+    Classic a;
+    w.found(a);
+    Consumer b{.id = "b"};
+    EXPECT_EQ(b.beat(w) == ErrorCode::kNone, up) << name;
+  };
+  is("disabled", false, false);
+  is("upgrade", true, false);
+  is("downgrade", false, true);
+  is("bidirectional", true, true);
+  EXPECT_FALSE(find_migration("UPGRADE").has_value());
+  EXPECT_EQ(Options().consumer_migration, Migration::kBidirectional);
 }
 
 TEST(Migration, AStaticMemberChangesItsProtocolInPlace) {

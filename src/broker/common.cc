@@ -61,6 +61,15 @@ ErrorCode unknown_topic(bool by_id) {
   return by_id ? ErrorCode::kUnknownTopicId : ErrorCode::kUnknownTopicOrPartition;
 }
 
+std::expected<Partition*, ErrorCode> find_replica(BrokerContext& broker, const std::string& topic, int32_t partition) {
+  const TopicRecord* record = broker.controller().image().find_topic(std::string_view(topic));
+  if (record == nullptr || partition < 0 || static_cast<size_t>(partition) >= record->partitions.size())
+    return std::unexpected(ErrorCode::kUnknownTopicOrPartition);
+  Partition* replica = broker.find_partition({record->id, partition});
+  if (replica == nullptr) return std::unexpected(ErrorCode::kNotLeaderOrFollower);
+  return replica;
+}
+
 std::optional<Endpoint> address_of(BrokerContext& broker, BrokerId id, const std::string& listener) {
   const BrokerRecord* record = broker.controller().image().find_broker(id);
   if (record == nullptr) return std::nullopt;

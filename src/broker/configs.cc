@@ -265,6 +265,20 @@ Outcome<protocol::ListConfigResourcesResponse> list_config_resources(const Reque
   return response;
 }
 
+namespace {
+
+/// What became of one resource that was to be altered.
+template <class Resource, class Response>
+void tell(const Resource& resource, const ItemReply& item, Response& response) {
+  auto& out = response.responses.emplace_back();
+  out.resource_type = resource.resource_type;
+  out.resource_name = resource.resource_name;
+  out.error_code = item.error;
+  out.error_message = message_of(item);
+}
+
+}  // namespace
+
 // Replaces everything that was set: the change of each resource begins by forgetting it.
 Outcome<protocol::AlterConfigsResponse> alter_configs(const Request& request, protocol::AlterConfigsRequest message) {
   AlterConfigsCommand command;
@@ -280,19 +294,8 @@ Outcome<protocol::AlterConfigsResponse> alter_configs(const Request& request, pr
   return Outcome<protocol::AlterConfigsResponse>::later(
       [&broker = request.broker, command = std::move(command), message = std::move(message)](Task& task) {
         protocol::AlterConfigsResponse response;
-        const Result<ControllerReply> reply = broker.controller().submit(task, command, broker.runtime().now() + 30_s);
-        for (size_t i = 0; i < message.resources.size(); ++i) {
-          auto& out = response.responses.emplace_back();
-          out.resource_type = message.resources[i].resource_type;
-          out.resource_name = message.resources[i].resource_name;
-          if (!reply) {
-            out.error_code = error_of_submit(reply.error());
-            out.error_message = reply.error().message;
-          } else if (i < reply->items.size() && reply->items[i].error != ErrorCode::kNone) {
-            out.error_code = reply->items[i].error;
-            out.error_message = reply->items[i].message;
-          }
-        }
+        const auto items = items_of(broker.controller().submit(task, command, broker.runtime().now() + 30_s), command.resources.size());
+        for (size_t i = 0; i < message.resources.size(); ++i) tell(message.resources[i], items[i], response);
         return response;
       });
 }
@@ -319,27 +322,13 @@ Outcome<protocol::IncrementalAlterConfigsResponse> incremental_alter_configs(
   return Outcome<protocol::IncrementalAlterConfigsResponse>::later(
       [&broker = request.broker, command = std::move(command), message = std::move(message), sent = std::move(sent)](Task& task) {
         protocol::IncrementalAlterConfigsResponse response;
-        Result<ControllerReply> reply;
-        if (!command.resources.empty()) reply = broker.controller().submit(task, command, broker.runtime().now() + 30_s);
+        std::vector<ItemReply> items;
+        if (!command.resources.empty())
+          items = items_of(broker.controller().submit(task, command, broker.runtime().now() + 30_s), command.resources.size());
+        const ItemReply unknown{.error = ErrorCode::kInvalidRequest, .message = "Unknown operation type.", .name = {}, .topic = {}};
         size_t next = 0;
-        for (size_t i = 0; i < message.resources.size(); ++i) {
-          auto& out = response.responses.emplace_back();
-          out.resource_type = message.resources[i].resource_type;
-          out.resource_name = message.resources[i].resource_name;
-          if (!sent[i]) {
-            out.error_code = ErrorCode::kInvalidRequest;
-            out.error_message = "Unknown operation type.";
-            continue;
-          }
-          const size_t item = next++;
-          if (!reply) {
-            out.error_code = error_of_submit(reply.error());
-            out.error_message = reply.error().message;
-          } else if (item < reply->items.size() && reply->items[item].error != ErrorCode::kNone) {
-            out.error_code = reply->items[item].error;
-            out.error_message = reply->items[item].message;
-          }
-        }
+        for (size_t i = 0; i < message.resources.size(); ++i)
+          tell(message.resources[i], sent[i] ? items[next++] : unknown, response);
         return response;
       });
 }

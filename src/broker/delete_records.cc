@@ -9,31 +9,20 @@ using protocol::ErrorCode;
 
 namespace {
 
-const TopicRecord* find_topic(BrokerContext& broker, const std::string& name, int32_t partition) {
-  const TopicRecord* record = broker.controller().image().find_topic(std::string_view(name));
-  const bool exists = record != nullptr && partition >= 0 && static_cast<size_t>(partition) < record->partitions.size();
-  return exists ? record : nullptr;
-}
-
 void delete_from(Task& task, BrokerContext& broker, const std::string& name, Instant deadline,
                  const protocol::DeleteRecordsRequest::Partition& asked, protocol::DeleteRecordsResponse::Partition& out) {
   out.partition_index = asked.partition_index;
-  const TopicRecord* topic = find_topic(broker, name, asked.partition_index);
-  if (topic == nullptr) {
-    out.error_code = ErrorCode::kUnknownTopicOrPartition;
-    return;
-  }
-  Partition* replica = broker.find_partition({topic->id, asked.partition_index});
-  if (replica == nullptr) {
-    out.error_code = ErrorCode::kNotLeaderOrFollower;
+  const auto replica = find_replica(broker, name, asked.partition_index);
+  if (!replica) {
+    out.error_code = replica.error();
     return;
   }
   // Compaction alone decides what such a topic forgets.
-  if (!replica->config().deleted) {
+  if (!(*replica)->config().deleted) {
     out.error_code = ErrorCode::kPolicyViolation;
     return;
   }
-  const Faulty<Offset> low = replica->delete_records(task, asked.offset, deadline);
+  const Faulty<Offset> low = (*replica)->delete_records(task, asked.offset, deadline);
   if (low) out.low_watermark = *low;
   else out.error_code = error_of(low.error());
 }
@@ -63,16 +52,13 @@ Outcome<protocol::DescribeProducersResponse> describe_producers(const Request& r
     for (const int32_t partition : topic.partition_indexes) {
       auto& out = topic_out.partitions.emplace_back();
       out.partition_index = partition;
-      const TopicRecord* record = find_topic(request.broker, topic.name, partition);
-      Partition* replica = record == nullptr ? nullptr : request.broker.find_partition({record->id, partition});
-      if (record == nullptr) {
-        out.error_code = ErrorCode::kUnknownTopicOrPartition;
-      } else if (replica == nullptr) {
-        out.error_code = ErrorCode::kNotLeaderOrFollower;
-      } else if (const auto fault = replica->check_leader(-1)) {
+      const auto replica = find_replica(request.broker, topic.name, partition);
+      if (!replica) {
+        out.error_code = replica.error();
+      } else if (const auto fault = (*replica)->check_leader(-1)) {
         out.error_code = error_of(*fault);
       } else {
-        for (const Partition::ProducerView& producer : replica->producers())
+        for (const Partition::ProducerView& producer : (*replica)->producers())
           out.active_producers.push_back({producer.id, producer.epoch.value, producer.last_sequence.value,
                                           producer.last_timestamp, -1, kNoOffset, {}});
       }

@@ -2,6 +2,7 @@
 // function that will (Begun::later), run in a fiber of its own while the connection goes on.
 #pragma once
 
+#include <expected>
 #include <functional>
 #include <string>
 #include <utility>
@@ -118,6 +119,8 @@ protocol::ErrorCode error_of(const Fault& fault);
 /// A topic as a request named it: by id from some version on, by name before.
 const TopicRecord* resolve_topic(BrokerContext& broker, const std::string& name, const TopicId& id, bool by_id);
 protocol::ErrorCode unknown_topic(bool by_id);
+/// The replica of a partition on this shard, or what whoever asked for it is told.
+std::expected<Partition*, protocol::ErrorCode> find_replica(BrokerContext& broker, const std::string& topic, int32_t partition);
 /// Where a broker listens for those who came in on `listener`; nothing if it has no such listener.
 std::optional<Endpoint> address_of(BrokerContext& broker, BrokerId id, const std::string& listener);
 /// Leader and epoch as this broker has heard, if the leader is alive; kNoBroker otherwise.

@@ -10,12 +10,11 @@ using protocol::ListOffsetsTimestamp;
 
 namespace {
 
-ErrorCode replica_for(BrokerContext& broker, const std::string& name, int32_t partition, int32_t epoch, Partition*& out) {
-  const TopicRecord* record = broker.controller().image().find_topic(std::string_view(name));
-  if (record == nullptr || partition < 0 || static_cast<size_t>(partition) >= record->partitions.size())
-    return ErrorCode::kUnknownTopicOrPartition;
-  out = broker.find_partition({record->id, partition});
-  if (out == nullptr) return ErrorCode::kNotLeaderOrFollower;
+/// The replica, if it leads in the epoch that its client knows.
+ErrorCode find_leader(BrokerContext& broker, const std::string& topic, int32_t partition, int32_t epoch, Partition*& out) {
+  const auto replica = find_replica(broker, topic, partition);
+  if (!replica) return replica.error();
+  out = *replica;
   const auto fault = out->check_leader(epoch);
   return fault ? error_of(*fault) : ErrorCode::kNone;
 }
@@ -24,7 +23,7 @@ void answer(Task& task, BrokerContext& broker, int16_t version, const std::strin
             const protocol::ListOffsetsRequest::Partition& asked, protocol::ListOffsetsResponse::Partition& out) {
   out.partition_index = asked.partition_index;
   Partition* replica = nullptr;
-  out.error_code = replica_for(broker, name, asked.partition_index, asked.current_leader_epoch, replica);
+  out.error_code = find_leader(broker, name, asked.partition_index, asked.current_leader_epoch, replica);
   if (out.error_code != ErrorCode::kNone) return;
   const ReadView view = replica->view();
   // Until the new leader has committed an entry of its own, its watermark may lie below what clients saw.
@@ -89,7 +88,7 @@ Outcome<protocol::OffsetForLeaderEpochResponse> offset_for_leader_epoch(
       auto& out = topic_out.partitions.emplace_back();
       out.partition = partition.partition;
       Partition* replica = nullptr;
-      out.error_code = replica_for(request.broker, topic.topic, partition.partition, partition.current_leader_epoch, replica);
+      out.error_code = find_leader(request.broker, topic.topic, partition.partition, partition.current_leader_epoch, replica);
       if (out.error_code != ErrorCode::kNone) continue;
       const Partition::EpochEnd end = replica->epoch_end(partition.leader_epoch);
       out.leader_epoch = end.epoch;

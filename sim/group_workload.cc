@@ -8,6 +8,7 @@
 #include "broker/internal_topics.h"
 #include "broker/shard.h"
 #include "client/consumer_member.h"
+#include "client/group_admin.h"
 #include "client/group_member.h"
 #include "group/service.h"
 
@@ -73,6 +74,13 @@ GroupWorkload::~GroupWorkload() = default;
 
 void GroupWorkload::start() {
   progress_->running = options_.members;
+  if (options_.retention > Duration{}) {
+    // About as long as offsets are kept: now they are there afterwards, and now they are not.
+    Stream& draws = cluster_.world().stream(StreamKind::kWorkload, 99);
+    const Instant first = cluster_.world().now() + Duration::from_ms(draws.draw_between(2'000, 5'000, "all are away"));
+    const Duration time = options_.retention * draws.draw_between(5, 25, "for how long") / 10;
+    away_ = {first, std::min(first + time, cluster_.world().now() + options_.trouble)};
+  }
   const size_t machines = cluster_.machines().size() - cluster_.broker_count();
   for (uint32_t i = 0; i < options_.members; ++i) {
     const NodeId at = cluster_.client(static_cast<uint32_t>(i % machines));
@@ -125,6 +133,13 @@ void GroupWorkload::run_member(Task& task, Runtime& runtime, GroupWorkload& self
       else if (!runtime.sleep_for(task, 50_ms))
         break;
       const bool calm = progress->calm || world.now() >= trouble_ends;
+      if (!calm && world.now() >= self.away_.first && world.now() < self.away_.second) {
+        (void)member.leave(task, runtime.now() + 1_s);
+        owned.clear();
+        read.clear();
+        if (world.now() < self.away_.second && !runtime.sleep_for(task, self.away_.second - world.now())) break;
+        continue;
+      }
       const uint64_t what = draws.draw(60, "member");
       if (what < 25 && !read.empty()) {
         if (member.commit(task, read, runtime.now() + 1_s)) read.clear();
@@ -212,7 +227,60 @@ std::optional<std::string> GroupWorkload::finish(Duration limit) {
   return problem;
 }
 
+std::optional<std::string> GroupWorkload::await_expiry(Duration spread) {
+  // Half as long again: clocks drift.
+  const Duration time = options_.retention + options_.retention_check + spread + 1_s;
+  const std::string alone = "alone";
+  std::optional<std::string> problem = "offsets of a group without members could not be set";
+  (void)cluster_.world().run_fiber(cluster_.client(0), [&](Task& task, Runtime& runtime) {
+    client::Cluster view(runtime, cluster_.bootstrap());
+    client::GroupAdmin admin(view);
+    if (admin.set_offsets(task, alone, {{{options_.topic, 0}, Offset(1)}}, runtime.now() + 20_s)) problem.reset();
+    view.close(task);
+  }, 60_s);
+  if (problem) return problem;
+  cluster_.world().run_for(time + time / 2);
+  size_t led = 0;
+  for (uint32_t i = 0; i < cluster_.broker_count(); ++i) {
+    if (!cluster_.serving(i)) continue;
+    for (BrokerShard* shard : cluster_.node(i)->shards())
+      for (const group::Service* service : shard->groups()) {
+        if (service->coordinator() == nullptr) continue;
+        ++led;
+        for (const auto& [id, stored] : service->table().groups())
+          return fmt::format("group {} has {} offsets, long after they were to go", id, stored.offsets.size());
+      }
+  }
+  if (led == 0) return "nobody coordinates";
+  return std::nullopt;
+}
+
+void GroupWorkload::expect_expiry(Duration spread) {
+  if (options_.retention > Duration{}) history_.offsets_expire(std::max(options_.retention - spread, Duration{}));
+}
+
 namespace {
+
+/// I-G6 as the log has it: of what is gone with an entry nobody was a member, and it was kept for long enough. `now` is when
+/// whoever wrote the entry thought that it was.
+std::optional<std::string> expired_early(const group::Table& before, const group::Table& after, WallTime now, Duration retention,
+                                         uint64_t& expired) {
+  for (const auto& [id, had] : before.groups()) {
+    const group::StoredGroup* has = after.find(id);
+    for (const auto& [at, value] : had.offsets) {
+      if (has != nullptr && has->offsets.contains(at)) continue;
+      ++expired;
+      const size_t members = had.consumers.members.size() + (had.state ? had.state->members.size() : 0);
+      if (members > 0) return fmt::format("the offset of partition {} of group {} is gone, which has {} members", at.partition, id, members);
+      const bool classic = had.state && !had.state->protocol_type.empty();
+      const int64_t since = classic ? had.state->current_state_timestamp : value.commit_timestamp;
+      if (now.ms - since < retention.ms())
+        return fmt::format("the offset of partition {} of group {} is gone after {} ms, it was to be kept for {}", at.partition, id,
+                           now.ms - since, retention.ms());
+    }
+  }
+  return std::nullopt;
+}
 
 /// I-G1 as the log has it: what one member of a consumer group has, or is to give up, no other has.
 std::optional<std::string> doubly_held(const group::Table& table) {
@@ -232,8 +300,9 @@ std::optional<std::string> doubly_held(const group::Table& table) {
 
 }  // namespace
 
-std::vector<std::string> check_group_replicas(SimCluster& cluster) {
-  std::vector<std::string> out;
+GroupReplicas check_group_replicas(SimCluster& cluster, Duration retention) {
+  GroupReplicas result;
+  std::vector<std::string>& out = result.violations;
   std::map<PartitionKey, std::map<LogIndex, std::pair<uint32_t, Slice>>> seen;
   for (uint32_t i = 0; i < cluster.broker_count(); ++i) {
     if (!cluster.serving(i)) continue;
@@ -257,7 +326,12 @@ std::vector<std::string> check_group_replicas(SimCluster& cluster) {
               next = entry.meta.index + 1;
               if (entry.meta.kind != EntryKind::kBatch) continue;
               const auto batch = BatchView::parse(entry.payload);
+              std::optional<group::Table> before;
+              if (retention > Duration{}) before = replayed;
               if (!batch || !replayed.apply(*batch)) out.push_back(fmt::format("I-G5 replay: broker {} cannot read entry {}", i + 1, entry.meta.index.value));
+              if (batch && before)
+                if (const auto early = expired_early(*before, replayed, {batch->max_timestamp()}, retention, result.expired))
+                  out.push_back(fmt::format("I-G6 expiry: at entry {} of broker {}, {}", entry.meta.index.value, i + 1, *early));
               if (const auto twice = doubly_held(replayed))
                 out.push_back(fmt::format("I-G1 one owner: at entry {} of broker {}, {}", entry.meta.index.value, i + 1, *twice));
             }
@@ -275,7 +349,7 @@ std::vector<std::string> check_group_replicas(SimCluster& cluster) {
         }
     }, 30_s);
   }
-  return out;
+  return result;
 }
 
 }  // namespace taffrail::sim

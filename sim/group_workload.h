@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "sim/checkers/group_history.h"
@@ -25,6 +26,8 @@ struct GroupWorkloadOptions {
   GroupProtocol protocol = GroupProtocol::kClassic;
   std::function<bool()> ready = {};  ///< Members start when it says so: the topic has to be there.
   Duration trouble = 9_s;  ///< From the start: until then members leave, hang and die.
+  Duration retention{};    ///< Of offsets; 0: for ever. Where they expire, everybody is away for a while.
+  Duration retention_check{};
 };
 
 /// One per scenario; lives on the cluster's client machines.
@@ -39,6 +42,11 @@ class GroupWorkload {
   /// After everything has healed: waits until every partition is owned by one member, then stops the members, and asks what is
   /// committed. The reason if that does not come within `limit`.
   std::optional<std::string> finish(Duration limit);
+  /// After that, where offsets expire: waits for as long as they may be kept on clocks that are `spread` apart at most, and
+  /// says what is still there.
+  std::optional<std::string> await_expiry(Duration spread);
+  /// Before the history is checked, with the same `spread`.
+  void expect_expiry(Duration spread);
 
   const GroupHistory& history() const { return history_; }
 
@@ -53,10 +61,17 @@ class GroupWorkload {
   GroupWorkloadOptions options_;
   GroupHistory history_;
   std::shared_ptr<Progress> progress_;
+  std::pair<Instant, Instant> away_;  ///< From when until when no member is there.
+};
+
+struct GroupReplicas {
+  std::vector<std::string> violations;  ///< By name.
+  uint64_t expired = 0;                 ///< Offsets that the log lets go.
 };
 
 /// I-G5 in a settled cluster: the groups of every replica are what a replay of its log gives, and the same on all that
-/// have applied as much. Violations, by name.
-std::vector<std::string> check_group_replicas(SimCluster& cluster);
+/// have applied as much. I-G1 and I-G6 at each entry of each log: nobody holds what another has, and where offsets expire,
+/// after `retention`, those that go had their time. Workloads that delete offsets otherwise are none of these.
+GroupReplicas check_group_replicas(SimCluster& cluster, Duration retention);
 
 }  // namespace taffrail::sim

@@ -68,6 +68,14 @@ bool waits_for_others(const SimCluster& cluster, const std::vector<NodeId>& core
   return false;
 }
 
+// In half of all runs with a group its offsets are kept for a few seconds.
+Duration drawn_retention(Tape& tape) {
+  Stream& draws = tape.stream({.kind = StreamKind::kKnobs, .name = "retention"});
+  const bool expires = draws.hits(1, 2, "offsets expire");
+  const Duration retention = Duration::from_ms(draws.draw_between(1'000, 3'000, "kept for"));
+  return expires ? retention : Duration{};
+}
+
 bool refuses(const World& world, NodeId node) {
   const auto last = std::find_if(world.stops().rbegin(), world.stops().rend(), [&](const Stop& s) { return s.node == node; });
   return last != world.stops().rend() && last->why.find(kIdentityFile) != std::string::npos;
@@ -108,12 +116,17 @@ Scenario Scenario::from_seed(uint64_t seed) {
   const bool grouped = groups.hits(1, 10, "a group");
   const auto members = static_cast<uint32_t>(groups.draw_between(2, 4, "members"));
   if (grouped) s.members = members;
+  if (grouped) s.retention = drawn_retention(tape);
   return s;
 }
 
 Scenario Scenario::with_group(uint64_t seed) {
   Scenario s = from_seed(seed);
-  if (s.members == 0) s.members = 3;
+  if (s.members > 0) return s;
+  s.members = 3;
+  Trace unused;
+  Tape tape(seed, unused);
+  s.retention = drawn_retention(tape);
   return s;
 }
 
@@ -136,6 +149,7 @@ std::string Scenario::print() const {
                                 kFirstLine, seed, run_kind_name(run), brokers, clients, length.ms(), operations, partitions, members,
                                 drawn_world ? 1 : 0);
   if (seeds != 0) out += fmt::format("seeds {}\n", seeds);
+  if (retention != Duration{}) out += fmt::format("retention_ms {}\n", retention.ms());
   return out + print_faults(faults);
 }
 
@@ -176,6 +190,7 @@ Result<Scenario> Scenario::parse(std::string_view text) {
     else if (word == "operations") s.operations = static_cast<uint32_t>(std::min<uint64_t>(*value, 10'000'000));
     else if (word == "partitions") s.partitions = static_cast<int32_t>(std::clamp<uint64_t>(*value, 1, 1000));
     else if (word == "members") s.members = static_cast<uint32_t>(std::min<uint64_t>(*value, 20));
+    else if (word == "retention_ms") s.retention = Duration::from_ms(static_cast<int64_t>(std::min<uint64_t>(*value, 86'400'000)));
     else if (word == "drawn_world") s.drawn_world = *value != 0;
     else return fail(Errc::kInvalid, fmt::format("\"{}\": there is no such line in a scenario", line));
   }
@@ -211,6 +226,11 @@ RunReport run_scenario(const Scenario& scenario, const RunOptions& options) {
     shape.config.raft.election_min = std::max(shape.config.raft.election_min, round * 3);
     shape.config.raft.election_max = shape.config.raft.election_min * 2;
     shape.config.raft.heartbeat = shape.config.raft.election_min / draws.draw_between(3, 6, "heartbeats of an election");
+    // Where wall clocks jump, or are far apart, nobody outside can say when an offset has had its time.
+    const ClockKnobs& clock = world->knobs().clock;
+    const bool clocks_agree = clock.wall_offset_max <= 100_ms && clock.drift_ppm_max <= 1'000 &&
+                              std::none_of(scenario.faults.begin(), scenario.faults.end(), [](const Fault& f) { return f.kind == FaultKind::kClockJump; });
+    const Duration retention = clocks_agree ? scenario.retention : Duration{};
     if (scenario.members > 0) {
       Stream& groups = world->stream(StreamKind::kKnobs, 3);
       group::Options& set = shape.config.groups;
@@ -219,7 +239,12 @@ RunReport run_scenario(const Scenario& scenario, const RunOptions& options) {
       set.initial_rebalance_delay = Duration::from_ms(groups.draw_between(0, 400, "first wait"));
       set.session_timeout_min = 500_ms;
       set.commit_timeout = Duration::from_ms(groups.draw_between(500, 5'000, "commit timeout"));
-      set.offsets_retention = 315'360'000_s;  // Wall clocks jump; what that does to offsets is not looked at here.
+      set.offsets_retention = 315'360'000_s;
+      if (retention > Duration{}) {
+        Stream& expiry = world->stream(StreamKind::kKnobs, 5);
+        set.offsets_retention = retention;
+        set.retention_check = Duration::from_ms(expiry.draw_between(100, 1'000, "retention check"));
+      }
     }
     GroupProtocol speaks = GroupProtocol::kClassic;
     if (scenario.members > 0) {
@@ -256,6 +281,8 @@ RunReport run_scenario(const Scenario& scenario, const RunOptions& options) {
     members.members = scenario.members;
     members.protocol = speaks;
     members.trouble = scenario.length - 1_s;
+    members.retention = retention;
+    members.retention_check = shape.config.groups.retention_check;
     members.ready = [&workload] { return workload.topic_created(); };
     GroupWorkload group(cluster, members);
     nemesis.on_change = [&](const Fault& fault) {
@@ -268,8 +295,20 @@ RunReport run_scenario(const Scenario& scenario, const RunOptions& options) {
     workload.start();
     if (scenario.members > 0) group.start();
 
+    // How far apart the brokers' wall clocks were, over the whole run: what one wrote another may read later.
+    std::optional<std::pair<int64_t, int64_t>> clocks;
+    const auto look_at_clocks = [&] {
+      for (uint32_t i = 0; i < cluster.broker_count(); ++i) {
+        if (!cluster.serving(i)) continue;
+        const int64_t ahead = cluster.node(i)->context().runtime().wall_now().ms - world->now().ns / 1'000'000;
+        if (!clocks) clocks = {ahead, ahead};
+        clocks = {std::min(clocks->first, ahead), std::max(clocks->second, ahead)};
+      }
+    };
+    const auto spread = [&] { return Duration::from_ms(clocks ? clocks->second - clocks->first + 1 : 0); };
     const auto counts = [&](const std::string& violation) { return scenario.run != RunKind::kAny || always_false(violation); };
     const auto look = [&] {
+      if (retention > Duration{}) look_at_clocks();
       if (report.violation.empty())
         if (const auto violation = inside.check_now(); violation && counts(*violation)) report.violation = *violation;
       if (report.violation.empty() && world->failure()) report.violation = *world->failure();
@@ -325,6 +364,9 @@ RunReport run_scenario(const Scenario& scenario, const RunOptions& options) {
       const bool grouped = scenario.members > 0 && !idle && !waits && group.can_finish(nemesis.core().size(), shape.config.groups.offsets_replicas);
       if (report.violation.empty() && grouped)
         if (const auto why = group.finish(60_s)) report.violation = "liveness: " + *why;
+      look();
+      if (report.violation.empty() && grouped && retention > Duration{})
+        if (const auto why = group.await_expiry(spread())) report.violation = "I-G6 expiry: " + *why;
       workload.stop_readers();
       for (int i = 0; i < 100 && look() && !workload.readers_done(); ++i) world->run_for(100_ms);
       std::optional<std::string> unread;
@@ -335,9 +377,13 @@ RunReport run_scenario(const Scenario& scenario, const RunOptions& options) {
       if (report.violation.empty()) {
         report.all_violations = inside.check_settled(damaged, [&](uint32_t i) { return refuses(*world, cluster.broker(i)); });
         for (std::string& v : workload.history().check(/*complete=*/!waits)) report.all_violations.push_back(std::move(v));
+        group.expect_expiry(spread());
         for (std::string& v : group.history().check()) report.all_violations.push_back(std::move(v));
-        if (scenario.members > 0)
-          for (std::string& v : check_group_replicas(cluster)) report.all_violations.push_back(std::move(v));
+        if (scenario.members > 0) {
+          GroupReplicas replicas = check_group_replicas(cluster, retention);
+          for (std::string& v : replicas.violations) report.all_violations.push_back(std::move(v));
+          report.expired = replicas.expired;
+        }
         // A connection whose end nobody was told of, or is still on its way over a slow link, stands for a while.
         const bool told = std::none_of(scenario.faults.begin(), scenario.faults.end(), [](const Fault& f) {
           return f.kind == FaultKind::kHalfOpen || f.kind == FaultKind::kConnReset || (f.kind == FaultKind::kHealCore && f.amount != 0);

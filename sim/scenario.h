@@ -27,6 +27,7 @@ struct Scenario {
   uint32_t operations = 200;
   int32_t partitions = 3;
   uint32_t members = 0;        ///< Of a consumer group; 0: none.
+  Duration retention{};        ///< Of its offsets; 0: for ever.
   bool drawn_world = true;     ///< Latencies, windows and clocks by the seed; else as they are by default.
   std::vector<Fault> faults;
 
@@ -57,6 +58,7 @@ struct RunReport {
   uint64_t refused = 0;        ///< Brokers that, after damage, refuse to start and say why.
   uint64_t generations = 0;    ///< Of the group that members were told of.
   uint64_t commits = 0;        ///< Of offsets, acknowledged.
+  uint64_t expired = 0;        ///< Offsets that had had their time, on all replicas together.
   uint64_t waiting = 0;        ///< 1 if the rest waits for an operator: one disk may hold less than it promised, another is gone.
   uint64_t recoveries = 0;     ///< Starts of a broker on a directory that was not empty.
   std::map<std::string, uint64_t> faults;  ///< Kinds that took effect, with how often.

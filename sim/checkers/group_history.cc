@@ -7,6 +7,12 @@
 #include <set>
 
 namespace taffrail {
+namespace {
+
+// Of an assignment it is known when it was heard: it was asked for not much earlier.
+constexpr Duration kAnswerMax = 2_s;
+
+}  // namespace
 
 void GroupHistory::commit(Span when, Who who, int32_t partition, Offset offset, Outcome outcome) {
   commits_.push_back({when, std::move(who), partition, offset, outcome});
@@ -33,13 +39,15 @@ std::vector<std::string> GroupHistory::check() const {
 
 // I-G1: the assignments of one generation are disjoint.
 void GroupHistory::check_owners(std::vector<std::string>& out) const {
-  std::map<std::pair<int32_t, int32_t>, std::string> owners;
+  std::map<std::pair<int32_t, int32_t>, const Assignment*> owners;
   for (const Assignment& a : assignments_)
     for (const int32_t partition : a.partitions) {
-      const auto [it, fresh] = owners.emplace(std::pair(a.who.generation, partition), a.who.place());
-      if (!fresh && it->second != a.who.place())
-        out.push_back(fmt::format("I-G1 one owner: in generation {} partition {} belongs to {} and to {}", a.who.generation, partition,
-                                  it->second, a.who.place()));
+      const auto [it, fresh] = owners.emplace(std::pair(a.who.generation, partition), &a);
+      const Assignment& other = *it->second;
+      if (fresh || other.who.place() == a.who.place()) continue;
+      if (may_have_ended(std::min(a.heard, other.heard) - kAnswerMax, std::max(a.heard, other.heard))) continue;
+      out.push_back(fmt::format("I-G1 one owner: in generation {} partition {} belongs to {} and to {}", a.who.generation, partition,
+                                other.who.place(), a.who.place()));
     }
 }
 
@@ -52,10 +60,13 @@ void GroupHistory::check_offsets(std::vector<std::string>& out) const {
     for (const Commit& c : commits_)
       if (c.partition == read.partition && c.outcome == Outcome::kStored && c.when.heard < read.when.asked) before.push_back(&c);
     const auto overtaken = [&](const Commit& c) {
-      return c.outcome == Outcome::kStored &&
-             std::any_of(before.begin(), before.end(), [&](const Commit* later) { return later->when.asked > c.when.heard; });
+      if (c.outcome != Outcome::kStored) return false;
+      const bool followed = std::any_of(before.begin(), before.end(), [&](const Commit* later) { return later->when.asked > c.when.heard; });
+      return followed || std::any_of(reads_.begin(), reads_.end(), [&](const Read& other) {
+        return other.partition == c.partition && other.offset == kNoOffset && other.when.asked > c.when.heard && other.when.heard < read.when.asked;
+      });
     };
-    bool explained = read.offset == kNoOffset && before.empty();
+    bool explained = read.offset == kNoOffset && (before.empty() || may_have_expired(read));
     for (const Commit& c : commits_)
       explained = explained || (c.partition == read.partition && c.offset == read.offset && c.outcome != Outcome::kRefused &&
                                 c.when.asked < read.when.heard && !overtaken(c));
@@ -67,6 +78,52 @@ void GroupHistory::check_offsets(std::vector<std::string>& out) const {
   }
 }
 
+// Whoever joins or commits was a member at some moment between the question and the answer. The last that was asked first.
+std::vector<GroupHistory::Span> GroupHistory::memberships() const {
+  std::vector<Span> out;
+  for (const Join& join : joins_) out.push_back(join.when);
+  for (const Commit& c : commits_)
+    if (c.outcome == Outcome::kStored) out.push_back(c.when);
+  std::sort(out.begin(), out.end(), [](const Span& a, const Span& b) { return a.asked > b.asked; });
+  return out;
+}
+
+// I-G6: whether the offset that was not found may have had its time: the group was without members for as long as fits
+// between two moments at which it had some, or after the last.
+bool GroupHistory::may_have_expired(const Read& read) const {
+  if (!kept_) return false;
+  Instant last{};
+  for (const Commit& c : commits_)
+    if (c.partition == read.partition && c.outcome == Outcome::kStored && c.when.heard < read.when.asked) last = std::max(last, c.when.asked);
+  if (epochs_) return read.when.heard - last >= *kept_;
+  Instant next = read.when.heard;  // The first that was heard of those that were asked later.
+  for (const Span& member : memberships()) {
+    if (member.asked < last) break;
+    if (next - member.asked >= *kept_) return true;
+    next = std::min(next, member.heard);
+  }
+  return next - last >= *kept_;
+}
+
+// Whether what was told at `from` and what was told at `to` may be of two groups of one name: the first had no member, and
+// no offset any more.
+bool GroupHistory::may_have_ended(Instant from, Instant to) const {
+  if (!kept_) return false;
+  const auto offsets_may_be_gone = [&](Instant empty, Instant at) {
+    Instant last{};
+    for (const Commit& c : commits_)
+      if (c.outcome == Outcome::kStored && c.when.asked <= empty) last = std::max(last, c.when.asked);
+    return last == Instant{} || at - (epochs_ ? last : empty) >= *kept_;
+  };
+  Instant next = to;
+  for (const Span& member : memberships()) {
+    if (member.asked < from) break;
+    if (member.asked < next && offsets_may_be_gone(member.asked, next)) return true;
+    next = std::min(next, member.heard);
+  }
+  return from < next && offsets_may_be_gone(from, next);
+}
+
 // I-G3, I-G4: once somebody has been told of a later generation, or has taken an instance's place, nothing that was
 // asked afterwards under the earlier one is stored. Of heartbeats nothing follows: a coordinator that is cut off answers
 // them until it notices, and they change nothing.
@@ -76,6 +133,7 @@ void GroupHistory::check_fencing(std::vector<std::string>& out) const {
     if (epochs_) check_epoch(c, out);
     for (const Join& join : joins_) {
       if (epochs_ || join.when.heard >= c.when.asked || join.who.generation <= c.who.generation) continue;
+      if (may_have_ended(join.when.asked, c.when.heard)) continue;
       out.push_back(fmt::format("I-G3 fencing: a commit of {} in generation {} was stored after {} had been told of generation {}",
                                 c.who.member, c.who.generation, join.who.member, join.who.generation));
       break;
@@ -107,6 +165,7 @@ void GroupHistory::check_epoch(const Commit& commit, std::vector<std::string>& o
   for (const Assignment& a : assignments_) {
     const bool later = a.who.generation > commit.who.generation && a.heard < commit.when.asked;
     if (!later || a.who.place() == commit.who.place() || !has(a)) continue;
+    if (may_have_ended(a.heard - kAnswerMax, commit.when.heard)) continue;
     out.push_back(fmt::format("I-G3 fencing: a commit of {} in epoch {} of partition {} was stored after {} had been given it in epoch {}",
                               commit.who.member, commit.who.generation, commit.partition, a.who.member, a.who.generation));
     return;
@@ -115,12 +174,14 @@ void GroupHistory::check_epoch(const Commit& commit, std::vector<std::string>& o
 
 // I-G7: generations rise, and each is one set of members under one leader.
 void GroupHistory::check_generations(std::vector<std::string>& out) const {
-  std::map<int32_t, std::string> leaders;
+  std::map<int32_t, const Join*> leaders;
   for (const Join& join : joins_) {
     if (!join.leads) continue;
-    const auto [it, fresh] = leaders.emplace(join.who.generation, join.who.place());
-    if (!fresh && it->second != join.who.place())
-      out.push_back(fmt::format("I-G7 generations: generation {} is led by {} and by {}", join.who.generation, it->second, join.who.place()));
+    const auto [it, fresh] = leaders.emplace(join.who.generation, &join);
+    const Join& other = *it->second;
+    if (fresh || other.who.place() == join.who.place()) continue;
+    if (may_have_ended(std::min(join.when.asked, other.when.asked), std::max(join.when.heard, other.when.heard))) continue;
+    out.push_back(fmt::format("I-G7 generations: generation {} is led by {} and by {}", join.who.generation, other.who.place(), join.who.place()));
   }
   std::vector<const Join*> by_answer;
   for (const Join& join : joins_) by_answer.push_back(&join);
@@ -128,7 +189,7 @@ void GroupHistory::check_generations(std::vector<std::string>& out) const {
   for (const Join& join : joins_)
     for (const Join* earlier : by_answer) {
       if (earlier->when.heard >= join.when.asked) break;
-      if (earlier->who.generation <= join.who.generation) continue;
+      if (earlier->who.generation <= join.who.generation || may_have_ended(earlier->when.asked, join.when.heard)) continue;
       out.push_back(fmt::format("I-G7 generations: {} joined generation {} after {} had joined {}", join.who.member, join.who.generation,
                                 earlier->who.member, earlier->who.generation));
       break;

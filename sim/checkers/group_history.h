@@ -37,6 +37,10 @@ class GroupHistory {
   /// Some of them speak the newer protocol (KIP-848): generations are their epochs, and members of one group may be in
   /// different ones.
   void tell_of_epochs() { epochs_ = true; }
+  /// Offsets are let go, after `least` at the earliest: since the last member of a classic group left, or since the commit
+  /// where the group is empty and tells of epochs. A group without members and offsets is forgotten, and whoever comes then
+  /// begins another one of that name, with its generations from the first. Otherwise offsets and groups stay for ever.
+  void offsets_expire(Duration least) { kept_ = least; }
   void commit(Span when, Who who, int32_t partition, Offset offset, Outcome outcome);
   /// What a question found committed; kNoOffset: nothing.
   void found(Span when, int32_t partition, Offset offset) { reads_.push_back({when, partition, offset}); }
@@ -71,11 +75,15 @@ class GroupHistory {
   };
   void check_owners(std::vector<std::string>& out) const;
   void check_offsets(std::vector<std::string>& out) const;
+  std::vector<Span> memberships() const;
+  bool may_have_expired(const Read& read) const;
+  bool may_have_ended(Instant from, Instant to) const;
   void check_fencing(std::vector<std::string>& out) const;
   void check_epoch(const Commit& commit, std::vector<std::string>& out) const;
   void check_generations(std::vector<std::string>& out) const;
 
   bool epochs_ = false;
+  std::optional<Duration> kept_;
   std::vector<Join> joins_;
   std::vector<Assignment> assignments_;
   std::vector<Commit> commits_;

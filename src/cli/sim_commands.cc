@@ -167,6 +167,7 @@ Result<ExitCode> replay(Task& task, Session& session, const ReplayArguments& arg
       {"truncations", static_cast<int64_t>(report.truncations)},
       {"generations of the group", static_cast<int64_t>(report.generations)},
       {"commits of the group", static_cast<int64_t>(report.commits)},
+      {"offsets that expired", static_cast<int64_t>(report.expired)},
       {"recoveries", static_cast<int64_t>(report.recoveries)},
       {"waits for an operator", static_cast<int64_t>(report.waiting)},
       {"faults that took effect", joined(report.faults)},

@@ -465,7 +465,7 @@ std::vector<TopicPartition> Coordinator::expired(const StoredGroup& stored, cons
   const bool simple = !stored.state || stored.state->protocol_type.empty();
   int64_t empty_since = -1;
   std::optional<std::set<std::string>> subscribed;
-  if (!simple && state == State::kEmpty) empty_since = stored.state->current_state_timestamp;
+  if (!simple && state == State::kEmpty && !PLANT("G19")) empty_since = stored.state->current_state_timestamp;
   if (state == State::kStable) subscribed = live->classic->subscribed_topics();
   if (live != nullptr && live->consumers() != nullptr) subscribed = live->consumer->subscribed_topics();
   if (state != State::kEmpty && !subscribed && !PLANT("G09")) return {};

@@ -71,6 +71,27 @@ std::string long_rebalance() {
   return committed(bench) == 5 ? "" : "I-G6: an offset expired while somebody was about to read on";
 }
 
+// G19: a member that reads on for longer than offsets are kept, commits nothing new, and leaves.
+std::string quiet_member() {
+  Options options = quick_options();
+  options.offsets_retention = 10_s;
+  Bench bench(1, options);
+  Member a;
+  settle(bench, a);
+  (void)bench.commit(committing("g", a.id, a.generation, 5));
+  for (int i = 0; i < 12; ++i) {
+    bench.pass(1_s);
+    (void)bench.heartbeat("g", a.id, a.generation);
+  }
+  LeaveGroupRequest leave;
+  leave.group_id = "g";
+  leave.members = {{a.id, {}, {}, {}}};
+  (void)bench.leave(leave);
+  bench.pass(5_s);
+  bench.expire();
+  return committed(bench) == 5 ? "" : "I-G6: an offset expired although somebody was there a moment ago";
+}
+
 // G14: a commit that was refused is read.
 std::string refused_commit() {
   Bench bench;
@@ -141,7 +162,8 @@ struct Story {
 };
 constexpr Story kStories[] = {{"G01", taken_back},     {"G02", owner_of_old},      {"G16", lost_answer},
                               {"G03", late_commit},  {"G04", two_of_one_instance}, {"G05", commit_twice},
-                              {"G09", long_rebalance}, {"G14", refused_commit},    {"G18", failover_before_assignment}};
+                              {"G09", long_rebalance}, {"G14", refused_commit},    {"G18", failover_before_assignment},
+                              {"G19", quiet_member}};
 
 TEST(PlantedBugs, EveryStoryEndsWellAndTellsItsMistake) {
   for (const Story& story : kStories) {

@@ -80,6 +80,53 @@ TEST(GroupHistory, WhatWasAcknowledgedLastIsFound) {
   EXPECT_THAT(back.check(), IsEmpty());
 }
 
+// Offsets that expire after ten.
+TEST(GroupHistory, WhatHadItsTimeMayBeGone) {
+  GroupHistory h;
+  h.offsets_expire(Duration{10});
+  h.joined(at(1, 2), who("a", 1), true);
+  h.commit(at(3, 4), who("a", 1), 0, Offset(10), Outcome::kStored);
+  const auto after = [&](GroupHistory copy, int64_t asked, int64_t found) {
+    copy.found(at(asked, asked + 1), 0, Offset(found));
+    return copy.check();
+  };
+  EXPECT_THAT(after(h, 12, -1), IsEmpty()) << "nobody was heard of since 3";
+  EXPECT_THAT(after(h, 11, -1), ElementsAre(StartsWith("I-G2")));
+  EXPECT_THAT(after(h, 30, 10), IsEmpty()) << "nobody has looked yet";
+  GroupHistory member = h;  // Somebody was there at some moment from 6 to 9.
+  member.joined(at(6, 9), who("b", 2), true);
+  EXPECT_THAT(after(member, 14, -1), ElementsAre(StartsWith("I-G2")));
+  EXPECT_THAT(after(member, 15, -1), IsEmpty());
+  GroupHistory many = h;  // Never away for long enough.
+  for (int64_t t = 5; t < 50; t += 5) many.joined(at(t, t + 1), who("b", static_cast<int32_t>(t)), true);
+  EXPECT_THAT(after(many, 51, -1), ElementsAre(StartsWith("I-G2")));
+  GroupHistory anew = h;  // It is another one that is gone.
+  anew.commit(at(20, 21), who("c", 3), 0, Offset(4), Outcome::kStored);
+  EXPECT_THAT(after(anew, 22, -1), ElementsAre(StartsWith("I-G2")));
+  GroupHistory back = h;
+  back.found(at(20, 21), 0, kNoOffset);
+  EXPECT_THAT(after(back, 22, -1), IsEmpty());
+  EXPECT_THAT(after(back, 22, 10), ElementsAre(StartsWith("I-G2"))) << "what is gone stays gone";
+  GroupHistory epochs = many;  // Of a consumer group offsets count from their commit.
+  epochs.tell_of_epochs();
+  EXPECT_THAT(after(epochs, 51, -1), IsEmpty());
+}
+
+TEST(GroupHistory, AGroupThatIsForgottenBeginsAnew) {
+  const auto then = [](int64_t asked, bool expire, bool commits) {
+    GroupHistory h;
+    if (expire) h.offsets_expire(Duration{10});
+    if (commits) h.commit(at(1, 2), who("a", 5), 0, Offset(10), Outcome::kStored);
+    h.joined(at(3, 4), who("a", 5), true);
+    h.joined(at(asked, asked + 1), who("b", 1), true);
+    return h.check();
+  };
+  EXPECT_THAT(then(12, true, true), IsEmpty());
+  EXPECT_THAT(then(11, true, true), ElementsAre(StartsWith("I-G7")));
+  EXPECT_THAT(then(12, false, true), ElementsAre(StartsWith("I-G7")));
+  EXPECT_THAT(then(5, true, false), IsEmpty()) << "without an offset there is nothing to wait for";
+}
+
 TEST(GroupHistory, NothingOfAnEarlierGenerationIsAccepted) {
   GroupHistory h;
   h.joined(at(1, 2), who("a", 1), true);

@@ -29,6 +29,26 @@ TEST(GroupScenario, ATokenAndAFileGiveTheSameRunAgain) {
   EXPECT_EQ(run_scenario(*from_file).hash, hash);
 }
 
+TEST(GroupScenario, WhereOffsetsExpireTheyDo) {
+  int with = 0;
+  for (uint64_t seed = 0; seed < 300; ++seed) with += Scenario::with_group(seed).retention > Duration{} ? 1 : 0;
+  EXPECT_GT(with, 110);
+  EXPECT_LT(with, 190);
+  for (uint64_t seed = 0; seed < 3; ++seed) {
+    Scenario scenario = Scenario::with_group(seed);
+    scenario.retention = 2_s;
+    scenario.drawn_world = false;
+    scenario.run = RunKind::kSurvivable;
+    std::erase_if(scenario.faults, [](const Fault& f) { return f.kind == FaultKind::kClockJump; });
+    const auto again = Scenario::parse(scenario.print());
+    ASSERT_TRUE(again.has_value());
+    EXPECT_EQ(again->retention, scenario.retention);
+    const RunReport report = run_scenario(*again);
+    EXPECT_EQ(report.violation, "") << seed;
+    EXPECT_GT(report.expired, 0u) << seed;
+  }
+}
+
 TEST(GroupScenario, OneSeedInTenHasAGroupByItself) {
   int with = 0;
   for (uint64_t seed = 0; seed < 400; ++seed) with += Scenario::from_seed(seed).members > 0 ? 1 : 0;

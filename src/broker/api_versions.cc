@@ -60,7 +60,7 @@ Outcome<protocol::UpdateFeaturesResponse> update_features(const Request& request
     if (request.version == 0) type = update.allow_downgrade ? Type::kSafeDowngrade : Type::kUpgrade;
     if (type < Type::kUpgrade || type > Type::kUnsafeDowngrade) {
       protocol::UpdateFeaturesResponse response;
-      response.error_code = ErrorCode::kInvalidRequest;
+      response.error_code = ErrorCode::kInvalidUpdateVersion;
       response.error_message = "The controller does not support the given upgrade type.";
       return response;
     }

@@ -53,7 +53,9 @@ Outcome<protocol::DescribeProducersResponse> describe_producers(const Request& r
       auto& out = topic_out.partitions.emplace_back();
       out.partition_index = partition;
       const auto replica = find_replica(request.broker, topic.name, partition);
-      if (!replica) {
+      if (bad_topic_name(topic.name)) {
+        out.error_code = ErrorCode::kInvalidTopicException;
+      } else if (!replica) {
         out.error_code = replica.error();
       } else if (const auto fault = (*replica)->check_leader(-1)) {
         out.error_code = error_of(*fault);

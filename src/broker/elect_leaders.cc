@@ -13,6 +13,7 @@ using protocol::ErrorCode;
 namespace {
 
 constexpr int8_t kPreferred = 0;
+constexpr int8_t kUnclean = 1;
 
 using PartitionResult = protocol::ElectLeadersResponse::Partition;
 
@@ -48,9 +49,23 @@ PartitionResult elect(Task& task, BrokerContext& broker, const std::string& name
   return refused(partition, ErrorCode::kPreferredLeaderNotAvailable, done.error().text());
 }
 
+protocol::ElectLeadersResponse unknown_type(const protocol::ElectLeadersRequest& message) {
+  protocol::ElectLeadersResponse response;
+  response.error_code = ErrorCode::kInvalidRequest;
+  if (!message.topic_partitions) return response;
+  for (const auto& topic : *message.topic_partitions) {
+    auto& out = response.replica_election_results.emplace_back();
+    out.topic = topic.topic;
+    for (const int32_t partition : topic.partitions)
+      out.partition_result.push_back(refused(partition, ErrorCode::kInvalidRequest, "There is no such type of election."));
+  }
+  return response;
+}
+
 }  // namespace
 
 Outcome<protocol::ElectLeadersResponse> elect_leaders(const Request& request, protocol::ElectLeadersRequest message) {
+  if (message.election_type < kPreferred || message.election_type > kUnclean) return unknown_type(message);
   const bool all = !message.topic_partitions.has_value();
   if (all) {
     message.topic_partitions.emplace();

@@ -24,6 +24,8 @@ Coordinator refused(const std::string& key, ErrorCode why, const char* message) 
 }
 
 Coordinator find(BrokerContext& broker, const std::string& listener, CoordinatorType type, const std::string& key) {
+  if (type < CoordinatorType::kGroup || type > CoordinatorType::kShare)
+    return refused(key, ErrorCode::kInvalidRequest, "there is no such type of coordinator");
   // Clients with assigned partitions pass over this error and ask again later; others would stop them.
   if (type != CoordinatorType::kGroup)
     return refused(key, ErrorCode::kCoordinatorNotAvailable, "this cluster has no coordinators of transactions or share groups");

@@ -169,9 +169,13 @@ OffsetFetchResponse as_one_group(OffsetFetchResponse response) {
 }
 
 Outcome<protocol::OffsetDeleteResponse> delete_here(const Request& request, protocol::OffsetDeleteRequest message) {
+  protocol::OffsetDeleteResponse response;
+  if (message.group_id.empty()) {
+    response.error_code = ErrorCode::kInvalidGroupId;
+    return response;
+  }
   group::ForgetRequest forget;
   forget.group = message.group_id;
-  protocol::OffsetDeleteResponse response;
   for (const auto& topic : message.topics) {
     const TopicRecord* record = resolve_topic(request.broker, topic.name, {}, false);
     auto& topic_out = response.topics.emplace_back();

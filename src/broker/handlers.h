@@ -86,6 +86,7 @@ Outcome<protocol::RemoveRaftVoterResponse> remove_raft_voter(const Request&, con
 Outcome<protocol::UnregisterBrokerResponse> unregister_broker(const Request&, const protocol::UnregisterBrokerRequest&);
 Outcome<protocol::UpdateFeaturesResponse> update_features(const Request&, const protocol::UpdateFeaturesRequest&);
 Outcome<protocol::ListConfigResourcesResponse> list_config_resources(const Request&, const protocol::ListConfigResourcesRequest&);
+Outcome<protocol::DescribeAclsResponse> describe_acls(const Request&, const protocol::DescribeAclsRequest&);
 Outcome<protocol::DescribeClientQuotasResponse> describe_client_quotas(const Request&, const protocol::DescribeClientQuotasRequest&);
 Outcome<protocol::AlterClientQuotasResponse> alter_client_quotas(const Request&, protocol::AlterClientQuotasRequest);
 

@@ -30,7 +30,7 @@ constexpr std::array kServed = {
     ApiKey::kAlterClientQuotas, ApiKey::kDescribeQuorum, ApiKey::kUpdateFeatures, ApiKey::kDescribeCluster,
     ApiKey::kDescribeProducers, ApiKey::kUnregisterBroker, ApiKey::kConsumerGroupHeartbeat,
     ApiKey::kConsumerGroupDescribe, ApiKey::kListConfigResources, ApiKey::kDescribeTopicPartitions,
-    ApiKey::kAddRaftVoter, ApiKey::kRemoveRaftVoter};
+    ApiKey::kAddRaftVoter, ApiKey::kRemoveRaftVoter, ApiKey::kDescribeAcls};
 
 class KafkaHandler final : public RequestHandler {
  public:
@@ -222,6 +222,7 @@ Begun KafkaHandler::begin(Task& task, ConnectionInfo& connection, Slice frame) {
       return run<p::DescribeProducersRequest>(connection, request, h::describe_producers_on_shards);
     case ApiKey::kDescribeTopicPartitions:
       return run<p::DescribeTopicPartitionsRequest>(connection, request, h::describe_topic_partitions);
+    case ApiKey::kDescribeAcls: return run<p::DescribeAclsRequest>(connection, request, h::describe_acls);
     case ApiKey::kDescribeClientQuotas:
       return run<p::DescribeClientQuotasRequest>(connection, request, h::describe_client_quotas);
     case ApiKey::kAlterClientQuotas: return run<p::AlterClientQuotasRequest>(connection, request, h::alter_client_quotas);

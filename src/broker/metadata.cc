@@ -218,13 +218,24 @@ Outcome<protocol::DescribeTopicPartitionsResponse> describe_topic_partitions(
     for (const auto& [name, id] : image.names()) names.push_back(name);
   std::sort(names.begin(), names.end());
   names.erase(std::unique(names.begin(), names.end()), names.end());
+  // A place that no page can have ended at.
+  const auto& cursor = message.cursor;
+  if (cursor && (cursor->partition_index < 0 ||
+                 (!message.topics.empty() && !std::binary_search(names.begin(), names.end(), cursor->topic_name)))) {
+    for (const auto& topic : message.topics) {
+      auto& out = response.topics.emplace_back();
+      out.name = topic.name;
+      out.error_code = ErrorCode::kInvalidRequest;
+    }
+    return response;
+  }
   int32_t left = std::clamp(message.response_partition_limit, 1, kPageMax);
   const std::vector<BrokerId> alive = broker.alive_brokers();
   for (const std::string& name : names) {
     size_t first = 0;
     if (message.cursor) {
       if (name < message.cursor->topic_name) continue;
-      if (name == message.cursor->topic_name) first = static_cast<size_t>(std::max(message.cursor->partition_index, 0));
+      if (name == message.cursor->topic_name) first = static_cast<size_t>(message.cursor->partition_index);
     }
     if (left == 0) {
       response.next_cursor = protocol::TopicPartitionsCursor{name, static_cast<int32_t>(first), {}};

@@ -27,6 +27,11 @@ void answer(Task& task, BrokerContext& broker, int16_t version, const std::strin
   if (out.error_code != ErrorCode::kNone) return;
   const ReadView view = replica->view();
   // Until the new leader has committed an entry of its own, its watermark may lie below what clients saw.
+  // Smaller ones may mean something one day; a time they are not.
+  if (asked.timestamp < ListOffsetsTimestamp::kEarliestPendingUpload) {
+    out.error_code = ErrorCode::kUnsupportedVersion;
+    return;
+  }
   const bool needs_watermark = asked.timestamp != ListOffsetsTimestamp::kEarliest &&
                                asked.timestamp != ListOffsetsTimestamp::kEarliestLocal;
   if (needs_watermark && !replica->high_watermark_is_current()) {
@@ -101,6 +106,11 @@ Outcome<protocol::OffsetForLeaderEpochResponse> offset_for_leader_epoch(
 Outcome<protocol::InitProducerIdResponse> init_producer_id(const Request& request,
                                                            const protocol::InitProducerIdRequest& message) {
   protocol::InitProducerIdResponse response;
+  const bool half_named = (message.producer_id.value < 0) != (message.producer_epoch.value < 0);
+  if (half_named || message.transactional_id == "") {
+    response.error_code = ErrorCode::kInvalidRequest;
+    return response;
+  }
   if (message.transactional_id) {
     response.error_code = ErrorCode::kCoordinatorNotAvailable;
     return response;

@@ -95,6 +95,15 @@ std::optional<Response> wrong_cluster(BrokerContext& broker, const std::optional
   return response;
 }
 
+/// Nobody can be called so.
+template <class Response>
+Response invalid(const char* why) {
+  Response response;
+  response.error_code = ErrorCode::kInvalidRequest;
+  response.error_message = why;
+  return response;
+}
+
 }  // namespace
 
 Outcome<DescribeQuorumResponse> describe_quorum(const Request& request, DescribeQuorumRequest message) {
@@ -112,6 +121,9 @@ Outcome<DescribeQuorumResponse> describe_quorum(const Request& request, Describe
 Outcome<protocol::AddRaftVoterResponse> add_raft_voter(const Request& request, protocol::AddRaftVoterRequest message) {
   using Response = protocol::AddRaftVoterResponse;
   if (auto wrong = wrong_cluster<Response>(request.broker, message.cluster_id)) return *std::move(wrong);
+  if (message.voter_id.value < 0) return invalid<Response>("Add voter request has an invalid voter id.");
+  if (message.voter_directory_id.is_zero()) return invalid<Response>("Add voter request has an empty directory id.");
+  if (message.listeners.empty()) return invalid<Response>("Add voter request does not say where the voter listens.");
   return Outcome<Response>::later([&broker = request.broker, message = std::move(message)](Task& task) {
     const ChangeVoterCommand command{{message.voter_id, message.voter_directory_id}, true};
     return change_voter<Response>(task, broker, command, message.ack_when_committed, deadline_in(broker.runtime(), message.timeout_ms));
@@ -121,6 +133,7 @@ Outcome<protocol::AddRaftVoterResponse> add_raft_voter(const Request& request, p
 Outcome<protocol::RemoveRaftVoterResponse> remove_raft_voter(const Request& request, const protocol::RemoveRaftVoterRequest& message) {
   using Response = protocol::RemoveRaftVoterResponse;
   if (auto wrong = wrong_cluster<Response>(request.broker, message.cluster_id)) return *std::move(wrong);
+  if (message.voter_id.value < 0) return invalid<Response>("Remove voter request has an invalid voter id.");
   const ChangeVoterCommand command{{message.voter_id, message.voter_directory_id}, false};
   return Outcome<Response>::later([&broker = request.broker, command](Task& task) {
     return change_voter<Response>(task, broker, command, /*wait=*/true, broker.runtime().now() + kPatience);

@@ -138,6 +138,7 @@ std::expected<Target, Refusal> target_of(const ClusterImage& image, const AlterC
   };
   Target target;
   if (resource.type == kTopicResource) {
+    if (resource.name.empty()) return refused(ErrorCode::kInvalidRequest, "Default topic resources are not allowed.");
     const TopicRecord* topic = image.find_topic(resource.name);
     if (topic == nullptr) {
       if (const auto why = bad_topic_name(resource.name)) return refused(ErrorCode::kInvalidTopicException, *why);
@@ -174,7 +175,7 @@ Altered alter_one(const ClusterImage& image, const AlterConfigsCommand::Resource
   };
   std::set<std::string_view> names;
   for (const Change& change : resource.changes)
-    if (!names.insert(change.name).second)
+    if (change.op != Op::kDeleteAll && !names.insert(change.name).second)
       return refused(ErrorCode::kInvalidRequest, fmt::format("Error due to duplicate config keys: {}", change.name));
   const auto target = target_of(image, resource);
   if (!target) return refused(target.error().error, target.error().message);
@@ -185,8 +186,10 @@ Altered alter_one(const ClusterImage& image, const AlterConfigsCommand::Resource
     if (auto refusal = apply_change(configs, change, kind))
       return refused(refusal->error, std::move(refusal->message));
   if (configs == *target->before) return Altered{std::nullopt, std::nullopt, target->topic};
-  if (const Result<> checked = check(configs, kind, context.limits); !checked)
-    return refused(ErrorCode::kInvalidConfig, checked.error().message);
+  if (const Result<> checked = check(configs, kind, context.limits); !checked) {
+    const bool of_brokers = kind.of == Kind::kAllBrokers || kind.of == Kind::kOneBroker;
+    return refused(of_brokers ? ErrorCode::kInvalidRequest : ErrorCode::kInvalidConfig, checked.error().message);
+  }
   Altered altered{std::nullopt, std::nullopt, target->topic};
   if (target->of == Kind::kOneBroker) altered.record = SetBrokerConfigs{target->broker, std::move(configs)};
   else if (target->of == Kind::kGroup) altered.record = SetGroupConfigs{resource.name, std::move(configs)};

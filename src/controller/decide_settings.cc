@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <set>
 
 #include "base/ip_address.h"
@@ -114,12 +115,12 @@ Decision decide_change_voter(const ClusterImage& image, const ChangeVoterCommand
   }
   if (broker == nullptr) {
     refuse(reply, ErrorCode::kBrokerIdNotRegistered, fmt::format("Broker {} is not registered: it cannot be given a vote.", id.value));
+  } else if (const auto told = votes.find(id); context.quorum.is_voter(id) && (told == votes.end() || told->second)) {
+    refuse(reply, ErrorCode::kDuplicateVoter, fmt::format("The voter id for {} is already part of the set of voters.", id.value));
   } else if (broker->replica != command.replica) {
     refuse(reply, ErrorCode::kInvalidVoterKey, fmt::format("Broker {} has the directory id {}.", id.value, broker->replica.disk.text()));
   } else if (retirement_of(image, id) == Retirement::kReplicas) {
     refuse(reply, ErrorCode::kInvalidRequest, fmt::format("Broker {} is being decommissioned.", id.value));
-  } else if (const auto told = votes.find(id); context.quorum.is_voter(id) && (told == votes.end() || told->second)) {
-    refuse(reply, ErrorCode::kDuplicateVoter, fmt::format("The voter id for {} is already part of the set of voters.", id.value));
   } else if (told == votes.end() || !told->second) {
     out.records.push_back(SetMetadataVote{id, true});
   }
@@ -139,6 +140,13 @@ constexpr QuotaKey kQuotaKeys[] = {
     {"controller_mutation_rate", 0, false},   {"connection_creation_rate", INT32_MAX, true},
 };
 
+/// Names of hosts are taken as they are: nobody is asked what they stand for.
+bool may_be_address(std::string_view name) {
+  return std::ranges::all_of(name, [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '.' || c == ':' || c == '-' || c == '%' || c == '_';
+  });
+}
+
 /// Nothing, and a refusal, if there is no such entity.
 std::optional<QuotaEntity> entity_of(const AlterQuotasCommand::Entry& entry, ItemReply& reply) {
   const auto refused = [&](std::string message) {
@@ -151,6 +159,7 @@ std::optional<QuotaEntity> entity_of(const AlterQuotasCommand::Entry& entry, Ite
     if (type != "user" && type != "client-id" && type != "ip")
       return refused(fmt::format("Unhandled client quota entity type: {}", type));
     if (name && name->empty()) return refused(fmt::format("Empty {} not supported", type));
+    if (type == "ip" && name && !may_be_address(*name)) return refused(fmt::format("{} is not a valid IP or resolvable host.", *name));
     if (!entity.emplace(type, name).second) return refused(fmt::format("Duplicate {} quota entity", type));
   }
   if (!well_formed(entity))
@@ -196,11 +205,12 @@ void alter_quotas(const ClusterImage& image, const AlterQuotasCommand::Entry& en
 
 Decision decide_alter_quotas(const ClusterImage& image, const AlterQuotasCommand& command) {
   Decision out;
-  std::set<QuotaEntity> mentioned;
+  const auto entity = [](const AlterQuotasCommand::Entry& entry) { return QuotaEntity(entry.entity.begin(), entry.entity.end()); };
+  std::map<QuotaEntity, int> mentions;
+  for (const auto& entry : command.entries) ++mentions[entity(entry)];
   for (const auto& entry : command.entries) {
     ItemReply& reply = out.reply.items.emplace_back();
-    QuotaEntity entity(entry.entity.begin(), entry.entity.end());
-    if (!mentioned.insert(std::move(entity)).second) {
+    if (mentions[entity(entry)] > 1) {
       refuse(reply, ErrorCode::kInvalidRequest, "Each client quota entity must appear at most once.");
       continue;
     }

@@ -16,6 +16,7 @@
 #include "protocol/delete_groups.h"
 #include "protocol/delete_records.h"
 #include "protocol/delete_topics.h"
+#include "protocol/describe_acls.h"
 #include "protocol/describe_client_quotas.h"
 #include "protocol/describe_cluster.h"
 #include "protocol/describe_configs.h"
@@ -96,6 +97,8 @@ void for_each_message(Visit&& visit) {
   visit.template operator()<DeleteRecordsResponse>();
   visit.template operator()<DeleteTopicsRequest>();
   visit.template operator()<DeleteTopicsResponse>();
+  visit.template operator()<DescribeAclsRequest>();
+  visit.template operator()<DescribeAclsResponse>();
   visit.template operator()<DescribeClientQuotasRequest>();
   visit.template operator()<DescribeClientQuotasResponse>();
   visit.template operator()<DescribeClusterRequest>();

@@ -1,6 +1,7 @@
-// Who votes, what is agreed on and who may use how much: the walks over these messages.
+// Who votes, what is agreed on, who may do what and how much: the walks over these messages.
 #include "protocol/add_raft_voter.h"
 #include "protocol/alter_client_quotas.h"
+#include "protocol/describe_acls.h"
 #include "protocol/describe_client_quotas.h"
 #include "protocol/describe_quorum.h"
 #include "protocol/list_config_resources.h"
@@ -16,6 +17,9 @@ TAFFRAIL_RESPONSE(AddRaftVoterResponse);
 
 TAFFRAIL_REQUEST(AlterClientQuotasRequest);
 TAFFRAIL_RESPONSE(AlterClientQuotasResponse);
+
+TAFFRAIL_REQUEST(DescribeAclsRequest);
+TAFFRAIL_RESPONSE(DescribeAclsResponse);
 
 TAFFRAIL_REQUEST(DescribeClientQuotasRequest);
 TAFFRAIL_RESPONSE(DescribeClientQuotasResponse);

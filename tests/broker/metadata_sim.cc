@@ -257,8 +257,12 @@ TEST(DescribeTopicPartitions, PagesInOrderWithEmptyLists) {
       request = {};
       request.cursor = TopicPartitionsCursor{"b", from, {}};
       const auto answer = wire.ask(request, 0);
+      if (from < 0) {
+        EXPECT_TRUE(answer.topics.empty()) << from;
+        continue;
+      }
       ASSERT_EQ(answer.topics.size(), 1u) << from;
-      EXPECT_EQ(answer.topics[0].partitions.size(), from < 0 ? 3u : 0u);
+      EXPECT_TRUE(answer.topics[0].partitions.empty());
     }
   });
 }

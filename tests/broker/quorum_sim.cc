@@ -64,6 +64,7 @@ TEST(Quorum, VotesAreTakenAndGivenByHand) {
     add.timeout_ms = 20'000;
     add.voter_id = BrokerId(1);
     add.voter_directory_id = disk_of(1);
+    add.listeners.push_back({"CONTROLLER", "host", 9092, {}});
     EXPECT_EQ(wire.ask(add, 1).error_code, ErrorCode::kInconsistentClusterId);
     add.cluster_id.reset();
     EXPECT_EQ(wire.ask(add, 1).error_code, ErrorCode::kNone);
@@ -109,7 +110,7 @@ TEST(Features, ALevelThatIsTakenBackActsOnEveryBroker) {
   w.run([&](Wire& wire) {
     EXPECT_EQ(level(wire.ask(versions, 3)), 1);
     EXPECT_EQ(wire.ask(update(0, protocol::FeatureUpgradeType::kUpgrade), 2).error_code, ErrorCode::kInvalidUpdateVersion);
-    EXPECT_EQ(wire.ask(update(0, static_cast<protocol::FeatureUpgradeType>(9)), 2).error_code, ErrorCode::kInvalidRequest);
+    EXPECT_EQ(wire.ask(update(0, static_cast<protocol::FeatureUpgradeType>(9)), 2).error_code, ErrorCode::kInvalidUpdateVersion);
     const auto done = wire.ask(update(0, protocol::FeatureUpgradeType::kSafeDowngrade), 1);
     EXPECT_EQ(done.error_code, ErrorCode::kNone);
     ASSERT_EQ(done.results.size(), 1u);

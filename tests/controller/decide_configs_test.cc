@@ -88,12 +88,13 @@ TEST_F(Configs, RetiredKeysAreTakenAndForgotten) {
 
 TEST_F(Configs, RefusesResourcesThatCannotBeChanged) {
   EXPECT_EQ(alter(kTopic, "nobody", {}).error, ErrorCode::kUnknownTopicOrPartition);
-  EXPECT_EQ(alter(kTopic, "", {}).error, ErrorCode::kInvalidTopicException);
+  EXPECT_EQ(alter(kTopic, "", {}).error, ErrorCode::kInvalidRequest);
+  EXPECT_EQ(alter(kTopic, "a b", {}).error, ErrorCode::kInvalidTopicException);
   EXPECT_EQ(alter(kBroker, "99", {{"log.retention.ms", Op::kSet, "5"}}).error, ErrorCode::kBrokerIdNotRegistered);
   EXPECT_EQ(alter(8, "1", {}).error, ErrorCode::kInvalidRequest);
   EXPECT_EQ(alter(kBroker, "", {{"node.id", Op::kSet, "5"}}).error, ErrorCode::kInvalidRequest);
   EXPECT_EQ(alter(kBroker, "", {{"retention.ms", Op::kSet, "5"}}).error, ErrorCode::kInvalidRequest);
-  EXPECT_EQ(alter(kBroker, "", {{"log.retention.ms", Op::kSet, "x"}}).error, ErrorCode::kInvalidConfig);
+  EXPECT_EQ(alter(kBroker, "", {{"log.retention.ms", Op::kSet, "x"}}).error, ErrorCode::kInvalidRequest);
   const Resource once{kTopic, "t", {{"retention.ms", Op::kSet, "5"}}};
   const ControllerReply twice = cluster.run(AlterConfigsCommand{{once, once}, false});
   EXPECT_EQ(twice.items[0].error, ErrorCode::kInvalidRequest);

@@ -15,6 +15,7 @@ namespace {
 using protocol::ErrorCode;
 using Op = AlterConfigsCommand::Op;
 
+constexpr int8_t kTopic = 2;
 constexpr int8_t kBroker = 4;
 constexpr int8_t kGroup = 32;
 
@@ -89,7 +90,7 @@ TEST(Retiring, NothingNewIsPlacedOnABrokerThatRetires) {
   EXPECT_EQ(cluster.run(four).items[0].error, ErrorCode::kInvalidReplicationFactor);
   ASSERT_EQ(retire(cluster, 4, std::nullopt), ErrorCode::kNone);
   EXPECT_EQ(cluster.run(four).items[0].error, ErrorCode::kNone);
-  EXPECT_EQ(retire(cluster, 4, "now"), ErrorCode::kInvalidConfig);
+  EXPECT_EQ(retire(cluster, 4, "now"), ErrorCode::kInvalidRequest);
   EXPECT_EQ(alter(cluster, kBroker, "", "taffrail.retire", "leaders"), ErrorCode::kInvalidRequest) << "not all of them";
 }
 
@@ -153,6 +154,7 @@ TEST(ChangeVoter, KafkasOwnCodes) {
   const auto change = [&](ReplicaId replica, bool vote) { return cluster.run(ChangeVoterCommand{replica, vote}).items[0].error; };
   const auto disk = [](int32_t id) { return broker_record(id).replica; };
   EXPECT_EQ(change(disk(1), true), ErrorCode::kDuplicateVoter);
+  EXPECT_EQ(change({BrokerId(1), DiskId{9, 9}}, true), ErrorCode::kDuplicateVoter) << "whatever disk it names";
   EXPECT_EQ(change({BrokerId(4), DiskId{9, 9}}, true), ErrorCode::kInvalidVoterKey);
   EXPECT_EQ(change(disk(7), true), ErrorCode::kBrokerIdNotRegistered);
   EXPECT_EQ(change(disk(4), false), ErrorCode::kVoterNotFound);
@@ -203,6 +205,11 @@ TEST(AlterQuotas, EveryCombinationOfEntitiesThatKafkaHas) {
   EXPECT_EQ(set(quota({{"user", "u"}}, "request_percentage", 0, /*remove=*/true)), ErrorCode::kNone);
   EXPECT_EQ(set(quota({{"user", "u"}}, "producer_byte_rate", 0, /*remove=*/true)), ErrorCode::kNone);
   EXPECT_EQ(cluster.image.settings().quotas.size(), 6u) << "an entity without any is not kept";
+  EXPECT_EQ(set(quota({{"ip", "some where"}}, "connection_creation_rate", 5)), ErrorCode::kInvalidRequest);
+  auto twice = quota({{"user", "twice"}}, "producer_byte_rate", 5);
+  twice.entries.push_back(twice.entries[0]);
+  for (const ItemReply& item : cluster.run(twice).items) EXPECT_EQ(item.error, ErrorCode::kInvalidRequest);
+  EXPECT_EQ(cluster.image.settings().quotas.size(), 6u) << "neither of the two";
 }
 
 TEST(BrokerConfigs, OneBrokersOwnStandOverThoseOfAll) {
@@ -214,7 +221,8 @@ TEST(BrokerConfigs, OneBrokersOwnStandOverThoseOfAll) {
   EXPECT_EQ(alter(cluster, kBroker, "7", "log.retention.ms", "5"), ErrorCode::kBrokerIdNotRegistered);
   EXPECT_EQ(alter(cluster, kBroker, "two", "log.retention.ms", "5"), ErrorCode::kInvalidRequest);
   EXPECT_EQ(alter(cluster, kBroker, "2", "node.id", "5"), ErrorCode::kInvalidRequest);
-  EXPECT_EQ(alter(cluster, kBroker, "2", "log.retention.ms", "soon"), ErrorCode::kInvalidConfig);
+  EXPECT_EQ(alter(cluster, kBroker, "2", "log.retention.ms", "soon"), ErrorCode::kInvalidRequest);
+  EXPECT_EQ(alter(cluster, kTopic, "", "retention.ms", "5"), ErrorCode::kInvalidRequest);
   ASSERT_EQ(alter(cluster, kBroker, "2", "leader.replication.throttled.rate", "5"), ErrorCode::kNone);
 }
 

@@ -225,6 +225,11 @@ std::string hostile_body(ApiKey key, int16_t version) {
       r.feature_updates.push_back({"group.version", 9, false, FeatureUpgradeType::kUpgrade, {}});
       return body_of(r, version);
     }
+    case ApiKey::kDescribeAcls: {
+      DescribeAclsRequest r;
+      r.resource_name_filter = "t";
+      return body_of(r, version);
+    }
     case ApiKey::kUnregisterBroker: {
       UnregisterBrokerRequest r;
       r.broker_id = BrokerId(77);

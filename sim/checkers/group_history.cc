@@ -88,15 +88,11 @@ std::vector<GroupHistory::Span> GroupHistory::memberships() const {
   return out;
 }
 
-// I-G6: whether the offset that was not found may have had its time: the group was without members for as long as fits
-// between two moments at which it had some, or after the last.
-bool GroupHistory::may_have_expired(const Read& read) const {
-  if (!kept_) return false;
-  Instant last{};
-  for (const Commit& c : commits_)
-    if (c.partition == read.partition && c.outcome == Outcome::kStored && c.when.heard < read.when.asked) last = std::max(last, c.when.asked);
-  if (epochs_) return read.when.heard - last >= *kept_;
-  Instant next = read.when.heard;  // The first that was heard of those that were asked later.
+// I-G6: whether an offset that was committed when `last` says may have had its time at `until`: the group was without
+// members for as long as fits between two moments at which it had some, or after the last.
+bool GroupHistory::had_its_time(Instant last, Instant until) const {
+  if (epochs_) return until - last >= *kept_;
+  Instant next = until;  // The first that was heard of those that were asked later.
   for (const Span& member : memberships()) {
     if (member.asked < last) break;
     if (next - member.asked >= *kept_) return true;
@@ -105,15 +101,23 @@ bool GroupHistory::may_have_expired(const Read& read) const {
   return next - last >= *kept_;
 }
 
-// Whether what was told at `from` and what was told at `to` may be of two groups of one name: the first had no member, and
-// no offset any more.
+bool GroupHistory::may_have_expired(const Read& read) const {
+  if (!kept_) return false;
+  Instant last{};
+  for (const Commit& c : commits_)
+    if (c.partition == read.partition && c.outcome == Outcome::kStored && c.when.heard < read.when.asked) last = std::max(last, c.when.asked);
+  return had_its_time(last, read.when.heard);
+}
+
+// Whether what was told at `from` and what was told at `to` may be of two groups of one name: at some moment the first had
+// no member, and no offset any more.
 bool GroupHistory::may_have_ended(Instant from, Instant to) const {
   if (!kept_) return false;
   const auto offsets_may_be_gone = [&](Instant empty, Instant at) {
     Instant last{};
     for (const Commit& c : commits_)
       if (c.outcome == Outcome::kStored && c.when.asked <= empty) last = std::max(last, c.when.asked);
-    return last == Instant{} || at - (epochs_ ? last : empty) >= *kept_;
+    return last == Instant{} || had_its_time(last, at);
   };
   Instant next = to;
   for (const Span& member : memberships()) {

@@ -76,6 +76,7 @@ class GroupHistory {
   void check_owners(std::vector<std::string>& out) const;
   void check_offsets(std::vector<std::string>& out) const;
   std::vector<Span> memberships() const;
+  bool had_its_time(Instant last, Instant until) const;
   bool may_have_expired(const Read& read) const;
   bool may_have_ended(Instant from, Instant to) const;
   void check_fencing(std::vector<std::string>& out) const;

@@ -125,6 +125,12 @@ TEST(GroupHistory, AGroupThatIsForgottenBeginsAnew) {
   EXPECT_THAT(then(11, true, true), ElementsAre(StartsWith("I-G7")));
   EXPECT_THAT(then(12, false, true), ElementsAre(StartsWith("I-G7")));
   EXPECT_THAT(then(5, true, false), IsEmpty()) << "without an offset there is nothing to wait for";
+  GroupHistory h;  // Its offset was gone before the last members came.
+  h.offsets_expire(Duration{10});
+  h.commit(at(1, 2), who("a", 5), 0, Offset(10), Outcome::kStored);
+  h.joined(at(14, 15), who("b", 6), true);
+  h.joined(at(17, 18), who("c", 1), true);
+  EXPECT_THAT(h.check(), IsEmpty());
 }
 
 TEST(GroupHistory, NothingOfAnEarlierGenerationIsAccepted) {

@@ -2,6 +2,7 @@
 #include <fmt/core.h>
 
 #include "base/check.h"
+#include "base/plant.h"
 #include "consensus/driver_state.h"
 
 namespace taffrail {
@@ -112,6 +113,8 @@ bool DriverState::repair(Task& task, const PartitionKey& key) {
     if (g == nullptr) return true;
     if (!answer) {
       if (answer.error().code == Errc::kCancelled) return false;
+      if (answer.error().code == Errc::kOutOfRange && g->raft.leader() == member && !PLANT("R66") && skip_to_start(task, *g, member)) return true;
+      if (find(key, incarnation) == nullptr) return true;
       continue;
     }
     ByteReader in(*answer);
@@ -149,7 +152,45 @@ bool DriverState::repair(Task& task, const PartitionKey& key) {
   return false;
 }
 
-// Committed entries only: of others nobody knows yet that they stay.
+// What is missing here is gone there, below the start that the leader's log has by now. So the start moves here, too, and
+// what the partition was by then comes with it. What stands behind it stays: it was committed here as there.
+bool DriverState::skip_to_start(Task& task, RaftGroup::State& asked, const ReplicaId& leader) {
+  if (asked.fetching_snapshot || stopping) return false;
+  const PartitionKey key = asked.key;
+  const uint64_t incarnation = asked.incarnation;
+  asked.fetching_snapshot = true;
+  ByteWriter question;
+  write_key(question, key);
+  const Result<Slice> answer = peers.call(task, leader.node, "snapshot", {Slice(question.view())}, runtime.now() + 30_s);
+  RaftGroup::State* g = find(key, incarnation);
+  if (g == nullptr) return true;
+  Result<> installed = answer ? Result<>() : std::unexpected(answer.error());
+  if (installed) {
+    ByteReader in(*answer);
+    EntryId last;
+    last.index = LogIndex(in.i64());
+    last.term = Term(in.i64());
+    if (!in.ok()) installed = fail(Errc::kCorrupt, "the answer is cut short");
+    else if (last.index <= g->log.prefix().index || last.index > g->raft.commit()) installed = fail(Errc::kUnavailable, "it begins elsewhere");
+    else installed = g->events.on_snapshot(task, last, g->raft.log().configuration_at(last.index),
+                                           answer->sub(kSnapshotHead, answer->size() - kSnapshotHead));
+    g = find(key, incarnation);
+    if (g == nullptr) return true;
+  }
+  g->fetching_snapshot = false;
+  if (!installed) {
+    runtime.log().warn("raft", "{}: what is missing here is gone at broker {}, and its snapshot was not taken: {}", key.text(),
+                       leader.node.value, installed.error().text());
+    return false;
+  }
+  ++repaired;
+  owner->dropped_prefix(key, g->log.prefix().index);
+  runtime.log().info("raft", "{}: what was missing here is gone at broker {}; the log begins at entry {} now", key.text(),
+                     leader.node.value, g->log.first_index().value);
+  return true;
+}
+
+// Committed entries only: of others nobody knows yet that they stay. Errors: kOutOfRange if the log begins behind them.
 Result<Chain> DriverState::serve_entries(Task& task, Slice body) {
   ByteReader in(body);
   const PartitionKey key = read_key(in);
@@ -158,11 +199,12 @@ Result<Chain> DriverState::serve_entries(Task& task, Slice body) {
   if (!in.done() || end <= first) return fail(Errc::kCorrupt, "a question for entries");
   RaftGroup::State* g = find(key);
   if (g == nullptr || !g->quarantine.empty()) return fail(Errc::kNotFound, key.text());
+  if (first < g->log.first_index()) return fail(Errc::kOutOfRange, "the log begins later");
   const LogIndex last = std::min(g->raft.commit(), end - 1);
-  if (last < first) return fail(Errc::kOutOfRange, "not committed here");
+  if (last < first) return fail(Errc::kUnavailable, "not committed here");
   const size_t most = std::min(kPieceEntries, static_cast<size_t>(last - first) + 1);
   const std::vector<Entry> entries = TRY(g->log.read_entries(task, first, kPieceBytes, most));
-  if (entries.empty()) return fail(Errc::kOutOfRange, "not here");
+  if (entries.empty()) return fail(Errc::kUnavailable, "not here");
   Chain parts;
   parts.reserve(2 * entries.size());
   for (const Entry& entry : entries) {

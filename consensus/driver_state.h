@@ -100,6 +100,7 @@ struct DriverState {
   // driver_repair.cc
   void run_repairs(Task& task);
   bool repair(Task& task, const PartitionKey& key);
+  bool skip_to_start(Task& task, RaftGroup::State& asked, const ReplicaId& leader);
   void learn_terms(RaftGroup::State& g);
   Result<Chain> serve_entries(Task& task, Slice body);
 

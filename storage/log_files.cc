@@ -191,10 +191,17 @@ Result<> Log::install_snapshot(Task& task, Snapshot snapshot, Offset start, cons
   if (snapshot.last.index <= prefix_.index) return {};
   if (!snapshot_id_ || snapshot_id_->index < snapshot.last.index) TRY(write_snapshot(task, snapshot));
 
-  if (term_at(snapshot.last.index) == snapshot.last.term) {
+  // Of what is committed there is only one history: an entry that cannot be read here is the same.
+  const bool missing = snapshot.last.index <= committed_ && in_hole(snapshot.last.index);
+  if (missing || term_at(snapshot.last.index) == snapshot.last.term) {
     // The log goes on behind the snapshot: only what it covers is dropped.
     set_committed(snapshot.last.index);
-    return store_.wal().wait_durable(task, TRY(set_log_start(start, snapshot.last.index + 1)));
+    WalSequence moved = TRY(set_log_start(start, snapshot.last.index + 1));
+    if (prefix_.index == snapshot.last.index && prefix_.term != snapshot.last.term) {
+      prefix_.term = snapshot.last.term;
+      moved = push_state(false);
+    }
+    return store_.wal().wait_durable(task, moved);
   }
   reset_memory();
   std::vector<std::shared_ptr<Segment>> old = std::move(segments_);

@@ -18,6 +18,7 @@ struct Repair : testing::Test {
     config.storage.flush_bytes = 4_KiB;
     config.storage.wal_segments_kept = 1;
     config.storage.wal_segment_bytes = 64_KiB;
+    config.storage.segment_bytes = 128_KiB;
     return config;
   }
   Repair() : w(81, 3, busy_config()) {
@@ -68,6 +69,39 @@ TEST_F(Repair, AndOfTheLeaderToo) {
   w.world.run_for(10_s);
   EXPECT_GE(repaired(leader), 1u);
   EXPECT_TRUE(w.replica(leader, "t")->log().holes().empty());
+}
+
+// A broker that was away comes back without entries that nobody has any more: the others' log begins behind them. Its own
+// begins there then, with what the partition was by then. Seed 492 with a group waited for them without end.
+TEST_F(Repair, WhatIsGoneEverywhereIsNotWaitedFor) {
+  const uint32_t victim = (leader + 1) % 3;
+  w.world.kill(w.cluster.broker(victim));
+  w.run([&](Wire& wire) {
+    protocol::DeleteRecordsRequest request;
+    request.timeout_ms = 20'000;
+    request.topics.push_back({"t", {{0, Offset(50), {}}}, {}});
+    EXPECT_EQ(wire.ask(request, 2).topics.at(0).partitions.at(0).error_code, protocol::ErrorCode::kNone);
+  }, leader);
+  w.world.run_for(3_s);
+  ASSERT_GT(w.replica(leader, "t")->log().first_index(), LogIndex(1));
+  // The beginning of the first segment: without it none of what follows can be told apart.
+  for (const auto& [path, file] : w.world.disk(w.cluster.broker(victim)).image().files()) {
+    if (!path.ends_with("00000000000000000001.log")) continue;
+    const auto pages = sim::DiskImage::pages_at_rest(*file);
+    if (pages.size() < 4) continue;
+    sim::DiskImage::rot(*file, pages[0], 3, w.world.stream(sim::StreamKind::kTest));
+  }
+  w.world.restart(w.cluster.broker(victim));
+  w.world.run_for(10_s);
+  const Partition* there = w.replica(victim, "t");
+  ASSERT_NE(there, nullptr);
+  EXPECT_GE(w.log_lines("is gone at broker").size(), 1u);
+  EXPECT_TRUE(there->log().holes().empty());
+  EXPECT_EQ(there->applied(), w.replica(leader, "t")->applied());
+  EXPECT_EQ(there->view().log_start, w.replica(leader, "t")->view().log_start);
+  w.run([&](Wire& wire) { EXPECT_EQ(wire.produce("t", batch_of({"more"})).error_code, protocol::ErrorCode::kNone); }, leader);
+  w.world.run_for(1_s);
+  EXPECT_EQ(there->view().log_end, w.replica(leader, "t")->view().log_end);
 }
 
 TEST_F(Repair, WhatIsSoundIsNotCalledDamaged) {

@@ -10,8 +10,14 @@
 namespace taffrail {
 
 namespace {
-// What a node says of a replica on the disk that it had before: gone. No replica that has anything to say says this.
-constexpr TailAnswer kAnswerForOldDisk{.term = {}, .asked = {}, .last = {}, .doubtful = true};
+// What a node says of a replica on the disk that it had before: gone. It answers for an entry of no term, as nobody asks
+// about one: without that, an empty log that is in doubt would say the same.
+TailAnswer answer_for_old_disk() {
+  TailAnswer answer;
+  if (!PLANT("R67")) answer.asked.index = LogIndex(1);
+  answer.doubtful = true;
+  return answer;
+}
 }  // namespace
 
 RaftGroup::RaftGroup(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -331,7 +337,7 @@ void DriverState::raft_message(const PeerIdentity& from, const Slice& body) {
   // Meant for the disk that was here before: it is gone, and whoever is in doubt need not wait for it.
   if (envelope->to.node == self.node && envelope->to.disk != self.disk) {
     if (std::holds_alternative<TailQuery>(envelope->message))
-      send(envelope->group, envelope->from, kAnswerForOldDisk, {});
+      send(envelope->group, envelope->from, answer_for_old_disk(), {});
     return;
   }
   RaftGroup::State* g = find(envelope->group);
@@ -344,7 +350,7 @@ void DriverState::raft_message(const PeerIdentity& from, const Slice& body) {
       if (member.node == envelope->from.node && member != envelope->from) g->raft.voter_lost(member, runtime.now(), lost);
     carry_out(*g, lost, nullptr, {});
     // The new disk may be a voter too, and then answers for itself when it is asked.
-    if (!g->quarantine.empty() || *answer == kAnswerForOldDisk || !g->raft.configuration().is_voter(envelope->from)) return;
+    if (!g->quarantine.empty() || *answer == answer_for_old_disk() || !g->raft.configuration().is_voter(envelope->from)) return;
   }
   std::vector<Slice> payloads;
   auto* request = std::get_if<AppendRequest>(&envelope->message);

@@ -1,7 +1,9 @@
-// DescribeClientQuotas and AlterClientQuotas: from the image, and to the controller and back. DescribeAcls: there are none.
+// DescribeClientQuotas and AlterClientQuotas: from the image, and to the controller and back. DescribeAcls and
+// DescribeUserScramCredentials: there are none.
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "broker/handlers.h"
@@ -73,6 +75,22 @@ Outcome<protocol::DescribeAclsResponse> describe_acls(const Request&, const prot
   protocol::DescribeAclsResponse response;
   response.error_code = ErrorCode::kSecurityDisabled;
   response.error_message = "No Authorizer is configured.";
+  return response;
+}
+
+Outcome<protocol::DescribeUserScramCredentialsResponse> describe_user_scram_credentials(
+    const Request&, const protocol::DescribeUserScramCredentialsRequest& message) {
+  protocol::DescribeUserScramCredentialsResponse response;
+  if (!message.users) return response;
+  std::map<std::string, int> mentions;
+  for (const auto& user : *message.users) ++mentions[user.name];
+  for (const auto& [name, times] : mentions) {
+    auto& out = response.results.emplace_back();
+    out.user = name;
+    out.error_code = times == 1 ? ErrorCode::kResourceNotFound : ErrorCode::kDuplicateResource;
+    out.error_message = times == 1 ? fmt::format("Attempt to describe a user credential that does not exist: {}", name)
+                                   : fmt::format("Cannot describe SCRAM credentials for the same user twice in a single request: {}", name);
+  }
   return response;
 }
 

@@ -87,6 +87,7 @@ Outcome<protocol::UnregisterBrokerResponse> unregister_broker(const Request&, co
 Outcome<protocol::UpdateFeaturesResponse> update_features(const Request&, const protocol::UpdateFeaturesRequest&);
 Outcome<protocol::ListConfigResourcesResponse> list_config_resources(const Request&, const protocol::ListConfigResourcesRequest&);
 Outcome<protocol::DescribeAclsResponse> describe_acls(const Request&, const protocol::DescribeAclsRequest&);
+Outcome<protocol::DescribeUserScramCredentialsResponse> describe_user_scram_credentials(const Request&, const protocol::DescribeUserScramCredentialsRequest&);
 Outcome<protocol::DescribeClientQuotasResponse> describe_client_quotas(const Request&, const protocol::DescribeClientQuotasRequest&);
 Outcome<protocol::AlterClientQuotasResponse> alter_client_quotas(const Request&, protocol::AlterClientQuotasRequest);
 

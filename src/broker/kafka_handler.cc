@@ -30,7 +30,8 @@ constexpr std::array kServed = {
     ApiKey::kAlterClientQuotas, ApiKey::kDescribeQuorum, ApiKey::kUpdateFeatures, ApiKey::kDescribeCluster,
     ApiKey::kDescribeProducers, ApiKey::kUnregisterBroker, ApiKey::kConsumerGroupHeartbeat,
     ApiKey::kConsumerGroupDescribe, ApiKey::kListConfigResources, ApiKey::kDescribeTopicPartitions,
-    ApiKey::kAddRaftVoter, ApiKey::kRemoveRaftVoter, ApiKey::kDescribeAcls};
+    ApiKey::kAddRaftVoter, ApiKey::kRemoveRaftVoter, ApiKey::kDescribeAcls,
+    ApiKey::kDescribeUserScramCredentials};
 
 class KafkaHandler final : public RequestHandler {
  public:
@@ -223,6 +224,8 @@ Begun KafkaHandler::begin(Task& task, ConnectionInfo& connection, Slice frame) {
     case ApiKey::kDescribeTopicPartitions:
       return run<p::DescribeTopicPartitionsRequest>(connection, request, h::describe_topic_partitions);
     case ApiKey::kDescribeAcls: return run<p::DescribeAclsRequest>(connection, request, h::describe_acls);
+    case ApiKey::kDescribeUserScramCredentials:
+      return run<p::DescribeUserScramCredentialsRequest>(connection, request, h::describe_user_scram_credentials);
     case ApiKey::kDescribeClientQuotas:
       return run<p::DescribeClientQuotasRequest>(connection, request, h::describe_client_quotas);
     case ApiKey::kAlterClientQuotas: return run<p::AlterClientQuotasRequest>(connection, request, h::alter_client_quotas);

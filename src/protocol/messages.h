@@ -25,6 +25,7 @@
 #include "protocol/describe_producers.h"
 #include "protocol/describe_quorum.h"
 #include "protocol/describe_topic_partitions.h"
+#include "protocol/describe_user_scram_credentials.h"
 #include "protocol/elect_leaders.h"
 #include "protocol/fetch.h"
 #include "protocol/find_coordinator.h"
@@ -115,6 +116,8 @@ void for_each_message(Visit&& visit) {
   visit.template operator()<DescribeQuorumResponse>();
   visit.template operator()<DescribeTopicPartitionsRequest>();
   visit.template operator()<DescribeTopicPartitionsResponse>();
+  visit.template operator()<DescribeUserScramCredentialsRequest>();
+  visit.template operator()<DescribeUserScramCredentialsResponse>();
   visit.template operator()<ElectLeadersRequest>();
   visit.template operator()<ElectLeadersResponse>();
   visit.template operator()<FetchRequest>();

@@ -4,6 +4,7 @@
 #include "protocol/describe_acls.h"
 #include "protocol/describe_client_quotas.h"
 #include "protocol/describe_quorum.h"
+#include "protocol/describe_user_scram_credentials.h"
 #include "protocol/list_config_resources.h"
 #include "protocol/remove_raft_voter.h"
 #include "protocol/unregister_broker.h"
@@ -26,6 +27,9 @@ TAFFRAIL_RESPONSE(DescribeClientQuotasResponse);
 
 TAFFRAIL_REQUEST(DescribeQuorumRequest);
 TAFFRAIL_RESPONSE(DescribeQuorumResponse);
+
+TAFFRAIL_REQUEST(DescribeUserScramCredentialsRequest);
+TAFFRAIL_RESPONSE(DescribeUserScramCredentialsResponse);
 
 TAFFRAIL_REQUEST(ListConfigResourcesRequest);
 TAFFRAIL_RESPONSE(ListConfigResourcesResponse);

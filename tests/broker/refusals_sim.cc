@@ -89,5 +89,21 @@ TEST(Refusals, WhoAsksForRulesHearsThatNoneAreKept) {
   });
 }
 
+TEST(Refusals, WhoAsksForPasswordsOfAUserHearsThatThereAreNone) {
+  BrokerWorld w(1, 1);
+  w.run([&](Wire& wire) {
+    protocol::DescribeUserScramCredentialsRequest describe;
+    EXPECT_TRUE(wire.ask(describe, 0).results.empty());
+    *describe.users = {{"u", {}}, {"twice", {}}, {"twice", {}}};
+    const auto answer = wire.ask(describe, 0);
+    EXPECT_EQ(answer.error_code, ErrorCode::kNone);
+    ASSERT_EQ(answer.results.size(), 2u);
+    EXPECT_EQ(answer.results[0].error_code, ErrorCode::kDuplicateResource);
+    EXPECT_EQ(answer.results[1].error_code, ErrorCode::kResourceNotFound);
+    describe.users.reset();
+    EXPECT_EQ(wire.ask(describe, 0).error_code, ErrorCode::kNone);
+  });
+}
+
 }  // namespace
 }  // namespace taffrail::test

@@ -230,6 +230,11 @@ std::string hostile_body(ApiKey key, int16_t version) {
       r.resource_name_filter = "t";
       return body_of(r, version);
     }
+    case ApiKey::kDescribeUserScramCredentials: {
+      DescribeUserScramCredentialsRequest r;
+      r.users->push_back({"u", {}});
+      return body_of(r, version);
+    }
     case ApiKey::kUnregisterBroker: {
       UnregisterBrokerRequest r;
       r.broker_id = BrokerId(77);

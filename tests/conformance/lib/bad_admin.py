@@ -320,6 +320,8 @@ def cluster(p):
     p.case("DescribeCluster: the controllers", {"ErrorCode": p.broker("DescribeCluster", None, EndpointType=2)["ErrorCode"]})
     held = p.broker("DescribeLogDirs", 1, Topics=[{"Topic": ABSENT, "Partitions": [0]}])
     p.case("DescribeLogDirs: a topic that is not there", {"ErrorCode": held["ErrorCode"], "Topics": [each["Topics"] for each in held["Results"]]}, "Topics")
+    for name, users in (("nobody", ["bad-user"]), ("nobody twice", ["bad-user", "bad-user"]), ("all", None), ("no name", [""])):
+        p.case(f"DescribeUserScramCredentials: {name}", p.broker("DescribeUserScramCredentials", None, Users=users and [{"Name": each} for each in users]))
     p.case("DescribeAcls: without an authorizer", p.broker("DescribeAcls", None, ResourceTypeFilter=1, PatternTypeFilter=1, Operation=1, PermissionType=1,
                                                           ResourceNameFilter=None, PrincipalFilter=None, HostFilter=None))
 

@@ -163,6 +163,10 @@ Fetch 1 v16
   < ThrottleTimeMs:i4 ErrorCode:i2 SessionId:i4 Responses:[TopicId:uuid Partitions:[PartitionIndex:i4 ErrorCode:i2 HighWatermark:i8
     LastStableOffset:i8=-1 LogStartOffset:i8=-1 AbortedTransactions:?[ProducerId:i8 FirstOffset:i8] PreferredReadReplica:i4=-1
     Records:?bytes]]
+DescribeUserScramCredentials 50 v0
+  > Users:?[Name:string]
+  < ThrottleTimeMs:i4 ErrorCode:i2 ErrorMessage:?string
+    Results:[User:string ErrorCode:i2 ErrorMessage:?string CredentialInfos:[Mechanism:i1 Iterations:i4]]
 DescribeAcls 29 v3
   > ResourceTypeFilter:i1 ResourceNameFilter:?string PatternTypeFilter:i1=3 PrincipalFilter:?string HostFilter:?string Operation:i1
     PermissionType:i1

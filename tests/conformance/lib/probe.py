@@ -8,7 +8,7 @@ import wire
 from messages import ERRORS, Connection
 
 # What an element of an answer is called by, and what of it is compared beside error codes only where a case asks for it.
-LABELS = ("Name", "Topic", "TopicName", "TopicId", "ResourceName", "GroupId", "Key", "MemberId", "EntityName", "Feature", "PartitionIndex", "PartitionId",
+LABELS = ("Name", "Topic", "TopicName", "TopicId", "ResourceName", "GroupId", "Key", "MemberId", "EntityName", "User", "Feature", "PartitionIndex", "PartitionId",
           "Partition", "Index", "BrokerId")
 HUNG_UP = "hangs up"
 MOVED = (14, 15, 16)  # The coordinator loads, is not there, is another.

@@ -45,7 +45,7 @@ CLIENTS = {
 }
 
 # Members of different clients in one group, which need an assignor that both have.
-PAIRS = (("java", "kcat"), ("confluent", "franz"), ("kafkapython", "java3"), ("sarama", "segmentio"), ("aiokafka", "java"), ("rust", "sarama"))
+PAIRS = (("java", "kcat"), ("confluent", "franz"), ("kafkapython", "java3"), ("sarama", "segmentio"), ("aiokafka", "kafkapython"), ("rust", "sarama"))
 # The same for members of the newer protocol.
 CONSUMER_PAIRS = (("confluent", "java"), ("rust", "java"))
 

@@ -3,8 +3,14 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import time
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        return found.getsockname()[1]
 
 
 class Cluster:
@@ -75,6 +81,19 @@ class Cluster:
         self.restarted[node] = child
         self.pids[node] = child.pid
 
+    def join(self, number):
+        """A further broker, that the others did not know."""
+        with open(os.path.join(self.data, "node-1", "node.toml")) as known:
+            told = re.sub(r"(?m)^id = 1$", f"id = {number}", known.read())
+        home = os.path.join(self.data, f"node-{number}")
+        os.makedirs(home)
+        with open(os.path.join(home, "node.toml"), "w") as out:
+            # Each place to listen at is another one.
+            out.write(re.sub(r'(?m)^bind = .*$', lambda _: f'bind = "127.0.0.1:{free_port()}"', told))
+        with open(os.path.join(home, "log"), "wb") as out:
+            return subprocess.Popen([self.binary, "serve", "--config", os.path.join(home, "node.toml")],
+                                    stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, start_new_session=True)
+
     def dead(self):
         """Nodes that ended by themselves."""
         gone = []
@@ -98,3 +117,15 @@ class Cluster:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+class Elsewhere(Cluster):
+    """Brokers that somebody else started and will stop: Apache Kafka's, to see whether a client fails there as well."""
+
+    def __init__(self, binary, directory, bootstrap):
+        addresses = dict(enumerate(bootstrap.split(","), 1))
+        super().__init__(binary, directory, len(addresses))
+        self.addresses = addresses
+
+    def start(self, timeout=60):
+        pass

@@ -15,7 +15,7 @@ STEP_TIMEOUT = 900
 # A registry that says no (or is not to be reached at all) says one of these. Anything else that goes wrong is ours.
 REFUSALS = re.compile(
     r"forbidden|unauthorized|legal reasons|\bE40[137]\b|status code: 40[137]|http error 40[137]|connection refused|access denied"
-    r"|could not resolve|no such host|name resolution|ENOTFOUND|EAI_AGAIN|unknown host", re.IGNORECASE)
+    r"|could not resolve host|no such host|name resolution|ENOTFOUND|EAI_AGAIN|unknown host", re.IGNORECASE)
 
 
 class Failed(Exception):
@@ -155,6 +155,14 @@ def apps():
     return [*JVM, "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", f"{where}/classes:{where}/lib/*"]
 
 
+def registry():
+    """The schema registry, a program in one jar that names the others."""
+    packages([(command("java"), "default-jdk-headless"), (command("mvn"), "maven")])
+    where = built("registry", lambda place: step(["mvn", "-q", "-B", "-f", source("registry", "pom.xml"), "dependency:unpack", f"-Dwhere={place}"],
+                                                 fetches=True))
+    return [*JVM, "-jar", *glob.glob(f"{where}/apicurio-registry-app-*-runner.jar")]
+
+
 def go(client):
     def build(where):
         packages([(command("go"), "golang-go")])
@@ -202,4 +210,4 @@ CLIENTS = {
     "aiokafka": python("aiokafka"),
     "rust": rust,
 }
-OTHERS = {"tools": tools, "apps": apps}
+OTHERS = {"tools": tools, "apps": apps, "registry": registry}

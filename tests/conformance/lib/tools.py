@@ -24,6 +24,7 @@ CLASSES = {
     "kafka-features": "org.apache.kafka.tools.FeatureCommand",
     "kafka-cluster": "org.apache.kafka.tools.ClusterTool",
     "kafka-broker-api-versions": "org.apache.kafka.tools.BrokerApiVersionsCommand",
+    "kafka-acls": "org.apache.kafka.tools.AclCommand",
 }
 TOPIC, GROUP, RECORDS = "tools", "tools-group", 40
 
@@ -34,10 +35,11 @@ def version():
 
 
 class Tools:
-    def __init__(self, command, bootstrap, nodes, directory, results):
+    def __init__(self, command, cluster, directory, results):
         self.command = command
-        self.bootstrap = bootstrap
-        self.nodes = nodes
+        self.cluster = cluster
+        self.bootstrap = cluster.bootstrap
+        self.nodes = cluster.nodes
         self.directory = directory
         self.results = results
 
@@ -66,6 +68,15 @@ class Tools:
             except RuntimeError:
                 if time.monotonic() > end:
                     raise
+
+    def refused(self, pattern, tool, *words):
+        """Of what no cluster does."""
+        try:
+            said = self.call(tool, *words)
+        except RuntimeError as error:
+            said = "\n".join(str(each) for each in error.args)
+        if not re.search(pattern, said, re.MULTILINE):
+            raise RuntimeError(f"no /{pattern}/ in: {said[-1500:]}")
 
     def file(self, name, content):
         path = os.path.join(self.directory, name)
@@ -160,11 +171,18 @@ class Tools:
             self.soon(rf"\A((?!{re.escape(change)})[\s\S])*\Z", tool, "--describe", *entity)
         yield "alter a topic", lambda: alter(topic, "max.message.bytes=700000", "max.message.bytes")
         yield "describe a broker", lambda: self.expect(r"log.retention.ms=|log.segment.bytes=", tool, "--describe", "--all", *broker)
+        yield "alter a broker", lambda: alter(broker, "log.segment.bytes=200000000", "log.segment.bytes")
         yield "alter all brokers", lambda: alter(("--entity-type", "brokers", "--entity-default"), "log.retention.ms=86400000", "log.retention.ms")
         yield "alter a group", lambda: alter(("--entity-type", "groups", "--entity-name", f"{GROUP}-848"), "consumer.session.timeout.ms=50000",
                                              "consumer.session.timeout.ms")
-        quota = ("--entity-type", "clients", "--entity-name", "tools")
-        yield "client quotas", lambda: alter(quota, "producer_byte_rate=1000000.0", "producer_byte_rate")
+        user, client = ("--entity-type", "users", "--entity-name", "tools"), ("--entity-type", "clients", "--entity-name", "tools")
+        yield "quotas of a client", lambda: alter(client, "producer_byte_rate=1000000.0", "producer_byte_rate")
+        yield "quotas of a user", lambda: alter(user, "consumer_byte_rate=1000000.0", "consumer_byte_rate")
+        yield "quotas of a user's client", lambda: alter((*user, *client), "request_percentage=75.0", "request_percentage")
+        yield "quotas of all clients", lambda: alter(("--entity-type", "clients", "--entity-default"), "controller_mutation_rate=50.0",
+                                                     "controller_mutation_rate")
+        yield "quotas of an address", lambda: alter(("--entity-type", "ips", "--entity-name", "127.0.0.9"), "connection_creation_rate=50.0",
+                                                    "connection_creation_rate")
 
     def delete_records(self):
         def trim():
@@ -209,13 +227,38 @@ class Tools:
     def metadata_quorum(self):
         yield "status", lambda: self.expect(r"LeaderId:\s+[1-9]", "kafka-metadata-quorum", "describe", "--status")
         yield "replication", lambda: self.expect(r"\sLeader\s*$", "kafka-metadata-quorum", "describe", "--replication")
+        yield "remove a voter that is none", lambda: self.refused("VoterNotFoundException", "kafka-metadata-quorum", "remove-controller", "--controller-id", "9",
+                                                                  "--controller-directory-id", "AAAAAAAAAAMAAAAAAAAAAw")
 
     def features(self):
-        yield "describe", lambda: self.expect(r"Feature: group.version\s", "kafka-features", "describe")
+        tool = "kafka-features"
+        yield "describe", lambda: self.expect(r"Feature: group.version\s", tool, "describe")
 
-    def cluster(self):
+        def level(verb, number):
+            self.call(tool, verb, "--feature", f"group.version={number}")
+            self.soon(rf"Feature: group.version\s.*FinalizedVersionLevel: {number}\b", tool, "describe")
+        yield "downgrade and upgrade", lambda: (level("downgrade", 0), level("upgrade", 1))
+
+    def cluster_tool(self):
         yield "cluster-id", lambda: self.expect(r"Cluster ID: \S{22}", "kafka-cluster", "cluster-id")
         yield "list-endpoints", lambda: self.expect(r"\b3\b.*\d{4}", "kafka-cluster", "list-endpoints")
+
+        def unregister():
+            fourth, listed = self.cluster.join(4), ("kafka-cluster", "list-endpoints", "--include-fenced-brokers")
+            try:
+                self.soon(r"^4\b", *listed)
+            finally:
+                fourth.terminate()
+                fourth.wait(20)
+            # Not before it is known to be gone.
+            self.soon("no longer registered", "kafka-cluster", "unregister", "--id", "4")
+            self.soon(r"\A(?![\s\S]*^4\b)", *listed)
+        if self.cluster.pids:
+            yield "unregister a broker that is gone", unregister
+        yield "unregister one that is none", lambda: self.refused("not currently registered", "kafka-cluster", "unregister", "--id", "9")
+
+    def acls(self):
+        yield "list, where none are kept", lambda: self.refused("SecurityDisabledException", "kafka-acls", "--list")
 
     def broker_api_versions(self):
         yield "all brokers", lambda: self.expect(r"(?s)(id: \d.*Produce\(0\): .*){3}", "kafka-broker-api-versions")
@@ -224,5 +267,6 @@ class Tools:
         started = time.monotonic()
         for tool in CLASSES:
             print(f"{tool}: after {time.monotonic() - started:.0f} s", flush=True)
-            for step, body in getattr(self, tool.removeprefix("kafka-").replace("-", "_"))():
+            name = tool.removeprefix("kafka-").replace("-", "_")
+            for step, body in getattr(self, "cluster_tool" if name == "cluster" else name)():
                 self.results.set(tool, step, attempt(body))

@@ -32,8 +32,8 @@ Values partitions_run(Cluster cluster) {
           {"memory each", "KiB", each / kKiB}};
 }
 
-/// 10 GiB in 1,000 partitions, kill -9 while more comes, and how long the next start takes until every partition has its
-/// leader and a record was taken.
+/// 10 GiB in 1,000 partitions, kill -9 behind the last answer, and how long the next start takes until every partition has
+/// its leader and a record was taken.
 Values restart_run(Cluster cluster) {
   constexpr int32_t kMany = 1000;
   constexpr uint64_t kBytes = uint64_t{10} << 30;

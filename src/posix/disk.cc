@@ -64,6 +64,11 @@ std::string holder_of(int fd) {
   return digits.empty() ? "another process" : fmt::format("process {}", digits);
 }
 
+// Whatever the reason, a sync that did not happen stops the node: no "full" that invites a retry.
+std::unexpected<Error> sync_failure(int error, const std::string& path) {
+  return fail(Errc::kIo, fmt::format("sync {}: {}", path, errno_text(error)));
+}
+
 }  // namespace
 
 PosixFile::PosixFile(DiskQueue& queue, Counters& counters, Fd fd, std::string path)
@@ -113,9 +118,7 @@ Result<> PosixFile::sync(Task& task) {
   op.fd = fd_.get();
   queue_.run(task, op);
   ++counters_.disk_syncs;
-  // Whatever the reason, a sync that did not happen stops the node: no "full" that invites a retry.
-  if (op.error != 0)
-    return fail(Errc::kIo, fmt::format("sync {}: {}", path_, errno_text(op.error)));
+  if (op.error != 0) return sync_failure(op.error, path_);
   return {};
 }
 
@@ -130,7 +133,7 @@ Result<> PosixFile::write_and_sync(Task& task, uint64_t position, std::span<cons
   counters_.disk_bytes_written += op.bytes;
   if (op.synced) ++counters_.disk_syncs;
   if (op.error == 0) return {};
-  if (op.synced) return fail(Errc::kIo, fmt::format("sync {}: {}", path_, errno_text(op.error)));
+  if (op.synced) return sync_failure(op.error, path_);
   return file_failure(op.error, "write", path_);
 }
 

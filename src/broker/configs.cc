@@ -49,7 +49,7 @@ std::vector<StaticConfig> static_configs(BrokerContext& broker) {
       {"broker.id", std::to_string(node.id.value), ConfigType::kInt, "The id of this broker."},
       {"broker.rack", node.rack.value_or(""), ConfigType::kString, "Where this broker stands."},
       {"connections.max.idle.ms", std::to_string(node.server.idle_max.ms()), ConfigType::kLong, "A silent connection is closed after this."},
-      {"default.replication.factor", std::to_string(node.default_replication_factor), ConfigType::kInt, "Fewer while fewer brokers are alive."},
+      {"default.replication.factor", std::to_string(node.default_replication_factor), ConfigType::kInt, "Fewer in a cluster of fewer brokers."},
       {"delete.topic.enable", "true", ConfigType::kBoolean, "Topics can be deleted."},
       {"group.consumer.assignment.interval.ms", std::to_string(node.groups.consumer_assignment_interval.ms()), ConfigType::kInt, "Between two assignments of a consumer group, at least."},
       {"group.consumer.assignors", "uniform,range", ConfigType::kList, "What consumer groups may be assigned by; the first is what they get."},

@@ -14,7 +14,8 @@ void ensure_offsets_topic(Task& task, BrokerContext& broker, Instant deadline) {
   topic.partition_count = options.offsets_partitions;
   // Of those that are registered: while some of them are away it is not created, rather than with fewer copies.
   const auto brokers = static_cast<int16_t>(std::min<size_t>(broker.controller().image().brokers().size(), INT16_MAX));
-  topic.replication_factor = std::min(options.offsets_replicas, brokers);
+  // The controller knows of founders that are still to come.
+  topic.replication_factor = options.offsets_replicas <= brokers ? options.offsets_replicas : int16_t{-1};
   topic.configs = {{"cleanup.policy", "compact"}, {"compression.type", "producer"}, {"segment.bytes", "104857600"}};
   CreateTopicsCommand command;
   command.topics.push_back(std::move(topic));

@@ -63,7 +63,7 @@ struct NodeConfig {
 
   uint32_t shards = 1;
   int32_t default_partitions = 1;                ///< num.partitions.
-  int16_t default_replication_factor = 3;        ///< Fewer while fewer brokers are alive.
+  int16_t default_replication_factor = 3;        ///< Fewer in a cluster of fewer brokers.
   bool auto_create_topics = true;                ///< auto.create.topics.enable.
 
   Duration slow_disk_after = 2_s;         ///< A disk that takes longer to sync loses its leaderships.

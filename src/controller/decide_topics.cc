@@ -9,6 +9,7 @@
 #include <span>
 
 #include "base/check.h"
+#include "base/plant.h"
 #include "controller/decide.h"
 #include "controller/placement.h"
 #include "controller/setting_keys.h"
@@ -70,6 +71,14 @@ PartitionRecord partition_on(const ClusterImage& image, const std::vector<Broker
   return partition;
 }
 
+// Founders that are still starting.
+std::ptrdiff_t founders_to_come(const ClusterImage& image, const QuorumView& quorum) {
+  return std::count_if(quorum.members.begin(), quorum.members.end(), [&](const QuorumView::Member& member) {
+    const BrokerId id = member.replica.node;
+    return member.voter && image.find_broker(id) == nullptr && !image.settings().unregistered.contains(id);
+  });
+}
+
 // Replicas on brokers of our choice.
 OrRefusal<std::vector<PartitionRecord>> place(const ClusterImage& image, int32_t count, int16_t replicas,
                                               const DecisionContext& context) {
@@ -77,10 +86,13 @@ OrRefusal<std::vector<PartitionRecord>> place(const ClusterImage& image, int32_t
   for (const BrokerId id : context.alive)
     if (const BrokerRecord* broker = image.find_broker(id); broker != nullptr && takes_replicas(image, id))
       brokers.push_back({id, broker->rack});
-  if (brokers.empty() || static_cast<size_t>(replicas) > brokers.size())
+  if (brokers.empty() || static_cast<size_t>(replicas) > brokers.size()) {
+    const std::ptrdiff_t to_come = founders_to_come(image, context.quorum);
     return refuse(ErrorCode::kInvalidReplicationFactor,
-                  fmt::format("Unable to replicate the partition {} time(s): {} of {} registered broker(s) are alive and take new ones.",
-                              replicas, brokers.size(), image.brokers().size()));
+                  fmt::format("Unable to replicate the partition {} time(s): {} of {} registered broker(s) are alive and take new ones{}.",
+                              replicas, brokers.size(), image.brokers().size(),
+                              to_come > 0 ? fmt::format("; {} more are still starting", to_come) : ""));
+  }
   std::vector<PartitionRecord> out;
   out.reserve(static_cast<size_t>(count));
   for (const auto& chosen : place_replicas(brokers, count, replicas, *context.random))
@@ -156,8 +168,10 @@ OrRefusal<std::vector<PartitionRecord>> partitions_of(const ClusterImage& image,
   if (count > budget) return refuse(ErrorCode::kPolicyViolation, std::string(kExcessive));
   // Of registered brokers, not of those alive: a topic that is made while a broker restarts would have a
   // copy less for as long as it lives, and nobody would notice.
+  // Nor only of those: the first broker of a new cluster serves before the others of its founders have registered.
   const auto staying = std::count_if(image.brokers().begin(), image.brokers().end(),
-                                     [&](const auto& broker) { return takes_replicas(image, broker.first); });
+                                     [&](const auto& broker) { return takes_replicas(image, broker.first); }) +
+                       (PLANT("M56") ? 0 : founders_to_come(image, context.quorum));
   const auto replicas = topic.replication_factor == -1
                             ? static_cast<int16_t>(std::clamp<std::ptrdiff_t>(staying, 1, 3))
                             : topic.replication_factor;

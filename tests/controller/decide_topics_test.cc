@@ -51,6 +51,22 @@ TEST(CreateTopics, TheDefaultFactorCountsBrokersThatAreDown) {
   EXPECT_EQ(create(cluster, {.name = "t", .replication_factor = 2}).error, ErrorCode::kNone);
 }
 
+// Of a new cluster's three founders two have not registered yet. One that was taken out since does not count.
+TEST(CreateTopics, TheDefaultFactorCountsFoundersThatAreStillStarting) {
+  SmallCluster cluster(1);
+  const auto founder = [](int32_t id) { return QuorumView::Member{broker_record(id).replica, true, 1, 1, 1}; };
+  cluster.quorum.members = {founder(1), founder(2), founder(3)};
+  const ItemReply early = create(cluster, {.name = "t"});
+  EXPECT_EQ(early.error, ErrorCode::kInvalidReplicationFactor);
+  EXPECT_THAT(early.message, HasSubstr("2 more are still starting"));
+  EXPECT_EQ(create(cluster, {.name = "alone", .replication_factor = 1}).error, ErrorCode::kNone);
+  for (const int32_t id : {2, 3}) {
+    cluster.run(RegisterBrokerCommand{broker_record(id)});
+    cluster.alive.push_back(BrokerId(id));
+  }
+  EXPECT_EQ(create(cluster, {.name = "t"}).replication_factor, 3);
+}
+
 TEST(CreateTopics, RefusesWhatExists) {
   SmallCluster cluster(1);
   create(cluster, {.name = "t"});

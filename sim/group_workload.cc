@@ -7,6 +7,7 @@
 
 #include "broker/internal_topics.h"
 #include "broker/shard.h"
+#include "client/admin.h"
 #include "client/consumer_member.h"
 #include "client/group_admin.h"
 #include "client/group_member.h"
@@ -18,6 +19,7 @@ using client::ConsumerMember;
 using client::GroupMember;
 using client::GroupMemberOptions;
 using client::GroupPlace;
+using Heartbeat = protocol::ConsumerGroupHeartbeatRequest;
 
 // Shared with the members' fibers, which may outlive the workload in a world that is torn down.
 struct GroupWorkload::Progress {
@@ -56,14 +58,40 @@ class GroupWorkload::Recorder final : public client::GroupObserver {
   void on_committed(int64_t asked, const client::TopicPartition& at, Offset offset) override {
     history_.found(since(asked), at.partition, offset);
   }
+  void on_beat(int64_t asked, const Heartbeat& said, uint64_t link, std::optional<protocol::ErrorCode> code, int32_t epoch) override {
+    told(asked, said, link, code, epoch, /*again=*/false);
+    if (said.member_epoch <= 0) said_.clear();
+    else if (said.topic_partitions && (said_.empty() || said_.back().member_epoch != said.member_epoch)) said_.push_back(said);
+    if (code != protocol::ErrorCode::kNone) return;
+    if (said.member_epoch <= 0) epochs_.clear();
+    epochs_.insert(epoch);
+  }
+
+  void repeat(Task& task, client::Cluster& view, const std::string& group);
 
  private:
+  /// What was said two epochs ago, if anything.
+  const Heartbeat* stale() const {
+    for (const Heartbeat& said : said_)
+      if (std::distance(epochs_.upper_bound(said.member_epoch), epochs_.end()) > 1) return &said;
+    return nullptr;
+  }
+  void told(int64_t asked, const Heartbeat& said, uint64_t link, std::optional<protocol::ErrorCode> code, int32_t epoch, bool again) {
+    using Heard = GroupHistory::Heard;
+    using protocol::ErrorCode;
+    const Heard heard = !code ? Heard::kUnknown : *code == ErrorCode::kNone ? Heard::kWell
+                        : *code == ErrorCode::kFencedMemberEpoch ? Heard::kFenced : Heard::kRefused;
+    history_.beat({since(asked), {said.member_id, said.instance_id, said.member_epoch, process_}, heard == Heard::kWell ? epoch : -1, heard,
+                   said.topic_partitions.has_value(), again, link});
+  }
   GroupHistory::Who who(const GroupPlace& place) const { return {place.member, place.instance, place.generation, process_}; }
   GroupHistory::Span since(int64_t asked) const { return {Instant{asked}, world_.now()}; }
 
   GroupHistory& history_;
   World& world_;
   uint64_t process_;
+  std::vector<Heartbeat> said_;  ///< One of each epoch, since it joined.
+  std::set<int32_t> epochs_;     ///< That it was told since then.
 };
 
 GroupWorkload::GroupWorkload(SimCluster& cluster, GroupWorkloadOptions options)
@@ -81,6 +109,11 @@ void GroupWorkload::start() {
     const Duration time = options_.retention * draws.draw_between(5, 25, "for how long") / 10;
     away_ = {first, std::min(first + time, cluster_.world().now() + options_.trouble)};
   }
+  ++progress_->running;
+  cluster_.world().spawn(cluster_.client(0), "workload/monitor", [this, progress = progress_](Task& task, Runtime& runtime) {
+    run_monitor(task, runtime, progress);
+    --progress->running;
+  });
   const size_t machines = cluster_.machines().size() - cluster_.broker_count();
   for (uint32_t i = 0; i < options_.members; ++i) {
     const NodeId at = cluster_.client(static_cast<uint32_t>(i % machines));
@@ -95,6 +128,43 @@ void GroupWorkload::start() {
       --progress->running;
     });
   }
+}
+
+// A copy of what a member said a while ago, from whoever kept it: a proxy, or a machine that was set back.
+void GroupWorkload::Recorder::repeat(Task& task, client::Cluster& view, const std::string& group) {
+  const Heartbeat* old = stale();
+  if (old == nullptr) return;
+  const Heartbeat said = *old;
+  client::CoordinatorLink link(view, group);
+  const int64_t asked = mark();
+  const auto answer = link.ask(task, said, view.runtime().now() + 1_s);
+  told(asked, said, 0, answer ? std::optional(answer->error_code) : std::nullopt, answer ? answer->member_epoch : -1, /*again=*/true);
+  link.close(task);
+}
+
+// Whoever watches how far the group is behind. It also has the offsets kept as safely as it was asked to.
+void GroupWorkload::run_monitor(Task& task, Runtime& runtime, std::shared_ptr<Progress> progress) {
+  Recorder recorder(*this);
+  client::Cluster view(runtime, cluster_.bootstrap());
+  client::GroupAdmin admin(view);
+  client::Admin topics(view);
+  while (options_.ready && !options_.ready() && !progress->stop)
+    if (!runtime.sleep_for(task, 20_ms)) break;
+  bool set = options_.min_insync <= 1;
+  while (!progress->stop && !task.cancelled() && runtime.sleep_for(task, 300_ms)) {
+    if (!set) {
+      const std::map<std::string, std::optional<std::string>> changes = {{"min.insync.replicas", std::to_string(options_.min_insync)}};
+      set = topics.alter_topic(task, std::string(kOffsetsTopic), changes, runtime.now() + 1_s).has_value();
+    }
+    const int64_t asked = recorder.mark();
+    const auto found = admin.committed(task, options_.group, runtime.now() + 1_s);
+    if (!found) continue;
+    for (int32_t p = 0; p < options_.partitions; ++p) {
+      const auto at = found->find({options_.topic, p});
+      recorder.on_committed(asked, {options_.topic, p}, at == found->end() ? kNoOffset : at->second.offset);
+    }
+  }
+  view.close(task);
 }
 
 template <class Member>
@@ -160,6 +230,11 @@ void GroupWorkload::run_member(Task& task, Runtime& runtime, GroupWorkload& self
         if (!runtime.sleep_until(task, until)) break;
         member.silent = false;
         if (!read.empty()) (void)member.commit(task, read, runtime.now() + 1_s);
+      } else if (what >= 55 && what < 57 && !calm) {
+        if constexpr (std::is_same_v<Member, ConsumerMember>) {
+          if (what == 55) member.deaf = true;
+          else recorder.repeat(task, view, self.options_.group);
+        }
       } else if (what == 59 && !calm) {
         again = true;  // A process that dies and is started again.
         if (draws.hits(1, 2, "dies late") && !runtime.sleep_for(task, Duration::from_ms(draws.draw_between(0, 1'500, "away")))) break;

@@ -28,6 +28,7 @@ struct GroupWorkloadOptions {
   Duration trouble = 9_s;  ///< From the start: until then members leave, hang and die.
   Duration retention{};    ///< Of offsets; 0: for ever. Where they expire, everybody is away for a while.
   Duration retention_check{};
+  int32_t min_insync = 1;  ///< Of the offsets topic: with less, commits are refused.
 };
 
 /// One per scenario; lives on the cluster's client machines.
@@ -53,6 +54,7 @@ class GroupWorkload {
  private:
   struct Progress;
   class Recorder;
+  void run_monitor(Task& task, Runtime& runtime, std::shared_ptr<Progress> progress);
   template <class Member>
   static void run_member(Task& task, Runtime& runtime, GroupWorkload& self, std::shared_ptr<Progress> progress, uint32_t number);
   bool all_owned() const;

@@ -33,6 +33,7 @@ std::vector<std::string> GroupHistory::check() const {
   check_generations(out);
   check_owners(out);
   check_fencing(out);
+  check_beats(out);
   check_offsets(out);
   return out;
 }
@@ -51,8 +52,27 @@ void GroupHistory::check_owners(std::vector<std::string>& out) const {
     }
 }
 
-// I-G2, and with it I-R13: a question finds the last commit that was acknowledged, or a later one. A commit is later than another if it
-// was asked after the other was heard of; one whose answer was never heard may have been stored at any later moment.
+// Whether an earlier question found what was committed after `commit`: whatever put it there, that was over by then.
+bool GroupHistory::came_before_a_find(const Commit& commit, const Read& read) const {
+  if (commit.outcome != Outcome::kStored) return false;
+  return std::any_of(reads_.begin(), reads_.end(), [&](const Read& other) {
+    if (other.partition != commit.partition || other.offset == kNoOffset || other.when.heard >= read.when.asked) return false;
+    return std::none_of(commits_.begin(), commits_.end(), [&](const Commit& c) {
+      return c.partition == other.partition && c.offset == other.offset && c.outcome != Outcome::kRefused &&
+             c.when.asked < other.when.heard && c.when.asked <= commit.when.heard;
+    });
+  });
+}
+
+bool GroupHistory::was_found(const Read& read) const {
+  return std::any_of(reads_.begin(), reads_.end(), [&](const Read& other) {
+    return other.partition == read.partition && other.offset != kNoOffset && other.when.heard < read.when.asked;
+  });
+}
+
+// I-G2, and with it I-R13: a question finds the last commit that was acknowledged, or that was found before, or a later one. A commit
+// is later than another if it was asked after the other was heard of; one whose answer was never heard may have been stored at any
+// later moment.
 void GroupHistory::check_offsets(std::vector<std::string>& out) const {
   for (const Read& read : reads_) {
     std::vector<const Commit*> last;  // Acknowledged before the question, and not followed by another such one.
@@ -61,12 +81,13 @@ void GroupHistory::check_offsets(std::vector<std::string>& out) const {
       if (c.partition == read.partition && c.outcome == Outcome::kStored && c.when.heard < read.when.asked) before.push_back(&c);
     const auto overtaken = [&](const Commit& c) {
       if (c.outcome != Outcome::kStored) return false;
+      if (came_before_a_find(c, read)) return true;
       const bool followed = std::any_of(before.begin(), before.end(), [&](const Commit* later) { return later->when.asked > c.when.heard; });
       return followed || std::any_of(reads_.begin(), reads_.end(), [&](const Read& other) {
         return other.partition == c.partition && other.offset == kNoOffset && other.when.asked > c.when.heard && other.when.heard < read.when.asked;
       });
     };
-    bool explained = read.offset == kNoOffset && (before.empty() || may_have_expired(read));
+    bool explained = read.offset == kNoOffset && ((before.empty() && !was_found(read)) || may_have_expired(read));
     for (const Commit& c : commits_)
       explained = explained || (c.partition == read.partition && c.offset == read.offset && c.outcome != Outcome::kRefused &&
                                 c.when.asked < read.when.heard && !overtaken(c));
@@ -173,6 +194,51 @@ void GroupHistory::check_epoch(const Commit& commit, std::vector<std::string>& o
     out.push_back(fmt::format("I-G3 fencing: a commit of {} in epoch {} of partition {} was stored after {} had been given it in epoch {}",
                               commit.who.member, commit.who.generation, commit.partition, a.who.member, a.who.generation));
     return;
+  }
+}
+
+// I-G3 of heartbeats where epochs are each member's own: who speaks of an epoch before its last one is fenced; who missed one
+// answer is not, when it says what it owns and nothing of its own is on the way besides.
+void GroupHistory::check_beats(std::vector<std::string>& out) const {
+  std::map<std::string, std::vector<const Beat*>> by_member;
+  for (const Beat& b : beats_)
+    if (!b.again) by_member[b.who.member].push_back(&b);
+  for (const auto& [member, beats] : by_member) {
+    const Beat* last = nullptr;    // That was well, since it joined.
+    const Beat* missed = nullptr;  // After that.
+    bool late = false;  // Earlier ones whose answers were not heard may still come.
+    for (const Beat* b : beats) {
+      if (b->who.generation <= 0) {
+        last = missed = nullptr;
+        late = false;
+      }
+      if (b->heard == Heard::kUnknown) {
+        late = late || missed != nullptr || last == nullptr;
+        missed = b;
+        continue;
+      }
+      const bool one_way = last != nullptr && missed != nullptr && last->link == b->link && missed->link == b->link;
+      if (b->heard == Heard::kFenced && one_way && !late && b->owns && b->who.generation == last->told)
+        out.push_back(fmt::format("I-G3 fencing: {} missed one answer in epoch {}, and was fenced", member, b->who.generation));
+      if (missed != nullptr) late = true;
+      missed = nullptr;
+      last = b->heard == Heard::kWell ? b : nullptr;
+    }
+  }
+  for (const Beat& b : beats_) {
+    if (!b.again || b.heard != Heard::kWell) continue;
+    std::set<int32_t> later;
+    bool anew = false;
+    bool told = false;
+    for (const Beat* own : by_member[b.who.member]) {
+      if (own->when.asked > b.when.heard) break;
+      anew = anew || (told && own->who.generation <= 0);
+      told = told || own->told == b.who.generation;
+      if (told && own->when.heard < b.when.asked && own->told > b.who.generation) later.insert(own->told);
+    }
+    if (!anew && later.size() > 1)
+      out.push_back(fmt::format("I-G3 fencing: what {} said in epoch {} was heard again, after it had been told of epoch {}", b.who.member,
+                                b.who.generation, *later.rbegin()));
   }
 }
 

@@ -41,6 +41,19 @@ class GroupHistory {
   /// where the group is empty and tells of epochs. A group without members and offsets is forgotten, and whoever comes then
   /// begins another one of that name, with its generations from the first. Otherwise offsets and groups stay for ever.
   void offsets_expire(Duration least) { kept_ = least; }
+  /// What came of a heartbeat of the newer protocol. kUnknown: its answer was not heard.
+  enum class Heard : uint8_t { kWell, kFenced, kRefused, kUnknown };
+  struct Beat {
+    Span when;
+    Who who;             ///< Its generation: the epoch that it spoke of; 0 or less: it joined or left.
+    int32_t told = -1;   ///< The epoch that it was told, where it was well.
+    Heard heard = Heard::kUnknown;
+    bool owns = false;   ///< It said what it owns.
+    bool again = false;  ///< A copy of an earlier one, sent by somebody else.
+    uint64_t link = 0;   ///< Over which of its connections.
+  };
+  /// Of one member in the order in which they were asked.
+  void beat(Beat beat) { beats_.push_back(std::move(beat)); }
   void commit(Span when, Who who, int32_t partition, Offset offset, Outcome outcome);
   /// What a question found committed; kNoOffset: nothing.
   void found(Span when, int32_t partition, Offset offset) { reads_.push_back({when, partition, offset}); }
@@ -80,6 +93,9 @@ class GroupHistory {
   bool may_have_expired(const Read& read) const;
   bool may_have_ended(Instant from, Instant to) const;
   void check_fencing(std::vector<std::string>& out) const;
+  void check_beats(std::vector<std::string>& out) const;
+  bool came_before_a_find(const Commit& commit, const Read& read) const;
+  bool was_found(const Read& read) const;
   void check_epoch(const Commit& commit, std::vector<std::string>& out) const;
   void check_generations(std::vector<std::string>& out) const;
 
@@ -89,6 +105,7 @@ class GroupHistory {
   std::vector<Assignment> assignments_;
   std::vector<Commit> commits_;
   std::vector<Read> reads_;
+  std::vector<Beat> beats_;
 };
 
 }  // namespace taffrail

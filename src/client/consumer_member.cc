@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "client/group_offsets.h"
 
@@ -128,8 +129,11 @@ Result<> ConsumerMember::leave(Task& task, Instant deadline) {
   request.member_id = place_.member;
   request.instance_id = options_.instance;
   request.member_epoch = options_.instance ? Request::kLeaveForAWhile : Request::kLeave;
-  const auto answer = TRY(link_.ask(task, request, deadline));
-  if (answer.error_code != ErrorCode::kNone) return std::unexpected(kafka_error(answer.error_code, options_.group));
+  const int64_t asked = observer_.mark();
+  const auto answer = link_.ask(task, request, deadline);
+  observer_.on_beat(asked, request, link_.dialled(), answer ? std::optional(answer->error_code) : std::nullopt, request.member_epoch);
+  if (!answer) return std::unexpected(answer.error());
+  if (answer->error_code != ErrorCode::kNone) return std::unexpected(kafka_error(answer->error_code, options_.group));
   place_.generation = Request::kJoin;
   return {};
 }
@@ -181,9 +185,13 @@ Result<> ConsumerMember::beat(Task& task) {
   if (joins) request.topic_partitions.emplace();
   else if (tells) request.topic_partitions = told();
   const int64_t asked = observer_.mark();
-  const auto answer = link_.ask(task, request, runtime_.now() + options_.request_timeout);
+  auto answer = link_.ask(task, request, runtime_.now() + options_.request_timeout);
+  if (std::exchange(deaf, false)) answer = fail(Errc::kTimedOut, "the answer was lost");
   // What was said to an earlier self is no news.
-  if (leaving_ || place_.generation != epoch) return {};
+  const bool stale = leaving_ || place_.generation != epoch;
+  const bool heard = answer && !stale;
+  observer_.on_beat(asked, request, link_.dialled(), heard ? std::optional(answer->error_code) : std::nullopt, heard ? answer->member_epoch : -1);
+  if (stale) return {};
   if (!answer) {
     // It may have been heard: what was said has to be said again.
     full_ = true;

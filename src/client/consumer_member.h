@@ -43,6 +43,8 @@ class ConsumerMember {
   std::function<void(Task&)> before_giving_back;
   /// No heartbeats while set: a process that hangs.
   bool silent = false;
+  /// The next answer to a heartbeat is lost on its way.
+  bool deaf = false;
 
  private:
   using Request = protocol::ConsumerGroupHeartbeatRequest;

@@ -37,6 +37,7 @@ Result<std::shared_ptr<KafkaConnection>> CoordinatorLink::connect(Task& task, In
   if (found.port <= 0 || found.port > UINT16_MAX) return fail(Errc::kCorrupt, "FindCoordinator names no port");
   connection_ = TRY(KafkaConnection::dial(task, cluster_.runtime(), Endpoint{found.host, static_cast<uint16_t>(found.port)},
                                           cluster_.options().connection, deadline));
+  ++dialled_;
   return connection_;
 }
 

@@ -27,6 +27,8 @@ class CoordinatorLink {
   }
   /// After an answer that says that somebody else coordinates, or nobody yet. False: it says something else.
   bool moved(protocol::ErrorCode code);
+  /// How often a coordinator was dialled: the number of the connection that is asked now.
+  uint64_t dialled() const { return dialled_; }
   void close(Task& task);
 
  private:
@@ -35,6 +37,7 @@ class CoordinatorLink {
   Cluster& cluster_;
   std::string group_;
   std::shared_ptr<KafkaConnection> connection_;  ///< The group's own: a join that waits would hold up fetches.
+  uint64_t dialled_ = 0;
   Mutex dialing_;  ///< Held while the coordinator is looked for: by whoever asks, and by heartbeats.
 };
 

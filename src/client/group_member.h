@@ -19,6 +19,10 @@
 #include "protocol/errors.h"
 #include "runtime/sync.h"
 
+namespace taffrail::protocol {
+struct ConsumerGroupHeartbeatRequest;
+}
+
 namespace taffrail::client {
 
 struct GroupMemberOptions {
@@ -49,6 +53,8 @@ class GroupObserver {
   virtual void on_assigned(const GroupPlace&, const std::vector<TopicPartition>&) {}
   /// No code: no answer came, and it may have been stored or not.
   virtual void on_commit(int64_t, const GroupPlace&, const TopicPartition&, Offset, std::optional<protocol::ErrorCode>) {}
+  /// A heartbeat of the newer protocol, over its `link`th connection, and the epoch that it was told; no code: the answer was not heard.
+  virtual void on_beat(int64_t, const protocol::ConsumerGroupHeartbeatRequest&, uint64_t link, std::optional<protocol::ErrorCode>, int32_t epoch) { (void)link, (void)epoch; }
   /// What the group had committed; kNoOffset: nothing.
   virtual void on_committed(int64_t, const TopicPartition&, Offset) {}
 };

@@ -11,6 +11,7 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::StartsWith;
+using Heard = GroupHistory::Heard;
 using Outcome = GroupHistory::Outcome;
 using Who = GroupHistory::Who;
 
@@ -81,6 +82,92 @@ TEST(GroupHistory, WhatWasAcknowledgedLastIsFound) {
 }
 
 // Offsets that expire after ten.
+// Of a commit whose answer was not heard it is not known whether it was stored; once it was found, it was.
+TEST(GroupHistory, WhatWasFoundIsNotFollowedByWhatWasBefore) {
+  GroupHistory h;
+  h.commit(at(1, 2), who("a", 1), 0, Offset(10), Outcome::kStored);
+  h.commit(at(3, 4), who("a", 1), 0, Offset(20), Outcome::kUnknown);
+  h.found(at(5, 6), 0, Offset(10));
+  h.found(at(7, 8), 0, Offset(20));
+  h.found(at(9, 10), 0, Offset(20));
+  EXPECT_THAT(h.check(), IsEmpty());
+  GroupHistory back = h;
+  back.found(at(11, 12), 0, Offset(10));
+  EXPECT_THAT(back.check(), ElementsAre(StartsWith("I-G2")));
+  GroupHistory gone = h;
+  gone.found(at(11, 12), 0, kNoOffset);
+  EXPECT_THAT(gone.check(), ElementsAre(StartsWith("I-G2")));
+  GroupHistory beside = h;  // Asked while the other was not heard yet.
+  beside.found(at(9, 12), 0, Offset(20));
+  beside.found(at(6, 12), 0, Offset(10));
+  EXPECT_THAT(beside.check(), IsEmpty());
+  GroupHistory first;
+  first.commit(at(1, 2), who("a", 1), 0, Offset(10), Outcome::kUnknown);
+  first.found(at(3, 4), 0, kNoOffset);
+  first.found(at(5, 6), 0, Offset(10));
+  EXPECT_THAT(first.check(), IsEmpty());
+  first.found(at(7, 8), 0, kNoOffset);
+  EXPECT_THAT(first.check(), ElementsAre(StartsWith("I-G2")));
+}
+
+// KIP-848: a member that missed an answer may go on from the epoch before.
+TEST(GroupHistory, WhoMissedOneAnswerIsNotFenced) {
+  const auto beat = [](int64_t asked, int32_t epoch, Heard heard, int32_t told = -1) {
+    return GroupHistory::Beat{.when = at(asked, asked + 1), .who = who("a", epoch), .told = told, .heard = heard, .owns = true, .link = 1};
+  };
+  GroupHistory h;
+  h.beat(beat(1, 0, Heard::kWell, 4));
+  h.beat(beat(3, 4, Heard::kWell, 4));
+  h.beat(beat(5, 4, Heard::kUnknown));
+  GroupHistory goes_on = h;
+  goes_on.beat(beat(7, 4, Heard::kWell, 5));
+  EXPECT_THAT(goes_on.check(), IsEmpty());
+  GroupHistory fenced = h;
+  fenced.beat(beat(7, 4, Heard::kFenced));
+  EXPECT_THAT(fenced.check(), ElementsAre(StartsWith("I-G3")));
+  GroupHistory twice = h;
+  twice.beat(beat(7, 4, Heard::kUnknown));
+  twice.beat(beat(9, 4, Heard::kFenced));
+  EXPECT_THAT(twice.check(), IsEmpty());
+  GroupHistory silent = h;
+  silent.beat({.when = at(7, 8), .who = who("a", 4), .heard = Heard::kFenced, .link = 1});
+  EXPECT_THAT(silent.check(), IsEmpty());
+  GroupHistory elsewhere = h;
+  elsewhere.beat({.when = at(7, 8), .who = who("a", 4), .heard = Heard::kFenced, .owns = true, .link = 2});
+  EXPECT_THAT(elsewhere.check(), IsEmpty());
+  GroupHistory late = h;
+  late.beat(beat(7, 4, Heard::kWell, 5));
+  late.beat(beat(9, 5, Heard::kUnknown));
+  late.beat(beat(11, 5, Heard::kFenced));
+  EXPECT_THAT(late.check(), IsEmpty());
+}
+
+TEST(GroupHistory, WhatWasSaidTwoEpochsAgoIsNotHeard) {
+  const auto beat = [](int64_t asked, int32_t epoch, int32_t told) {
+    return GroupHistory::Beat{.when = at(asked, asked + 1), .who = who("a", epoch), .told = told, .heard = Heard::kWell, .owns = true};
+  };
+  const auto again = [](int64_t asked, int32_t epoch, Heard heard) {
+    return GroupHistory::Beat{.when = at(asked, asked + 1), .who = who("a", epoch), .heard = heard, .owns = true, .again = true};
+  };
+  GroupHistory h;
+  h.beat(beat(1, 0, 4));
+  h.beat(beat(3, 4, 5));
+  GroupHistory one = h;
+  one.beat(again(7, 4, Heard::kWell));
+  EXPECT_THAT(one.check(), IsEmpty());
+  h.beat(beat(5, 5, 6));
+  GroupHistory refused = h;
+  refused.beat(again(7, 4, Heard::kFenced));
+  EXPECT_THAT(refused.check(), IsEmpty());
+  GroupHistory heard = h;
+  heard.beat(again(7, 4, Heard::kWell));
+  EXPECT_THAT(heard.check(), ElementsAre(StartsWith("I-G3")));
+  GroupHistory anew = h;  // It may be in its first epochs again.
+  anew.beat(again(7, 4, Heard::kWell));
+  anew.beat(beat(6, 0, 3));
+  EXPECT_THAT(anew.check(), IsEmpty());
+}
+
 TEST(GroupHistory, WhatHadItsTimeMayBeGone) {
   GroupHistory h;
   h.offsets_expire(Duration{10});

@@ -79,15 +79,16 @@ std::vector<Endpoint> Cluster::candidates() {
     const uint64_t first = runtime_.random().below(all.size());
     std::rotate(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(first), all.end());
   }
-  // One that is connected answers soonest.
-  std::vector<Endpoint> ordered;
-  std::vector<Endpoint> others;
-  for (const Endpoint& at : all) {
+  // One that is connected answers soonest, one that could not be reached lately may take as long again to fail.
+  const auto rank = [this](const Endpoint& at) {
     const auto slot = slots_.find(at);
-    const bool open = slot != slots_.end() && slot->second.connection && slot->second.connection->is_open();
-    (open ? ordered : others).push_back(at);
-  }
-  ordered.insert(ordered.end(), others.begin(), others.end());
+    if (slot == slots_.end()) return 0;
+    return slot->second.connection && slot->second.connection->is_open() ? -1 : slot->second.failures;
+  };
+  std::multimap<int, Endpoint> by_rank;
+  for (const Endpoint& at : all) by_rank.emplace(rank(at), at);
+  std::vector<Endpoint> ordered;
+  for (const auto& [of, at] : by_rank) ordered.push_back(at);
   return ordered;
 }
 
@@ -123,15 +124,23 @@ Result<std::shared_ptr<KafkaConnection>> Cluster::connect(Task& task, BrokerId b
   return connect_to(task, at, deadline);
 }
 
+namespace {
+constexpr Duration kDialMin = 1_s;  // Of one among several that are tried.
+}  // namespace
+
 Result<std::shared_ptr<KafkaConnection>> Cluster::connect_any(Task& task, Instant deadline) {
   Backoff pause = backoff();
   for (;;) {
     std::optional<Error> last;
-    for (const Endpoint& at : candidates()) {
-      auto connected = connect_to(task, at, deadline);
+    const std::vector<Endpoint> all = candidates();
+    for (size_t i = 0; i < all.size(); ++i) {
+      // Those that do not answer at all leave time for the others.
+      const Duration share = std::max((deadline - runtime_.now()) / static_cast<int64_t>(all.size() - i), kDialMin);
+      auto connected = connect_to(task, all[i], std::min(deadline, runtime_.now() + share));
       if (connected) return connected;
       if (connected.error().code == Errc::kCancelled) return connected;
       last = connected.error();
+      if (runtime_.now() >= deadline) break;
     }
     const Instant next = runtime_.now() + pause.next();
     if (next >= deadline)

@@ -83,6 +83,23 @@ TEST(Cluster, SaysWhenNobodyIsThere) {
   });
 }
 
+// Whoever comes first: a machine that is gone answers nothing, not even that it refuses.
+TEST(Cluster, BrokersThatAreGoneLeaveTimeForTheOthers) {
+  for (uint64_t seed = 0; seed < 8; ++seed) {
+    sim::World world(seed);
+    FakeCluster brokers(world, 4);
+    for (const uint32_t gone : {0u, 1u, 2u}) world.power_cut(sim::NodeId(gone));
+    run_client(world, brokers, [&](Task& task, Runtime& runtime, Cluster&) {
+      ClusterOptions options = brokers.options();
+      for (const uint16_t i : {2, 3, 4}) options.bootstrap.push_back({"n" + std::to_string(i), options.bootstrap[0].port});
+      Cluster all(runtime, options);
+      const auto connection = all.connect_any(task, runtime.now() + 20_s);
+      EXPECT_TRUE(connection) << connection.error().text();
+      all.close(task);
+    });
+  }
+}
+
 TEST(Cluster, AnOldAnswerDoesNotBringBackAnOldLeader) {
   sim::World world(5);
   FakeCluster brokers(world, 2);

@@ -312,8 +312,10 @@ std::optional<std::string> GroupWorkload::await_expiry(Duration spread) {
     client::GroupAdmin admin(view);
     // The first brokers that it asks may be among those that never come back.
     for (const Instant until = runtime.now() + 60_s; problem && runtime.now() < until;) {
-      if (admin.set_offsets(task, alone, {{{options_.topic, 0}, Offset(1)}}, runtime.now() + 20_s)) problem.reset();
-      else if (!runtime.sleep_for(task, 100_ms)) break;
+      const auto set = admin.set_offsets(task, alone, {{{options_.topic, 0}, Offset(1)}}, runtime.now() + 20_s);
+      if (set) problem.reset();
+      else problem = fmt::format("offsets of a group without members could not be set: {}", set.error().text());
+      if (problem && !runtime.sleep_for(task, 100_ms)) break;
     }
     view.close(task);
   }, 100_s);

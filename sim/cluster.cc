@@ -20,6 +20,8 @@ struct SimCluster::Process {
 
 SimCluster::SimCluster(World& world, ClusterOptions options) : world_(world), options_(std::move(options)) {
   processes_.resize(options_.brokers);
+  for (uint32_t i = 0; i < options_.brokers; ++i)
+    shards_.push_back(options_.shards.empty() ? std::max(1u, options_.config.shards) : options_.shards[i % options_.shards.size()]);
   for (uint32_t i = 0; i < options_.brokers; ++i) brokers_.push_back(world_.add_node({.shards = shards_of(i)}));
   for (uint32_t i = 0; i < options_.clients; ++i) clients_.push_back(world_.add_node());
   std::vector<Endpoint> seeds;
@@ -32,8 +34,8 @@ SimCluster::SimCluster(World& world, ClusterOptions options) : world_(world), op
     config.listeners["PLAINTEXT"] = {{name, kKafkaPort}, {name, kKafkaPort}};
     config.internal = {{name, kInternalPort}, {name, kInternalPort}};
     config.seeds = seeds;
-    config.shards = shards_of(i);
-    world_.start(brokers_[i], [this, i, config](Runtime& runtime) -> std::shared_ptr<void> {
+    world_.start(brokers_[i], [this, i, config](Runtime& runtime) mutable -> std::shared_ptr<void> {
+      config.shards = runtime.shard_count();
       if (runtime.shard() != ShardId(0)) return std::make_shared<NodePart>(runtime, config, processes_[i].lock()->shards);
       auto process = std::make_shared<Process>(runtime, config);
       processes_[i] = process;
@@ -56,8 +58,9 @@ SimCluster::SimCluster(World& world, ClusterOptions options) : world_(world), op
   for (const NodeId id : clients_) world_.start(id);
 }
 
-uint32_t SimCluster::shards_of(uint32_t i) const {
-  return options_.shards.empty() ? std::max(1u, options_.config.shards) : options_.shards[i % options_.shards.size()];
+void SimCluster::set_shards(uint32_t i, uint32_t count) {
+  shards_[i] = count;
+  world_.set_shards(brokers_[i], count);
 }
 
 std::vector<NodeId> SimCluster::machines() const {

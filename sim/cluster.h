@@ -36,7 +36,10 @@ class SimCluster {
 
   World& world() { return world_; }
   uint32_t broker_count() const { return options_.brokers; }
-  uint32_t shards_of(uint32_t i) const;
+  /// Of its last start, or of the next one if that was set meanwhile.
+  uint32_t shards_of(uint32_t i) const { return shards_[i]; }
+  /// From its next start on.
+  void set_shards(uint32_t i, uint32_t count);
   NodeId broker(uint32_t i) const { return brokers_[i]; }
   NodeId client(uint32_t i) const { return clients_[i]; }
   std::vector<NodeId> machines() const;
@@ -64,6 +67,7 @@ class SimCluster {
 
   World& world_;
   ClusterOptions options_;
+  std::vector<uint32_t> shards_;  ///< Of each broker.
   std::vector<NodeId> brokers_;
   std::vector<NodeId> clients_;
   std::vector<std::weak_ptr<Process>> processes_;

@@ -113,6 +113,7 @@ void Machine::NodeScheduler::on_ready() {
 
 Machine::Machine(World& w, uint32_t n, std::string node_name, uint32_t shards, const DiskKnobs& disk_knobs)
     : EventSink(0x30000 + n), world(w), number(n), name(std::move(node_name)), shard_count(std::max(1u, shards)),
+      next_shard_count(shard_count),
       clock(clock_for(w.engine_, w.knobs_.clock, n)), disk(w.engine_, disk_knobs, n),
       logger_(std::make_unique<NodeLogger>(*this)) {}
 
@@ -195,6 +196,7 @@ void Machine::run_slice(Shard& shard) {
 void Machine::start() {
   CHECK(state == NodeState::kDown, "one process at a time");
   ++incarnation;
+  shard_count = next_shard_count;
   stop_requested = false;
   disk.process_started();
   world.net_.process_started(number);

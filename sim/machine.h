@@ -50,7 +50,8 @@ class Machine final : public EventSink {
   World& world;
   const uint32_t number;
   const std::string name;
-  const uint32_t shard_count;
+  uint32_t shard_count;       ///< Of the process that runs.
+  uint32_t next_shard_count;  ///< Of the next one.
   MachineClock clock;
   SimDisk disk;
   NodeMain main;

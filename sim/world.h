@@ -76,6 +76,8 @@ class World {
   const std::string& name(NodeId node) const { return nodes_[node.value]->name; }
   /// A new process. With a null main, a machine for spawn() and run_fiber().
   void start(NodeId node, NodeMain main = nullptr);
+  /// From its next start on it has so many shards.
+  void set_shards(NodeId node, uint32_t count) { nodes_[node.value]->next_shard_count = count == 0 ? 1 : count; }
   /// Again, with the main it had; kills it first if it runs.
   void restart(NodeId node);
   /// kill -9: fibers unwind, the page cache stays, the kernel closes the sockets.

@@ -119,12 +119,19 @@ void DriverState::send_heartbeat_body(uint8_t type, const PeerShard& to, std::st
   peers.send(to.node, PeerKind::kHeartbeat, {Slice(out.view())});
 }
 
-// A node has another number of shards than was thought: what this one leads is listed to others of them.
+// A node has another number of shards than was thought, perhaps since it started again: what this one leads is listed to
+// others of them, and what was said there, or heard from there, was about other groups.
 void DriverState::learn_shards(BrokerId node, uint32_t count) {
   uint32_t& known = shard_counts.try_emplace(node, 1u).first->second;
   if (known == count) return;
   known = count;
-  std::erase_if(heartbeat_to, [&](const auto& item) { return item.first.node == node; });
+  const auto there = [&](const auto& item) { return item.first.node == node; };
+  std::erase_if(heartbeat_to, there);
+  std::erase_if(heartbeat_from, there);
+  std::erase_if(answers_due, there);
+  std::erase_if(answered, there);
+  std::erase_if(refused, there);
+  std::erase_if(incarnations, there);
   if (runtime.shard() == ShardId(0)) heartbeat_to.try_emplace({node, ShardId(0)});
   for (const auto& [key, group] : groups) relist.insert(key);
   heartbeat_due = true;

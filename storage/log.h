@@ -142,6 +142,9 @@ class Log {
   /// by a read that met damage (Store::on_hole tells).
   std::vector<std::pair<LogIndex, LogIndex>> holes() const;
 
+  /// All that is known of it but its entries, as a state frame says it; `reset`: entries before that frame are void.
+  LogState state(bool reset) const;
+
   // --- For checkers, which look whether what is claimed to be durable is. ---
 
   /// Where a frame of the write-ahead log stands.
@@ -261,7 +264,6 @@ class Log {
   void prune_below_prefix();
   void reset_memory();
   WalSequence push_state(bool reset);
-  LogState state(bool reset) const;
 
   // For the checkpointer, which alone changes files, one log at a time.
   Result<> flush_chunk(Task& task, LogIndex end);

@@ -12,12 +12,8 @@
 
 namespace taffrail {
 
-namespace {
-
 // "<topic id>-<partition>", as PartitionKey::text() writes it.
-constexpr std::string_view kLogsLostFile = "logs-lost";
-
-std::optional<PartitionKey> parse_key(std::string_view name) {
+std::optional<PartitionKey> parse_log_directory(std::string_view name) {
   const size_t dash = name.rfind('-');
   if (dash != 22) return std::nullopt;
   PartitionKey key;
@@ -29,7 +25,11 @@ std::optional<PartitionKey> parse_key(std::string_view name) {
   return key.text() == name ? std::optional(key) : std::nullopt;
 }
 
-}  // namespace
+Result<> write_logs_lost(Task& task, Disk& disk, const std::string& directory) {
+  return replace_file(task, disk, fmt::format("{}/damaged/{}", directory, kLogsLostFile),
+                      as_bytes(std::string_view("Logs may have been lost here. A log that existed before is made again in "
+                                                "doubt: it asks the other replicas before it votes.\n")));
+}
 
 Result<> Recovery::run(Task& task) {
   Disk& disk = runtime_.disk();
@@ -288,7 +288,7 @@ Result<> Recovery::judge_directories(Task& task) {
   const std::vector<std::string> names = TRY(disk.list(task, logs));
   bool removed = false;
   for (const std::string& name : names) {
-    const auto key = parse_key(name);
+    const auto key = parse_log_directory(name);
     if (!key || store_.find_log(*key) != nullptr) continue;
     const std::string path = logs + "/" + name;
     const bool keep = doubtful();
@@ -324,11 +324,9 @@ Result<> Recovery::keep_damaged(Task& task) {
   Disk& disk = runtime_.disk();
   const std::string directory = store_.options_.directory + "/damaged";
   // Also where a log may have been lost without a trace: whoever makes it again makes it in doubt.
-  const std::string lost = directory + "/" + std::string(kLogsLostFile);
-  store_.logs_lost_ = TRY(disk.exists(task, lost));
+  store_.logs_lost_ = TRY(disk.exists(task, fmt::format("{}/{}", directory, kLogsLostFile)));
   if (!store_.logs_lost_ && !scan_.files.empty() && doubtful()) {
-    TRY(replace_file(task, disk, lost, as_bytes(std::string_view("Logs may have been lost here. A log that "
-        "existed before is made again in doubt: it asks the other replicas before it votes.\n"))));
+    TRY(write_logs_lost(task, disk, store_.options_.directory));
     store_.logs_lost_ = true;
   }
   for (const std::string& file : scan_.damaged_files) {

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -12,6 +14,13 @@
 #include "storage/wal_scan.h"
 
 namespace taffrail {
+
+/// In `damaged` of a store where damage may have taken whole logs (docs/formats.md, "A node's directory").
+inline constexpr std::string_view kLogsLostFile = "logs-lost";
+/// Durably.
+Result<> write_logs_lost(Task& task, Disk& disk, const std::string& directory);
+/// Whose directory of segments it is; nothing if `name` is not that of one.
+std::optional<PartitionKey> parse_log_directory(std::string_view name);
 
 class Recovery {
  public:

@@ -11,6 +11,8 @@ namespace taffrail {
 namespace {
 
 constexpr std::string_view kFirstLine = "taffrail node, format 1";
+// While its logs move: a program that does not know of that must not open any of them.
+constexpr std::string_view kMovingLine = "taffrail node, format 2";
 
 std::string_view take_line(std::string_view& text) {
   const size_t end = text.find('\n');
@@ -33,9 +35,10 @@ Error damaged(std::string_view what) {
 }  // namespace
 
 std::string NodeIdentity::encode() const {
-  std::string out = fmt::format("{}\nnode {}\ndisk {}\ncluster {}\n", kFirstLine, replica.node.value,
-                                replica.disk.text(), cluster.text());
+  std::string out = fmt::format("{}\nnode {}\ndisk {}\ncluster {}\n", moving == 0 ? kFirstLine : kMovingLine,
+                                replica.node.value, replica.disk.text(), cluster.text());
   if (shards != 1) out += fmt::format("shards {}\n", shards);
+  if (moving != 0) out += fmt::format("moving {}\n", moving);
   for (const FoundingVoter& v : voters)
     out += fmt::format("voter {} {} {}\n", v.replica.node.value, v.replica.disk.text(), v.internal.text());
   out += fmt::format("checksum {:08x}\n", crc32c(as_bytes(out)));
@@ -45,14 +48,14 @@ std::string NodeIdentity::encode() const {
 Result<NodeIdentity> NodeIdentity::decode(std::string_view text) {
   const std::string_view all = text;
   const std::string_view first = take_line(text);
-  if (first != kFirstLine) {
+  if (first != kFirstLine && first != kMovingLine) {
     // Every format ends with its checksum: without that, a number in the first line proves nothing.
     const size_t end = all.rfind("checksum ");
     const bool whole = end != std::string_view::npos &&
                        all.substr(end) == fmt::format("checksum {:08x}\n", crc32c(as_bytes(all.substr(0, end))));
     if (whole && first.starts_with("taffrail node, format "))
-      return fail(Errc::kUnsupported, fmt::format("{} says \"{}\"; this version reads \"{}\". Start the version "
-                                                  "that wrote it, or a later one", kIdentityFile, first.substr(0, 40), kFirstLine));
+      return fail(Errc::kUnsupported, fmt::format("{} says \"{}\"; this version reads up to \"{}\". Start the version "
+                                                  "that wrote it, or a later one", kIdentityFile, first.substr(0, 40), kMovingLine));
     return std::unexpected(damaged("its first line is not that of a node's identity"));
   }
   NodeIdentity identity;
@@ -75,6 +78,10 @@ Result<NodeIdentity> NodeIdentity::decode(std::string_view text) {
       int32_t count = 0;
       good = number(rest, count) && count > 0;
       identity.shards = static_cast<uint32_t>(count);
+    } else if (word == "moving") {
+      int32_t count = 0;
+      good = number(rest, count) && count > 0 && first == kMovingLine;
+      identity.moving = static_cast<uint32_t>(count);
     } else if (word == "voter") {
       const size_t second = rest.find(' ');
       const size_t third = second == std::string_view::npos ? second : rest.find(' ', second + 1);
@@ -132,16 +139,13 @@ Result<NodeIdentity> load_identity(Task& task, Runtime& runtime, BrokerId id) {
     if (identity->replica.node != id)
       return fail(Errc::kInvalid, fmt::format("this data directory belongs to node {}, and node {} was started on it. "
                                               "Give the node its own directory, or its own id", identity->replica.node.value, id.value));
-    // A partition's log lies in the write-ahead log of its shard, and with other shards it would be another one.
-    if (identity->shards != runtime.shard_count())
-      return fail(Errc::kInvalid, fmt::format("this data directory was written by {0} shard(s), and the node was started with {1}. "
-                                              "Start it with {0} (node.shards); or, if the other brokers hold its data, empty the "
-                                              "directory and let it join as new", identity->shards, runtime.shard_count()));
+    // Of a process that was killed between the file's new name and its sync: a power cut must not undo what is acted on.
+    if (!PLANT("S73")) TRY(disk.sync_directory(task, ""));
     return identity;
   }
   if (identity.error().code != Errc::kNotFound) return identity;
   for (const std::string& name : TRY(disk.list(task, "")))
-    if (name.starts_with("shard-"))
+    if (name.starts_with("shard-") || name.starts_with("reshard-"))
       return std::unexpected(damaged(fmt::format("it is missing, although {} is there", name)));
   NodeIdentity drawn;
   drawn.replica.node = id;

@@ -25,6 +25,7 @@ struct NodeIdentity {
   ClusterId cluster;                  ///< Zero until founded or joined.
   std::vector<FoundingVoter> voters;  ///< Of group 0 when it was founded; sorted. Empty until then.
   uint32_t shards = 1;                ///< Whose write-ahead logs the directory holds.
+  uint32_t moving = 0;                ///< From so many shards its logs are being moved to `shards`; 0: they are there.
   bool operator==(const NodeIdentity&) const = default;
 
   std::string encode() const;
@@ -36,9 +37,9 @@ inline constexpr std::string_view kIdentityFile = "node.identity";
 /// The same once more, read where the first does not read.
 inline constexpr std::string_view kIdentityCopyFile = "node.identity.copy";
 
-/// Reads the identity, or draws and writes a new one for an empty directory. Errors: kInvalid if the
-/// directory is another node's, or was written by another number of shards than the node has; kCorrupt if
-/// neither file reads, or both are missing from a directory that is not empty.
+/// Reads the identity, or draws and writes a new one for an empty directory, with as many shards as the node has. Errors:
+/// kInvalid if the directory is another node's; kCorrupt if neither file reads, or both are missing from a directory that is
+/// not empty.
 Result<NodeIdentity> load_identity(Task& task, Runtime& runtime, BrokerId id);
 Result<> save_identity(Task& task, Runtime& runtime, const NodeIdentity& identity);
 

@@ -13,6 +13,7 @@
 #include "broker/node_part.h"
 #include "broker/retiring.h"
 #include "broker/shard.h"
+#include "broker/shard_count.h"
 #include "controller/metadata_members.h"
 #include "runtime/sync.h"
 
@@ -153,6 +154,7 @@ Result<> Node::State::start(Task& task) {
   if (!lock) return fail(lock.error(), "the data directory is in use by another process");
   lock_ = *std::move(lock);
   identity_ = TRY(load_identity(task, runtime_, config_.id));
+  TRY(match_shards(task, runtime_, identity_, store_options(config_, identity_.replica.disk, ShardId(0))));
   known_cluster_ = !identity_.cluster.is_zero();
   while (!all_arrived()) TRY(shards_->changed.wait(task));
   TRY(shard_.open(task, identity_, look_));

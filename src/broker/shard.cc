@@ -8,6 +8,7 @@
 #include "broker/internal_topics.h"
 #include "broker/kafka_handler.h"
 #include "broker/retiring.h"
+#include "broker/shard_count.h"
 #include "controller/setting_keys.h"
 #include "group/service.h"
 
@@ -21,16 +22,7 @@ BrokerShard::~BrokerShard() = default;
 
 Result<> BrokerShard::open(Task& task, const NodeIdentity& identity, Look look) {
   identity_ = identity;
-  StoreOptions options;
-  options.directory = fmt::format("shard-{}", runtime_.shard().value);
-  options.disk = identity_.replica.disk;
-  options.wal_segment_bytes = config_.storage.wal_segment_bytes;
-  options.wal_segments_kept = config_.storage.wal_segments_kept;
-  options.wal_first_segment_bytes = std::min<ByteCount>(options.wal_first_segment_bytes, options.wal_segment_bytes);
-  options.arena_bytes = config_.storage.memory;
-  options.chunk_bytes = config_.storage.flush_bytes;
-  options.segment_bytes = config_.storage.segment_bytes;
-  options.slow_disk_after = config_.slow_disk_after;
+  const StoreOptions options = store_options(config_, identity_.replica.disk, runtime_.shard());
   store_ = TRY(Store::open(task, runtime_, options));
   for (const Damage& damage : store_->recovery().damage)
     runtime_.log().error("storage", "damage found at start: {}. It is kept, not served, and repaired from the "

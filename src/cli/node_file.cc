@@ -136,7 +136,7 @@ std::vector<Setting> settings() {
                    return {};
                  },
                  [](const NodeConfig& c, const std::string&) { return quoted(c.data_dir); }});
-  all.push_back(number<uint32_t>("node.shards", "number", "Threads, each with its part of the partitions.", 1,
+  all.push_back(number<uint32_t>("node.shards", "number", "Threads, each with its part of the partitions. A start with another number moves them.", 1,
                                  1024, [](NodeConfig& c) -> uint32_t& { return c.shards; }));
   all.push_back({{"cluster.seeds", "addresses",
                   "Internal addresses of the nodes that found the cluster: the same list on each. Required."},

@@ -177,6 +177,7 @@ TEST(Produce, TooFewInSyncReplicasAreToldBeforeTheAppend) {
     EXPECT_EQ(replica->log().last_index(), before) << "refused, and appended all the same";
     // The rule is of acks=all alone.
     EXPECT_EQ(wire.produce("t", batch_of({"c"}), 1).error_code, ErrorCode::kNone);
+    ASSERT_TRUE(wire.runtime().sleep_for(wire.task(), 1_s)) << "the answer came before the other one had it";
     EXPECT_EQ(wire.fetch("t", 0).high_watermark, Offset(2));
   }, leader);
 }

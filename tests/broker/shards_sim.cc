@@ -1,5 +1,6 @@
 // Goal: a broker of several shards is one broker to its clients: whichever shard accepted a connection, every
-// partition is reached by it, in order, and long polls and closed connections behave as on one shard.
+// partition is reached by it, in order, and long polls and closed connections behave as on one shard; and it may come back
+// with another number of them.
 // Method: simulated brokers of two and more shards, raw connections; which shard accepts each of them is drawn, so
 // that every story is told on several connections, and both shards are seen to have some.
 #include <gtest/gtest.h>
@@ -7,6 +8,8 @@
 #include "broker/identity.h"
 #include "broker/shard.h"
 #include "broker/support/broker_world.h"
+#include "sim/workload.h"
+#include "storage/store.h"
 
 namespace taffrail::test {
 namespace {
@@ -242,33 +245,60 @@ TEST(Shards, BrokersOfDifferentNumbersOfShardsReplicateAndRecover) {
   }
 }
 
-TEST(Shards, AStartWithAnotherNumberOfShardsIsRefusedAndSaysWhatToDo) {
-  sim::World world(7);
-  const sim::NodeId one = world.add_node();
-  const sim::NodeId two = world.add_node({.shards = 2});
-  world.start(one);
-  world.start(two);
-  const auto load = [&](sim::NodeId node, std::optional<uint32_t> written) {
-    Result<NodeIdentity> loaded = fail(Errc::kIo);
-    EXPECT_TRUE(world.run_fiber(node, [&](Task& task, Runtime& runtime) {
-      NodeIdentity identity;
-      identity.replica = {BrokerId(1), DiskId{1, 2}};
-      if (written) {
-        identity.shards = *written;
-        EXPECT_TRUE(save_identity(task, runtime, identity).has_value());
+// While others write, a broker comes back with other numbers of shards: what was acknowledged is there, on every replica,
+// and each of its logs is on the shard that has it.
+TEST(Shards, ABrokerComesBackWithAnotherNumberOfShards) {
+  for (uint64_t seed = 7; seed < 10; ++seed) {
+    sim::World world(seed);
+    sim::SimCluster cluster(world, {.brokers = 3, .clients = 2, .config = small_config(), .shards = {1, 2, 1}});
+    ASSERT_TRUE(cluster.await_serving(30_s));
+    sim::WorkloadOptions load;
+    load.partitions = 6;
+    load.operations = 400;
+    load.spread = 12_s;
+    load.min_insync_replicas = 2;
+    sim::Workload workload(cluster, load);
+    workload.start();
+    ASSERT_TRUE(world.run_until([&] { return workload.topic_created(); }, 10_s));
+    for (const uint32_t count : {3, 2, 1}) {
+      world.run_for(3_s);
+      world.power_cut(cluster.broker(0));
+      cluster.set_shards(0, count);
+      world.restart(cluster.broker(0));
+      ASSERT_TRUE(cluster.await_serving(30_s)) << "with " << count << " shards";
+      const std::vector<BrokerShard*> shards = cluster.node(0)->shards();
+      ASSERT_EQ(shards.size(), count);
+      size_t logs = 0;
+      for (uint32_t i = 0; i < count; ++i) {
+        EXPECT_TRUE(shards[i]->store()->recovery().damage.empty());
+        for (const Log* log : shards[i]->store()->logs()) EXPECT_EQ(shard_of(log->key(), count), ShardId(i)) << log->key().text();
+        logs += shards[i]->store()->logs().size();
       }
-      loaded = load_identity(task, runtime, BrokerId(1));
-    }));
-    return loaded;
-  };
-  EXPECT_EQ(load(two, std::nullopt)->shards, 2u);
-  EXPECT_EQ(load(two, 2)->shards, 2u);
-  EXPECT_EQ(load(one, 1)->shards, 1u);
-  for (const auto& refused : {load(two, 1), load(one, 2), load(two, 3)}) {
-    ASSERT_FALSE(refused.has_value());
-    EXPECT_EQ(refused.error().code, Errc::kInvalid);
-    EXPECT_NE(refused.error().message.find("node.shards"), std::string::npos) << refused.error().message;
+      EXPECT_EQ(logs, 7u) << "of six partitions, and of group 0";
+    }
+    ASSERT_TRUE(world.run_until([&] { return workload.writers_done(); }, 60_s));
+    const auto unsettled = cluster.await_settled(30_s);
+    ASSERT_FALSE(unsettled.has_value()) << *unsettled;
+    workload.stop_readers();
+    const auto unread = workload.read_finally(60_s);
+    ASSERT_FALSE(unread.has_value()) << *unread;
+    EXPECT_EQ(workload.history().check(true), std::vector<std::string>{});
+    EXPECT_GT(workload.history().count(History::Outcome::kAcked), 300u);
   }
+}
+
+// What a start may find of a move, as the file says it.
+TEST(Shards, TheIdentitySaysThatLogsAreBeingMoved) {
+  NodeIdentity identity;
+  identity.replica = {BrokerId(1), DiskId{1, 2}};
+  identity.shards = 3;
+  EXPECT_TRUE(identity.encode().starts_with("taffrail node, format 1\n"));
+  identity.moving = 2;
+  const std::string text = identity.encode();
+  EXPECT_TRUE(text.starts_with("taffrail node, format 2\n")) << "who does not know of moves must not open it";
+  const auto read = NodeIdentity::decode(text);
+  ASSERT_TRUE(read.has_value()) << read.error().text();
+  EXPECT_EQ(*read, identity);
 }
 
 }  // namespace

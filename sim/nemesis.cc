@@ -134,6 +134,7 @@ void Nemesis::storm(size_t machine, int64_t left, Duration apart) {
 
 void Nemesis::bring_up(size_t machine) {
   if (is_up(machine) || down_[machine] > 0 || gone_[machine]) return;
+  if (on_start && machine < options_.brokers) on_start(static_cast<uint32_t>(machine));
   world_.restart(machines_[machine]);
 }
 

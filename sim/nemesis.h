@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,8 @@ class Nemesis {
   Nemesis(const Nemesis&) = delete;
   Nemesis& operator=(const Nemesis&) = delete;
 
+  /// Told of each broker that is about to be started again.
+  std::function<void(uint32_t)> on_start;
   /// Asked to do what an operator does (kMove, kElect), and to say took() when it worked. Without it nothing is done.
   std::function<void(const Fault&)> on_change;
   void took(FaultKind kind) { count(kind, true); }

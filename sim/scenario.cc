@@ -117,6 +117,7 @@ Scenario Scenario::from_seed(uint64_t seed) {
   const auto members = static_cast<uint32_t>(groups.draw_between(2, 4, "members"));
   if (grouped) s.members = members;
   if (grouped) s.retention = drawn_retention(tape);
+  s.other_shards = tape.stream({.kind = StreamKind::kKnobs, .name = "other shards"}).hits(1, 10, "other shards");
   return s;
 }
 
@@ -149,6 +150,7 @@ std::string Scenario::print() const {
                                 kFirstLine, seed, run_kind_name(run), brokers, clients, length.ms(), operations, partitions, members,
                                 drawn_world ? 1 : 0);
   if (seeds != 0) out += fmt::format("seeds {}\n", seeds);
+  if (other_shards) out += "other_shards 1\n";
   if (retention != Duration{}) out += fmt::format("retention_ms {}\n", retention.ms());
   return out + print_faults(faults);
 }
@@ -191,6 +193,7 @@ Result<Scenario> Scenario::parse(std::string_view text) {
     else if (word == "partitions") s.partitions = static_cast<int32_t>(std::clamp<uint64_t>(*value, 1, 1000));
     else if (word == "members") s.members = static_cast<uint32_t>(std::min<uint64_t>(*value, 20));
     else if (word == "retention_ms") s.retention = Duration::from_ms(static_cast<int64_t>(std::min<uint64_t>(*value, 86'400'000)));
+    else if (word == "other_shards") s.other_shards = *value != 0;
     else if (word == "drawn_world") s.drawn_world = *value != 0;
     else return fail(Errc::kInvalid, fmt::format("\"{}\": there is no such line in a scenario", line));
   }
@@ -259,6 +262,17 @@ RunReport run_scenario(const Scenario& scenario, const RunOptions& options) {
     }
     SimCluster cluster(*world, shape);
     Nemesis nemesis(*world, cluster.machines(), scenario.faults, {.brokers = scenario.brokers});
+    if (scenario.other_shards) {
+      // Half of the starts change nothing: a directory is opened as it was left, too.
+      nemesis.on_start = [&](uint32_t i) {
+        Stream& draws_of_starts = world->stream(StreamKind::kKnobs, 6);
+        const bool changes = draws_of_starts.hits(1, 2, "other shards");
+        const auto count = 1 + static_cast<uint32_t>(draws_of_starts.draw(3, "how many shards"));
+        if (!changes || count == cluster.shards_of(i)) return;
+        cluster.set_shards(i, count);
+        ++report.other_shards;
+      };
+    }
     std::vector<bool> damaged(scenario.brokers);
     for (const Fault& fault : scenario.faults)
       if (Profile::damages(fault.kind) && fault.nodes.front() < scenario.brokers) damaged[fault.nodes.front()] = true;

@@ -169,6 +169,7 @@ Result<ExitCode> replay(Task& task, Session& session, const ReplayArguments& arg
       {"commits of the group", static_cast<int64_t>(report.commits)},
       {"offsets that expired", static_cast<int64_t>(report.expired)},
       {"recoveries", static_cast<int64_t>(report.recoveries)},
+      {"restarts with other shards", static_cast<int64_t>(report.other_shards)},
       {"waits for an operator", static_cast<int64_t>(report.waiting)},
       {"faults that took effect", joined(report.faults)},
       {"processes that stopped themselves", static_cast<int64_t>(report.stops.size())},

@@ -13,6 +13,7 @@ namespace taffrail {
 namespace {
 
 constexpr size_t kLengthSize = 4;
+constexpr size_t kLarge = 4u << 20;
 
 uint32_t length_at(const uint8_t* bytes) {
   uint32_t length = 0;
@@ -60,7 +61,8 @@ bool FrameBuffer::has_good_room() const {
 
 void FrameBuffer::make_room() {
   const size_t kept = pending();
-  const size_t capacity = std::max(earned(), std::min(wanted(), 2 * kept));
+  // Pages of a large buffer cost nothing before they are written to, and copies of it twice what it holds.
+  const size_t capacity = std::max(earned(), std::min(wanted(), (kept < kLarge ? 2 : 4) * kept));
   if (begin_ > 0 && buffer_.unique() && buffer_.size() == capacity) {
     // Nobody else reads it: the same buffer once more, from its start.
     const MutableBytes all = buffer_.mutable_view();

@@ -22,7 +22,7 @@ namespace taffrail {
 
 class FrameBuffer {
  public:
-  static constexpr size_t kSharedMin = 4096;
+  static constexpr size_t kSharedMin = 2048;
   static constexpr size_t kSharedMax = 256 * 1024;
   static constexpr size_t kCreditMax = 1024 * 1024;
 

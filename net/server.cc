@@ -69,6 +69,7 @@ class ServerConnection final : public MemoryBudget::Holder {
   ByteCount in_flight_bytes_ = 0;
   bool writing_ = false;
   bool broken_ = false;        // Writing failed: nothing more is sent.
+  bool waits_for_memory_ = false;
   std::string broken_because_; // Empty: the peer's own doing, not worth a line.
   Instant active_{};           // When the last whole request came or answer went.
   WaitQueue sent_;             // Something left the connection, or cannot.
@@ -109,7 +110,7 @@ void ServerConnection::account() {
 }
 
 Instant ServerConnection::waits_since() const {
-  return writing_ || in_.pending() > MemoryBudget::kFree ? active_ : Instant::never();
+  return writing_ || (in_.pending() > MemoryBudget::kFree && !waits_for_memory_) ? active_ : Instant::never();
 }
 
 // Why the connection ends; empty if that is the peer's doing.
@@ -179,7 +180,13 @@ Result<> ServerConnection::begin(Task& task, Slice frame, std::string& close_bec
 Result<size_t> ServerConnection::read_more(Task& task) {
   for (;;) {
     if (MemoryBudget* memory = options_.memory; memory != nullptr && in_.pending() > MemoryBudget::kFree) {
-      while (!broken_ && !memory->has_room(*this)) TRY(memory->wait(task, *this));
+      // Meanwhile it is not its peer who lets us wait, and from then on it has as long as anybody.
+      while (!broken_ && !memory->has_room(*this)) {
+        waits_for_memory_ = true;
+        TRY(memory->wait(task, *this));
+        active_ = runtime_.now();
+      }
+      waits_for_memory_ = false;
       if (broken_) return fail(Errc::kClosed);
     }
     const Instant now = runtime_.now();

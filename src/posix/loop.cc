@@ -1,6 +1,7 @@
 #include "posix/loop.h"
 
 #include <fmt/core.h>
+#include <malloc.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <time.h>
@@ -111,7 +112,18 @@ bool Loop::fall_asleep() {
   return true;
 }
 
+// Once in a while, where there is nothing else to do: what a storm of requests has left free between what is still used
+// goes back to the system.
+void Loop::give_back_memory() {
+  constexpr Duration kEvery = 1_s;
+  constexpr size_t kFree = 16u << 20;
+  if (now_ - trimmed_ < kEvery) return;
+  trimmed_ = now_;
+  if (mallinfo2().fordblks > kFree) malloc_trim(kFree / 4);
+}
+
 void Loop::wait_for_events(bool sleep) {
+  if (sleep) give_back_memory();
   timespec timeout{};
   const timespec* limit = &timeout;
   if (sleep) {

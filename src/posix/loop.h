@@ -71,12 +71,14 @@ class Loop final : public Scheduler {
   void wait_for_events(bool sleep);
   bool drain_inbox();
   void wake();
+  void give_back_memory();
 
   const Duration poll_before_sleep_;
   Fd epoll_;
   Fd wake_;
   Instant now_;
   Instant last_useful_;
+  Instant trimmed_;
   Counters counters_;
 
   // What other threads left for this one. `waiting_` is a hint that saves the lock in a busy round;

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/core.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/epoll.h>
@@ -21,6 +22,8 @@
 namespace taffrail::posix {
 
 namespace {
+
+constexpr int kLargeBlock = 4 << 20;
 
 // What a signal handler may touch: two numbers. The descriptor is shard 0's, which tells the
 // others.
@@ -108,6 +111,9 @@ class World final : private Watch {
   World& operator=(const World&) = delete;
 
   void run(const std::function<void(Task&, Shard&)>& shard_main) {
+    // What a client's large requests took goes back when they end. By itself the limit grows with what was once asked for.
+    mallopt(M_MMAP_THRESHOLD, kLargeBlock);
+    mallopt(M_TRIM_THRESHOLD, 2 * kLargeBlock);
     std::vector<std::thread> threads;
     for (uint32_t i = 1; i < options_.shards; ++i) {
       threads.emplace_back([this, i, &shard_main] { run_shard(i, shard_main); });

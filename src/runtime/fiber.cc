@@ -36,12 +36,22 @@ namespace taffrail {
 
 namespace ctx = boost::context::detail;
 
+namespace {
+
+// Free ones beyond these go: a storm of connections shall not weigh for ever.
+constexpr size_t kFreeMax = 256;
+
+size_t guard_size() { return static_cast<size_t>(sysconf(_SC_PAGESIZE)); }
+
+void unmap(void* stack, size_t size) { munmap(static_cast<char*>(stack) - guard_size(), size + guard_size()); }
+
+}  // namespace
+
 StackPool::StackPool(size_t stack_size) : stack_size_(stack_size) {}
 
 StackPool::~StackPool() {
   CHECK(outstanding_ == 0, "every fiber of a shard ends before the shard does");
-  const size_t guard = static_cast<size_t>(sysconf(_SC_PAGESIZE));
-  for (void* stack : free_) munmap(static_cast<char*>(stack) - guard, stack_size_ + guard);
+  for (void* stack : free_) unmap(stack, stack_size_);
 }
 
 void* StackPool::take() {
@@ -51,7 +61,7 @@ void* StackPool::take() {
     free_.pop_back();
     return stack;
   }
-  const size_t guard = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  const size_t guard = guard_size();
   void* all = mmap(nullptr, stack_size_ + guard, PROT_READ | PROT_WRITE,
                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   CHECK(all != MAP_FAILED, "memory for a fiber's stack");
@@ -64,7 +74,8 @@ void StackPool::give_back(void* stack) {
 #ifdef TAFFRAIL_ASAN
   __asan_unpoison_memory_region(stack, stack_size_);
 #endif
-  free_.push_back(stack);
+  if (free_.size() < kFreeMax) free_.push_back(stack);
+  else unmap(stack, stack_size_);
 }
 
 size_t StackPool::default_stack_size() {

@@ -49,6 +49,10 @@ Fault Partition::State::not_leader() const {
                                                           : fmt::format("broker {} leads", leader.value), {}};
 }
 
+namespace {
+constexpr size_t kUnpackedMax = 32u << 20;
+}  // namespace
+
 Faulty<Appended> Partition::State::append(Slice batch, Acks acks, bool allow_zstd) {
   if (stopping) return std::unexpected(Fault{PartitionFault::kDeleted, {}, {}});
   if (serving != term || role != Role::kLeader) return std::unexpected(not_leader());
@@ -106,7 +110,8 @@ Faulty<Appended> Partition::State::append(Slice batch, Acks acks, bool allow_zst
   if (config.compression >= 0 && valid->codec() != static_cast<Codec>(config.compression)) {
     const auto codec = static_cast<Codec>(config.compression);
     DecompressLimits limits;
-    if (codec == Codec::kNone) limits.max_bytes = check.max_size_bytes;  // More could not be stored.
+    // More could not be stored; or is a bomb: the shard does nothing else meanwhile.
+    limits.max_bytes = codec == Codec::kNone ? check.max_size_bytes : std::max(check.max_size_bytes, kUnpackedMax);
     Result<Slice> again = recompress(*valid, codec, limits);
     // Its checksum is right, so it will not decompress the next time either.
     if (!again) return std::unexpected(Fault{PartitionFault::kBatch, again.error().message,

@@ -20,6 +20,7 @@ namespace taffrail {
 namespace {
 
 constexpr std::string_view kNewPrefix = "reshard-";
+constexpr std::string_view kProbe = "reshard-probe";
 constexpr ByteCount kReadAtOnce = 1_MiB;
 constexpr ByteCount kQueuedMax = 4_MiB;
 constexpr Duration kLookForRoom = 20_ms;
@@ -112,6 +113,20 @@ Result<> NewShard::close(Task& task) {
   return {};
 }
 
+// Files will be renamed between `directory` and the new shards: where they cannot be (one of them is a link, or a file system
+// of its own) is found out while there is a way back. What a crash leaves of it is replaced by the next try.
+Result<> check_can_move(Task& task, Disk& disk, const std::string& directory) {
+  for (const char* part : {"wal", "logs"}) {
+    const std::string here = fmt::format("{}/{}", new_directory(0), kProbe);
+    const std::string there = fmt::format("{}/{}/{}", directory, part, kProbe);
+    TRY(disk.open(task, here, OpenMode::kOpenOrCreate));
+    const Result<> moved = disk.rename(task, here, there);
+    if (!moved) return fail(moved.error(), fmt::format("{}/{} has to be in one file system with the other shards", directory, part));
+    TRY(disk.remove(task, there));
+  }
+  return {};
+}
+
 Result<> copy_logs(Task& task, Runtime& runtime, const StoreOptions& options, uint32_t to,
                    std::vector<std::unique_ptr<Store>>& old_shards, std::vector<std::unique_ptr<NewShard>>& new_shards) {
   // Numbers of segments go on above all that were used: what was set aside as damaged is named by them.
@@ -132,6 +147,7 @@ Result<> copy_logs(Task& task, Runtime& runtime, const StoreOptions& options, ui
     new_shards.push_back(std::make_unique<NewShard>(runtime, mine, first_segment));
     TRY(new_shards.back()->make_directories(task, logs_lost));
   }
+  for (const auto& store : old_shards) TRY(check_can_move(task, runtime.disk(), store->options().directory));
   runtime.log().info("storage", "moving {} logs from {} shard(s) to {}", logs, old_shards.size(), to);
   uint64_t moved = 0;
   for (const auto& store : old_shards) {
@@ -181,6 +197,8 @@ Result<std::string> free_name(Task& task, Disk& disk, const std::string& directo
 
 // Everything below `directory`, which is a shard's, and itself. What is not a shard's stops it.
 Result<> remove_shard(Task& task, Disk& disk, const std::string& directory) {
+  const Result<> probe = disk.remove(task, fmt::format("{}/{}", directory, kProbe));
+  if (!probe && probe.error().code != Errc::kNotFound) return probe;
   for (const char* part : {"wal", "logs", "damaged"}) {
     const std::string path = fmt::format("{}/{}", directory, part);
     const Result<std::vector<std::string>> names = disk.list(task, path);
@@ -200,6 +218,7 @@ Result<> move_files(Task& task, Disk& disk, uint32_t shard, uint32_t to) {
   const Result<std::vector<std::string>> logs = disk.list(task, old + "/logs");
   if (!logs && logs.error().code != Errc::kNotFound) return std::unexpected(logs.error());
   for (const std::string& name : logs ? *logs : std::vector<std::string>{}) {
+    if (name == kProbe) continue;
     const auto key = parse_log_directory(name);
     const std::string where = key ? fmt::format("{}/logs/{}", new_directory(shard_of(*key, to).value), name)
                                   : TRY(free_name(task, disk, damaged, name));

@@ -297,6 +297,16 @@ std::optional<std::string> WhiteBox::check_left_behind() {
   return left();
 }
 
+// I-S9: a log is where its owner looks for it, however often the number of shards has changed.
+std::optional<std::string> WhiteBox::check_places(uint32_t broker) const {
+  const std::vector<BrokerShard*> shards = cluster_.node(broker)->shards();
+  for (uint32_t i = 0; i < shards.size(); ++i)
+    for (const Log* log : shards[i]->store()->logs())
+      if (shard_of(log->key(), static_cast<uint32_t>(shards.size())) != ShardId(i))
+        return fmt::format("I-S9 a log's place: broker {} has {} on shard {} of {}", broker + 1, log->key().text(), i, shards.size());
+  return std::nullopt;
+}
+
 // I-D2 and I-R3: the same bytes at the same place on every replica. I-S8: what damage took is back. I-S1: what is read back is what its
 // envelope says. I-S2: offsets dense. I-S5: live producers are what a replay of the log gives.
 std::vector<std::string> WhiteBox::check_settled(const std::vector<bool>& damaged,
@@ -307,6 +317,7 @@ std::vector<std::string> WhiteBox::check_settled(const std::vector<bool>& damage
   World& world = cluster_.world();
   for (uint32_t i = 0; i < cluster_.broker_count(); ++i) {
     if (!cluster_.serving(i)) continue;
+    if (auto wrong = check_places(i)) out.push_back(std::move(*wrong));
     std::string unreadable;
     bool whole = read_logs(i, logs, states, out, unreadable);
     for (int tries = 0; tries < 60 && !whole && damaged[i] && out.empty() && !world.failure(); ++tries) {

@@ -55,6 +55,7 @@ class WhiteBox {
   std::optional<std::string> check_partition(uint32_t broker, Partition& partition);
   std::optional<std::string> check_recovery(uint32_t broker);
   std::optional<std::string> check_lonely(uint32_t broker);
+  std::optional<std::string> check_places(uint32_t broker) const;
   struct Stored {
     EntryMeta meta;
     uint32_t crc = 0;

@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/crc32c.h"
+#include "base/plant.h"
 #include "storage/read_damaged.h"
 
 namespace taffrail {
@@ -40,7 +41,12 @@ Result<std::unique_ptr<Segment>> Segment::create(Task& task, Disk& disk, const P
                                                  std::string_view directory, LogIndex first, Offset base, bool patch) {
   auto segment = std::unique_ptr<Segment>(new Segment(disk, key, std::string(directory), first, patch));
   segment->base_ = segment->next_offset_ = base;
-  // A file of that name is what a crash, or a full disk, left of an earlier attempt: nothing refers to it.
+  // A file of that name is what a crash, or a full disk, left of an earlier attempt: nothing refers to it. Its index could
+  // pass for this one's; whoever relies on the segment syncs the directory first.
+  if (!PLANT("S74")) {
+    const Result<> gone = disk.remove(task, segment->index_path());
+    if (!gone && gone.error().code != Errc::kNotFound) return std::unexpected(gone.error());
+  }
   segment->file_ = TRY(disk.open(task, segment->path_, OpenMode::kOpenOrCreate));
   TRY(segment->file_->truncate(task, 0));
   const std::string header = encode_segment_header(key, first, base);

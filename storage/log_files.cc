@@ -90,14 +90,16 @@ bool Log::has_unlinkable() const {
 
 Result<> Log::unlink_below_start(Task& task) {
   CHECK(start_sequence_ <= store_.wal_->durable(), "I-S6 the new start is durable before anything goes");
+  // While a file goes the start may move on, and is not durable then.
+  const LogIndex start = first_index();
   bool removed = false;
-  while (has_unlinkable()) {
+  while (segments_.size() > 1 && segments_.front()->next() <= (PLANT("S76") ? first_index() : start)) {
     const std::shared_ptr<Segment> gone = segments_.front();
     segments_.erase(segments_.begin());
     removed = true;
     TRY(gone->remove(task));
   }
-  while (!patches_.empty() && patches_.front()->next() <= first_index()) {
+  while (!patches_.empty() && patches_.front()->next() <= start) {
     const std::shared_ptr<Segment> gone = patches_.front();
     patches_.erase(patches_.begin());
     removed = true;

@@ -274,12 +274,16 @@ void Wal::fail_for_good(Error error) {
 
 // --- The preparing fiber. ---
 
+// What is let go beside a spare that is ready waits for its turn: writing zeros again would cost as much as the log
+// itself. The checkpointer lets go in bursts, so a few have to wait; what is beyond is removed.
+constexpr size_t kFilesPerKept = 2;
+
 void Wal::run_preparer(Task& task) {
   // Zeros for a whole segment would stand before the first records in the disk's queue. Who fills the first half of the
   // first segment sooner says so.
   (void)prepare_.wait(task, runtime_.now() + kFirstSpareAfter);
   while (!failed_ && !task.cancelled()) {
-    if (spare_ && retired_.empty()) {
+    if (spare_ && (retired_.empty() || files_.size() + retired_.size() <= kFilesPerKept * options_.wal_segments_kept)) {
       if (!prepare_.wait(task)) return;
       continue;
     }

@@ -311,9 +311,10 @@ Result<> Recovery::judge_directories(Task& task) {
   return {};
 }
 
-// Whether frames may be missing that made a log, or told how far its segments reach.
+// Whether frames may be missing that made a log, or told how far its segments reach. A single mark is enough to say that
+// there are none: a shard may be without logs.
 bool Recovery::doubtful() const {
-  return !scan_.damage.empty() || scan_.all_damaged || scan_.all_possibly_longer || scan_.frames.empty();
+  return !scan_.damage.empty() || scan_.all_damaged || scan_.all_possibly_longer || scan_.groups == 0;
 }
 
 Result<> Recovery::set_aside(Task& task, const std::string& file, const PartitionKey& key, const std::string& name) {

@@ -168,6 +168,19 @@ TEST(Damage, AFileThatIsCutShortIsDamageAlsoBetweenGroups) {
   }
 }
 
+// Not damage: a shard that never had a log. What is made there later is made without doubt.
+TEST(Damage, AStoreWithoutLogsIsWhole) {
+  TestWorld world;
+  ASSERT_TRUE(world.open(roomy()));
+  world.close();
+  for (int start = 0; start < 2; ++start) {
+    ASSERT_TRUE(world.open(roomy()));
+    EXPECT_FALSE((*world.store->create_log(test_key(start), Store::Past::kPossible))->possibly_longer());
+    ASSERT_TRUE(world.run([&](Task& task) { ASSERT_TRUE(world.store->remove_log(task, test_key(start))); }));
+    world.close();
+  }
+}
+
 TEST(Damage, ZerosBehindTheLastGroupAreACleanEnd) {
   TestWorld world;
   write_ten_groups(world);

@@ -63,6 +63,8 @@ struct ServerTest : testing::Test {
     server = std::make_unique<Server>(runtime, "PLAINTEXT", handler, options);
     runtime.run([&](Task& task) { ASSERT_TRUE(server->start(task, {"localhost", 0}).has_value()); });
   }
+  /// Of the server, which outlives the test's body.
+  MemoryBudget& budget(ByteCount limit) { return *(memory_budget = std::make_unique<MemoryBudget>(runtime, limit)); }
   std::unique_ptr<Connection> connect() {
     std::unique_ptr<Connection> made;
     runtime.run([&](Task& task) {
@@ -115,6 +117,7 @@ struct ServerTest : testing::Test {
 
   LoopRuntime runtime;
   Handler handler{runtime};
+  std::unique_ptr<MemoryBudget> memory_budget;
   std::unique_ptr<Server> server;
   std::map<Connection*, std::string> unread;
 };
@@ -235,7 +238,7 @@ TEST_F(ServerTest, StopsReadingWhileAnswersAreNotTaken) {
 }
 
 TEST_F(ServerTest, WhoSendsHalfARequestGivesItsMemoryUpWhenOthersNeedIt) {
-  MemoryBudget memory(runtime, 100'000);
+  MemoryBudget& memory = budget(100'000);
   serve({.memory = &memory});
   const auto slow = connect();
   const auto honest = connect();
@@ -260,7 +263,7 @@ TEST_F(ServerTest, WhoSendsHalfARequestGivesItsMemoryUpWhenOthersNeedIt) {
 
 TEST_F(ServerTest, WhoTakesNoAnswersGivesItsMemoryUpWhenOthersNeedIt) {
   runtime.net().pipe_capacity = 64_KiB;
-  MemoryBudget memory(runtime, 2_MiB);
+  MemoryBudget& memory = budget(2_MiB);
   serve({.memory = &memory});
   const auto deaf = connect();
   const auto honest = connect();
@@ -274,7 +277,7 @@ TEST_F(ServerTest, WhoTakesNoAnswersGivesItsMemoryUpWhenOthersNeedIt) {
 }
 
 TEST_F(ServerTest, RequestsThatOnlyWaitForOneAnotherAllComeThrough) {
-  MemoryBudget memory(runtime, 100'000);
+  MemoryBudget& memory = budget(100'000);
   serve({.memory = &memory});
   std::vector<std::unique_ptr<Connection>> clients;
   const std::string large = "n" + std::string(200'000, 'x');

@@ -171,13 +171,16 @@ Result<RaftGroup*> RaftDriver::add(Task& task, const PartitionKey& key, Log& log
   options.joined = log.joined();
   const uint64_t seed = d.runtime.random().next();
   Raft raft(options, log.hard_state(), std::move(view), std::max(log.committed(), log.prefix().index), seed, now);
+  // A replica that went and came back within one process finds its log as it left it, writes under way and all.
+  const bool durable = log.durable_index() >= log.last_index() || PLANT("R68");
+  if (!durable) raft.set_durable(log.durable_index());
 
   auto state = std::make_unique<RaftGroup::State>(d, key, log, std::move(raft), events);
   state->bootstrap = bootstrap;
   state->incarnation = d.next_incarnation++;
   state->uncommitted = std::move(uncommitted);
   state->commit_offset = commit_offset;
-  state->marked = log.last_sequence();
+  if (durable) state->marked = log.last_sequence();
   RaftGroup::State& g = *state;
   RaftGroup* group = d.groups.emplace(key, std::unique_ptr<RaftGroup>(new RaftGroup(std::move(state)))).first->second.get();
   if (log.possibly_longer() || log.hard_state_doubtful())

@@ -160,6 +160,11 @@ void Raft::on_persisted(PersistMark mark, Instant now, Effects& out) {
   if (role_ == Role::kLeader) lead_commit(now, out);
 }
 
+void Raft::set_durable(LogIndex durable) {
+  CHECK(durable <= log_.last().index, "only what is held is durable");
+  durable_ = durable;
+}
+
 void Raft::on_prefix_dropped(LogIndex index, Effects& out) {
   CHECK(index <= commit_, "I-R12 only what is committed is dropped");
   CHECK(index <= durable_, "I-R12 only what is durable is dropped");
@@ -169,9 +174,11 @@ void Raft::on_prefix_dropped(LogIndex index, Effects& out) {
     if (progress.next <= log_.prefix().index) want(progress, out);
 }
 
-void Raft::on_repaired(LogView log) {
+void Raft::on_repaired(LogView log, Instant now) {
   CHECK(log.last() == log_.last(), "a repair changes nothing that is known");
   log_ = std::move(log);
+  // A state of format 2 does not tell the newest membership: it may have been among what was missing.
+  if (role_ == Role::kLeader) rebuild_progress(now);
 }
 
 void Raft::set_term(Term term, std::optional<ReplicaId> vote, Effects& out) {

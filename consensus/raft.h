@@ -91,6 +91,9 @@ class Raft {
 
   // Inputs: the local log.
 
+  /// Of a log that was open before: it holds more than is durable, which is `durable`. At once behind the constructor,
+  /// which takes all of the log for durable; a persist mark tells of the rest.
+  void set_durable(LogIndex durable);
   /// True if this replica leads, its term's first entry is in the log, and no transfer is under
   /// way.
   bool accepts_appends() const;
@@ -116,8 +119,8 @@ class Raft {
   /// Everything up to `index`, which is committed, was removed from the front of the local log. Whoever still needed
   /// some of it is given a snapshot.
   void on_prefix_dropped(LogIndex index, Effects& out);
-  /// The log as it reads after its holes were filled: log(), with the terms that were hidden.
-  void on_repaired(LogView log);
+  /// The log as it reads after its holes were filled: log(), with the terms and memberships that were hidden.
+  void on_repaired(LogView log, Instant now);
   /// A snapshot up to `last` was made durable in place of the log up to there. Ignored if the
   /// commit index is not below it: an older snapshot never replaces a newer state. True if it was
   /// taken; the log behind `last` then remains exactly if the log held `last`.

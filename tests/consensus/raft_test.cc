@@ -198,6 +198,15 @@ TEST(Raft, CompletionsOfBeforeACutAreNotBelieved) {
   EXPECT_EQ(r.raft.durable(), LogIndex(2));
 }
 
+TEST(Raft, ALogThatWasOpenBeforeIsDurableAsFarAsItIsSaid) {
+  Replica r(log_of({1, 1, 1}), 1);
+  EXPECT_EQ(r.raft.durable(), LogIndex(3));
+  r.raft.set_durable(LogIndex(1));
+  EXPECT_EQ(r.raft.durable(), LogIndex(1));
+  r.persisted();
+  EXPECT_EQ(r.raft.durable(), LogIndex(3));
+}
+
 TEST(Raft, ALeadersOwnCopyCountsWhenItIsDurable) {
   Replica r;
   r.lead();
@@ -425,7 +434,7 @@ TEST(Raft, WhatAHoleHidesIsSentWhenItIsFilled) {
   EXPECT_FALSE(r.raft.next_append(replica(3)).has_value()) << "nobody knows the term of what comes before";
 
   LogView whole = log_of({1, 2, 2, 3, 3});
-  r.raft.on_repaired(std::move(whole));
+  r.raft.on_repaired(std::move(whole), kStart);
   const auto plan = r.raft.next_append(replica(3));
   ASSERT_TRUE(plan.has_value());
   EXPECT_EQ(plan->first, LogIndex(1));

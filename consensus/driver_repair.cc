@@ -50,11 +50,12 @@ Result<LogView> view_of(const Log& log, const Configuration& bootstrap) {
   return view;
 }
 
-// What was hidden is known again. A log that a snapshot is just replacing is not Raft's: it will be told of that.
-void DriverState::learn_terms(RaftGroup::State& g) {
-  if (g.raft.log().known_from() <= g.log.prefix().index || !g.log.holes().empty() || !g.quarantine.empty()) return;
+// Terms and memberships that were hidden are known again. A log that a snapshot is just replacing is not Raft's: it will be
+// told of that.
+void DriverState::learn_what_was_hidden(RaftGroup::State& g) {
+  if (!g.log.holes().empty() || !g.quarantine.empty()) return;
   Result<LogView> view = view_of(g.log, g.bootstrap);
-  if (view && view->last() == g.raft.log().last()) g.raft.on_repaired(*std::move(view));
+  if (view && view->last() == g.raft.log().last() && *view != g.raft.log()) g.raft.on_repaired(*std::move(view), runtime.now());
 }
 
 Result<Slice> RaftDriver::ask_for_snapshot(Task& task, const PartitionKey& key, const Log& log, const Configuration& bootstrap) {
@@ -94,7 +95,7 @@ bool DriverState::repair(Task& task, const PartitionKey& key) {
   RaftGroup::State* g = find(key);
   if (g == nullptr || g->log.holes().empty()) {
     if (g != nullptr) {
-      learn_terms(*g);
+      learn_what_was_hidden(*g);
       runtime.log().info("raft", "{}: nothing is missing here any more", key.text());
     }
     holed.erase(key);
@@ -137,7 +138,7 @@ bool DriverState::repair(Task& task, const PartitionKey& key) {
     if (find(key, incarnation) == nullptr) return true;
     if (filled) {
       ++repaired;
-      learn_terms(*g);
+      learn_what_was_hidden(*g);
       // Whoever could not be sent what was missing here was given up until now.
       if (g->raft.role() == Role::kLeader)
         for (const Progress& p : g->raft.progress()) want_append(key, p.replica);

@@ -101,7 +101,7 @@ struct DriverState {
   void run_repairs(Task& task);
   bool repair(Task& task, const PartitionKey& key);
   bool skip_to_start(Task& task, RaftGroup::State& asked, const ReplicaId& leader);
-  void learn_terms(RaftGroup::State& g);
+  void learn_what_was_hidden(RaftGroup::State& g);
   Result<Chain> serve_entries(Task& task, Slice body);
 
   // driver_time.cc

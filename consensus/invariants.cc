@@ -219,6 +219,12 @@ std::optional<std::string> GroupChecker::check_leader(const ReplicaView& replica
           "I-R4 leader completeness: {} leads term {} and lacks what is committed up to {}",
           at_node(replica.id), term.value, must.value);
     }
+    // Holding the entry is not enough: one that does not know who votes counts the wrong quorums.
+    const auto behind = std::upper_bound(memberships_.begin(), memberships_.end(), must);
+    if (behind != memberships_.begin() && raft.log().configuration_index() < *std::prev(behind)) {
+      return fmt::format("I-R10 config safety: {} leads term {} and does not know the membership of entry {}",
+                         at_node(replica.id), term.value, std::prev(behind)->value);
+    }
   }
   if (raft.commit() <= commit_before || raft.commit() <= committed_.last().index) {
     return std::nullopt;
@@ -250,6 +256,9 @@ std::optional<std::string> GroupChecker::check_memberships(const ReplicaView& re
     // A new leader may not know yet how much of what it holds is committed.
     if (memberships[i].index > std::max(raft.commit(), committed_.last().index)) ++uncommitted;
     if (unchanged || memberships[i - 1].value.empty()) continue;
+    // Damage may hide some of them, which were committed, as all that a hole hides: these two do not follow one another.
+    const auto hidden = std::upper_bound(memberships_.begin(), memberships_.end(), memberships[i - 1].index);
+    if (hidden != memberships_.end() && *hidden < memberships[i].index) continue;
     if (!quorums_meet(memberships[i - 1].value, memberships[i].value)) {
       return fmt::format("I-R10 config safety: from \"{}\" to \"{}\" at {}, two majorities",
                          memberships[i - 1].value.text(), memberships[i].value.text(),
@@ -280,6 +289,9 @@ std::optional<std::string> GroupChecker::extend_committed(const ReplicaView& rep
     return fmt::format("I-R8 commit rule: {} commits {} before any leader did", at_node(replica.id),
                        raft.commit().value);
   }
+  for (const LogView::Membership& membership : log.memberships())
+    if (membership.index > committed_.last().index && membership.index > log.prefix().index && membership.index <= raft.commit())
+      memberships_.push_back(membership.index);
   if (log.prefix().index > committed_.last().index) committed_.reset(log.prefix(), {});
   for (LogIndex i = committed_.last().index + 1; i <= raft.commit(); ++i)
     committed_.append(log.at(i));

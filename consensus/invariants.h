@@ -65,6 +65,7 @@ class GroupChecker {
   std::map<std::pair<ReplicaId, Term>, ReplicaId> votes_;
   std::map<ReplicaId, Seen> seen_;
   LogView committed_;
+  std::vector<LogIndex> memberships_;  ///< Where memberships were committed; ascending.
   bool started_ = false;
   /// Up to which index things were committed by the end of which term; both ascending.
   std::vector<std::pair<Term, LogIndex>> committed_by_;

@@ -148,8 +148,13 @@ LogState Log::state(bool reset) const {
   s.last_segment_end = synced_.segment_end;
   s.snapshot = snapshot_id_;
   s.joined = joined_;
-  for (const Entry& config : configs_)
-    if (config.meta.index <= prefix_.index) s.config = config;
+  for (const Entry& config : configs_) {
+    if (config.meta.index > s.flushed.index) break;
+    const bool in_place = !s.configs.empty() && (config.meta.index <= prefix_.index || s.configs.back().meta.index > prefix_.index);
+    if (config.meta.index > prefix_.index && PLANT("S77")) break;
+    if (in_place) s.configs.pop_back();
+    s.configs.push_back(config);
+  }
   return s;
 }
 

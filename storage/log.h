@@ -251,6 +251,7 @@ class Log {
   void note_damage(Segment& segment, LogIndex index);
   Result<> check_fits(std::span<const Entry> entries, LogIndex hole_end) const;
   void adopt_patch(std::shared_ptr<Segment> patch);
+  void note_config(const Entry& config);
   /// False if the log was cut meanwhile: what was read is then worth nothing.
   Result<bool> read_run(Task& task, LogIndex from, const Picker& pick, std::vector<Entry>& out);
   Result<Slice> read_tail_payload(Task& task, LogIndex index);

@@ -197,6 +197,7 @@ Result<> Log::install_snapshot(Task& task, Snapshot snapshot, Offset start, cons
   const bool missing = snapshot.last.index <= committed_ && in_hole(snapshot.last.index);
   if (missing || term_at(snapshot.last.index) == snapshot.last.term) {
     // The log goes on behind the snapshot: only what it covers is dropped.
+    if (missing) note_config(config);
     set_committed(snapshot.last.index);
     WalSequence moved = TRY(set_log_start(start, snapshot.last.index + 1));
     if (prefix_.index == snapshot.last.index && prefix_.term != snapshot.last.term) {

@@ -84,16 +84,18 @@ Result<> Log::fill_hole(Task& task, std::span<const Entry> entries) {
   return {};
 }
 
+void Log::note_config(const Entry& config) {
+  const auto at = std::lower_bound(configs_.begin(), configs_.end(), config.meta.index,
+                                   [](const Entry& c, LogIndex i) { return c.meta.index < i; });
+  if (at == configs_.end() || at->meta.index != config.meta.index) configs_.insert(at, config);
+}
+
 void Log::adopt_patch(std::shared_ptr<Segment> patch) {
   for (const Segment::TermStart& run : patch->terms()) terms_.push_back({run.first, run.term, run.start});
   std::sort(terms_.begin(), terms_.end(), [](const TermRun& a, const TermRun& b) { return a.first < b.first; });
   const auto again = std::unique(terms_.begin(), terms_.end(), [](const TermRun& a, const TermRun& b) { return a.term == b.term; });
   terms_.erase(again, terms_.end());
-  for (const Entry& config : patch->configs()) {
-    const auto at = std::lower_bound(configs_.begin(), configs_.end(), config.meta.index,
-                                     [](const Entry& c, LogIndex i) { return c.meta.index < i; });
-    if (at == configs_.end() || at->meta.index != config.meta.index) configs_.insert(at, config);
-  }
+  for (const Entry& config : patch->configs()) note_config(config);
   const auto at = std::lower_bound(patches_.begin(), patches_.end(), patch->first(),
                                    [](const auto& p, LogIndex i) { return p->first() < i; });
   patches_.insert(at, std::move(patch));

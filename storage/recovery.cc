@@ -165,7 +165,7 @@ Result<> Recovery::restore(Task& task, const PartitionKey& key, Replay& r) {
   log.snapshot_id_ = state.snapshot;
   log.joined_ = state.joined;
   log.directory_made_ = false;
-  if (state.config) log.configs_.push_back(*state.config);
+  log.configs_ = state.configs;
   TRY(open_segments(task, log, state));
 
   LogRecovery found{.key = key, .last = {}, .known_last = std::nullopt};
@@ -252,8 +252,7 @@ Result<> Recovery::open_segments(Task& task, Log& log, const LogState& state) {
   for (const auto& segment : log.segments_) {
     for (const Segment::TermStart& run : segment->terms())
       if (log.terms_.empty() || log.terms_.back().term != run.term) log.terms_.push_back({run.first, run.term, run.start});
-    for (const Entry& config : segment->configs())
-      if (log.configs_.empty() || log.configs_.back().meta.index < config.meta.index) log.configs_.push_back(config);
+    for (const Entry& config : segment->configs()) log.note_config(config);
   }
   TRY(open_patches(task, log, patches));
   if (state.flushed.index > state.prefix.index) {

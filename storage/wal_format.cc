@@ -13,7 +13,7 @@ namespace {
 
 constexpr uint32_t kSegmentMagic = 0x54465753;  // "TFWS"
 constexpr uint32_t kGroupMagic = 0x54465747;    // "TFWG"
-constexpr uint16_t kStateVersion = 2;
+constexpr uint16_t kStateVersion = 3;
 constexpr uint16_t kStateVersionWithoutJoined = 1;
 
 // The disk's id is part of every checksum without taking space in every frame.
@@ -251,6 +251,18 @@ Result<LogHardState> decode_hard_state(ByteView bytes) {
   return state;
 }
 
+namespace {
+
+// At most one at or below the prefix, at most one above it, up to `flushed`.
+bool well_placed(const LogState& state) {
+  if (state.configs.empty()) return true;
+  if (state.configs.size() > 2 || state.configs.back().meta.index > state.flushed.index) return false;
+  return state.configs.size() == 1 ||
+         (state.configs[0].meta.index <= state.prefix.index && state.prefix.index < state.configs[1].meta.index);
+}
+
+}  // namespace
+
 std::string encode_log_state(const LogState& state) {
   ByteWriter out;
   out.u16(kStateVersion);
@@ -267,11 +279,11 @@ std::string encode_log_state(const LogState& state) {
   out.u64(state.last_segment_end);
   out.u8(state.snapshot.has_value());
   write_id(out, state.snapshot.value_or(EntryId{}));
-  out.u8(state.config.has_value());
-  if (state.config) {
-    write_id(out, state.config->meta.id());
-    out.i64(state.config->meta.base_offset.value);
-    out.sized(state.config->payload.view());
+  out.u8(static_cast<uint8_t>(state.configs.size()));
+  for (const Entry& config : state.configs) {
+    write_id(out, config.meta.id());
+    out.i64(config.meta.base_offset.value);
+    out.sized(config.payload.view());
   }
   out.i64(state.joined);
   return out.take();
@@ -280,7 +292,7 @@ std::string encode_log_state(const LogState& state) {
 Result<LogState> decode_log_state(ByteView bytes) {
   ByteReader in(bytes);
   const uint16_t version = in.u16();
-  if (in.ok() && version != kStateVersion && version != kStateVersionWithoutJoined)
+  if (in.ok() && (version < kStateVersionWithoutJoined || version > kStateVersion))
     return fail(Errc::kUnsupported,
                 fmt::format("a log's state has format {}, this program reads {}: start the version that "
                             "wrote it, or a newer one", version, kStateVersion));
@@ -299,7 +311,9 @@ Result<LogState> decode_log_state(ByteView bytes) {
   const bool has_snapshot = in.u8() != 0;
   const EntryId snapshot = read_id(in);
   if (has_snapshot) state.snapshot = snapshot;
-  if (in.u8() != 0) {
+  // Formats 1 and 2 have the first of them at most.
+  const uint8_t configs = in.u8();
+  for (uint8_t i = 0; i < configs && in.ok(); ++i) {
     Entry config;
     const EntryId id = read_id(in);
     config.meta.index = id.index;
@@ -307,12 +321,12 @@ Result<LogState> decode_log_state(ByteView bytes) {
     config.meta.kind = EntryKind::kConfig;
     config.meta.base_offset = Offset(in.i64());
     config.payload = Slice(in.sized());
-    state.config = std::move(config);
+    state.configs.push_back(std::move(config));
   }
-  if (version == kStateVersion) state.joined = in.i64();
+  if (version != kStateVersionWithoutJoined) state.joined = in.i64();
   if (!in.done() || state.joined < 0 || state.prefix.index.value < 0 || state.flushed.index < state.prefix.index ||
       state.prefix_offset.value < 0 || state.flushed_offset < state.prefix_offset ||
-      state.start_offset.value < 0 || state.flushed.index.value > INT64_MAX / 2)
+      state.start_offset.value < 0 || state.flushed.index.value > INT64_MAX / 2 || !well_placed(state))
     return fail(Errc::kCorrupt, "a log's state does not decode");
   return state;
 }

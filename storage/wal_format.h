@@ -89,7 +89,9 @@ struct LogState {
   LogIndex last_segment;       ///< First index of the segment that holds it; 0: there is none.
   uint64_t last_segment_end = 0;
   std::optional<EntryId> snapshot;
-  std::optional<Entry> config; ///< The membership in force at the prefix.
+  /// The memberships in force at the prefix and at `flushed`, ascending, one if they are the same: segments may be lost,
+  /// and who votes must be known all the same.
+  std::vector<Entry> configs;
   int64_t joined = 0;          ///< See Log::joined().
 };
 std::string encode_log_state(const LogState& state);

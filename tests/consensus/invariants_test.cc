@@ -60,6 +60,55 @@ TEST(GroupChecker, TwoChangesUnderWayAtOnce) {
   EXPECT_TRUE(found(raft).starts_with("I-R10"));
 }
 
+// Entry 2 is a membership, as one sees it who commits it; the other leads a later term, and may not know what entry 2 is.
+std::string leads_afterwards(bool knows) {
+  GroupChecker checker;
+  std::vector<Raft> replicas;
+  for (const bool other : {false, true}) {
+    LogView log({}, voters({replica(1)}));
+    log.append({LogIndex(1), Term(1)});
+    if (!other || knows) log.append({LogIndex(2), Term(1)}, voters({replica(1), replica(2)}));
+    else log.append({LogIndex(2), Term(1)});
+    replicas.push_back(raft_of(std::move(log), {Term(1), std::nullopt}, LogIndex(2)));
+  }
+  const ReplicaView first{replica(1), 1, &replicas[0], nullptr, nullptr};
+  EXPECT_EQ(checker.check({&first, 1}), std::nullopt);
+  Effects out;
+  Raft& second = replicas[1];
+  second.tick(second.next_deadline(), out);
+  for (const bool pre : {true, false}) {
+    second.step(replica(1), VoteReply{Term(2), pre, true}, kStart, out);
+    second.step(replica(2), VoteReply{Term(2), pre, true}, kStart, out);
+  }
+  EXPECT_EQ(second.role(), Role::kLeader);
+  const ReplicaView leader{replica(1), 2, &second, nullptr, nullptr};
+  return checker.check({&leader, 1}).value_or("");
+}
+
+TEST(GroupChecker, ALeaderThatDoesNotKnowWhoVotes) {
+  EXPECT_EQ(leads_afterwards(true), "");
+  EXPECT_TRUE(leads_afterwards(false).starts_with("I-R10"));
+}
+
+TEST(GroupChecker, MembershipsThatDamageTookLieBetween) {
+  const std::vector<Configuration> follow = {voters({replica(1)}), voters({replica(1), replica(2)}),
+                                             voters({replica(1), replica(2), replica(3)})};
+  ASSERT_FALSE(quorums_meet(follow[0], follow[2]));
+  for (const bool seen : {true, false}) {
+    GroupChecker checker;
+    LogView whole({}, follow[0]), holed({}, follow[0]);
+    whole.append({LogIndex(1), Term(1)}, follow[1]);
+    holed.append({LogIndex(1), Term(1)});
+    for (LogView* log : {&whole, &holed}) log->append({LogIndex(2), Term(1)}, follow[2]);
+    const Raft sound = raft_of(std::move(whole), {Term(1), std::nullopt}, LogIndex(2));
+    const Raft damaged = raft_of(std::move(holed), {Term(1), std::nullopt}, LogIndex(2));
+    const ReplicaView first{replica(1), 1, &sound, nullptr, nullptr};
+    const ReplicaView second{replica(1), 2, &damaged, nullptr, nullptr};
+    if (seen) { EXPECT_EQ(checker.check({&first, 1}), std::nullopt); }
+    EXPECT_EQ(checker.check({&second, 1}).value_or("").starts_with("I-R10"), !seen);
+  }
+}
+
 TEST(GroupChecker, ACandidateWithoutAVote) {
   Raft raft = raft_of(LogView({}, voters({replica(1), replica(2), replica(3)})));
   campaign(raft);

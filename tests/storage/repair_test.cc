@@ -112,6 +112,47 @@ TEST(Repair, FillsAHoleInPiecesAndKeepsItOverAPowerCut) {
   }
 }
 
+TEST(Repair, WhoVotesIsKnownThoughTheSegmentsAreLost) {
+  TestWorld world;
+  ASSERT_TRUE(world.open(small()));
+  std::vector<Entry> all;
+  Offset next;
+  for (int64_t i = 1; i <= kEntries; ++i) {
+    Entry entry = kafka_batch(LogIndex(i), Term(1), next);
+    if (i % 10 == 4) {
+      entry.meta = {.index = LogIndex(i), .term = Term(1), .kind = EntryKind::kConfig, .base_offset = next};
+      entry.payload = Slice(std::string_view("voters of " + std::to_string(i)));
+    }
+    next = entry.meta.next_offset();
+    all.push_back(std::move(entry));
+  }
+  ASSERT_TRUE(world.run([&](Task& task) {
+    Log* log = *world.store->create_log(test_key(0));
+    for (const Entry& entry : all) log->append(std::span(&entry, 1));
+    log->set_committed(LogIndex(kEntries));
+    ASSERT_TRUE(world.store->wal().wait_durable(task, log->last_sequence()));
+    ASSERT_TRUE(world.store->checkpoint(task));
+    // Entry 4 is in force at the beginning now.
+    ASSERT_TRUE(world.store->wal().wait_durable(task, *log->set_log_start(Offset(6), LogIndex(8))));
+  }));
+  world.close();
+  for (const std::string& file : files_of_log(world, ".log"))
+    ASSERT_TRUE(world.run([&](Task& task) { ASSERT_TRUE(world.disk.remove(task, file)); }));
+  ASSERT_TRUE(world.open(small()));
+  Log* log = world.store->find_log(test_key(0));
+  ASSERT_EQ(log->holes(), (std::vector{std::pair(LogIndex(8), LogIndex(kEntries + 1))}));
+  ASSERT_EQ(log->configs().size(), 2u);
+  EXPECT_EQ(log->configs()[0].payload, all[3].payload);
+  EXPECT_EQ(log->configs()[1].payload, all[53].payload);
+  // Those between come back with what is filled in.
+  ASSERT_TRUE(world.run([&](Task& task) { ASSERT_TRUE(log->fill_hole(task, std::span(all).subspan(7))); }));
+  EXPECT_EQ(log->configs().size(), 6u);
+  world.crash(true);
+  ASSERT_TRUE(world.open(small()));
+  EXPECT_TRUE(world.store->find_log(test_key(0))->holes().empty());
+  EXPECT_EQ(world.store->find_log(test_key(0))->configs().size(), 6u);
+}
+
 TEST(Repair, TakesNothingThatIsNotWhatLayThere) {
   TestWorld world;
   std::pair<LogIndex, LogIndex> hole;

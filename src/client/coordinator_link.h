@@ -11,6 +11,16 @@
 
 namespace taffrail::client {
 
+/// What one broker says about who coordinates a group.
+struct FoundCoordinator {
+  protocol::ErrorCode error{};  ///< kNone: the rest holds.
+  BrokerId node;
+  Endpoint at;
+};
+/// Asks any broker, in whichever version it speaks. Errors: kCorrupt for another answer than was asked for; as
+/// KafkaConnection::call.
+Result<FoundCoordinator> find_coordinator(Task& task, Cluster& cluster, const std::string& group, Instant deadline);
+
 class CoordinatorLink {
  public:
   /// How long a coordinator is looked for at a time.

@@ -4,10 +4,10 @@
 
 #include <algorithm>
 
+#include "client/coordinator_link.h"
 #include "protocol/consumer_group_describe.h"
 #include "protocol/delete_groups.h"
 #include "protocol/describe_groups.h"
-#include "protocol/find_coordinator.h"
 #include "protocol/list_groups.h"
 #include "protocol/offset_commit.h"
 #include "protocol/offset_fetch.h"
@@ -60,26 +60,10 @@ bool is_passing(Errc code) {
 }  // namespace
 
 Result<BrokerId> GroupAdmin::find(Task& task, const std::string& group, Instant deadline) {
-  const auto any = TRY(cluster_.connect_any(task, deadline));
-  protocol::FindCoordinatorRequest request;
-  const int16_t version = TRY(any->version_of(protocol::ApiKey::kFindCoordinator));
-  if (version >= 4) request.coordinator_keys = {group};
-  else request.key = group;
-  const auto answer = TRY(any->call(task, request, deadline, version));
-  protocol::FindCoordinatorResponse::Coordinator found;
-  if (version >= 4) {
-    if (answer.coordinators.size() != 1) return fail(Errc::kCorrupt, "FindCoordinator answers something else");
-    found = answer.coordinators[0];
-  } else {
-    found.node_id = answer.node_id;
-    found.host = answer.host;
-    found.port = answer.port;
-    found.error_code = answer.error_code;
-  }
-  TRY(verdict(found.error_code, group));
-  if (found.port <= 0 || found.port > UINT16_MAX) return fail(Errc::kCorrupt, "FindCoordinator names no port");
-  cluster_.learn_broker(found.node_id, Endpoint{found.host, static_cast<uint16_t>(found.port)}, std::nullopt);
-  return found.node_id;
+  const FoundCoordinator found = TRY(find_coordinator(task, cluster_, group, deadline));
+  TRY(verdict(found.error, group));
+  cluster_.learn_broker(found.node, found.at, std::nullopt);
+  return found.node;
 }
 
 // Coordinators move, and begin: both are waited out.

@@ -42,7 +42,18 @@ std::string describe(const LogHardState& hard, EntryId prefix, EntryId last, Off
 
 class Story {
  public:
-  Story(uint64_t seed, StoreOptions options) : world(seed), options_(std::move(options)), random_(mix64(seed, 77)) {}
+  // What really happened: a law that is never put to the test holds too.
+  struct Seen {
+    int recoveries = 0;
+    int interrupted = 0;
+    int torn = 0;
+    int possibly_longer = 0;
+    int truncations = 0;
+    int recycled = 0;
+    int segments = 0;
+  };
+
+  Story(uint64_t seed, StoreOptions options, Seen& to) : seen(to), world(seed), options_(std::move(options)), random_(mix64(seed, 77)) {}
 
   // Opens and compares every log with what it may be. Empty: all is well.
   std::string open_and_compare() {
@@ -256,26 +267,7 @@ class Story {
     return open_and_compare();
   }
 
-  // What really happened: a law that is never put to the test holds too.
-  struct Seen {
-    int recoveries = 0;
-    int interrupted = 0;
-    int torn = 0;
-    int possibly_longer = 0;
-    int truncations = 0;
-    int recycled = 0;
-    int segments = 0;
-    void add(const Seen& o) {
-      recoveries += o.recoveries;
-      interrupted += o.interrupted;
-      torn += o.torn;
-      possibly_longer += o.possibly_longer;
-      truncations += o.truncations;
-      recycled += o.recycled;
-      segments += o.segments;
-    }
-  };
-  Seen seen;
+  Seen& seen;
   TestWorld world;
 
  private:
@@ -287,7 +279,7 @@ class Story {
   bool compared_ = false;
 };
 
-std::string tell(uint64_t seed, Story::Seen* seen = nullptr) {
+std::string tell(uint64_t seed, Story::Seen& seen) {
   StoreOptions options = tiny_options();
   CounterRandom knobs(mix64(seed, 5));
   if (knobs.chance(1, 3)) options.wal_segment_bytes = 16384;
@@ -295,16 +287,19 @@ std::string tell(uint64_t seed, Story::Seen* seen = nullptr) {
   if (knobs.chance(1, 3)) options.chunk_bytes = 200;
   if (knobs.chance(1, 3)) options.wal_segments_kept = 1;
   if (knobs.chance(1, 3)) options.segment_bytes = 100;
-  Story story(seed, options);
-  const std::string problem = story.run(6, 60);
-  if (seen != nullptr) seen->add(story.seen);
-  return problem;
+  Story story(seed, options, seen);
+  return story.run(6, 60);
+}
+
+std::string tell(uint64_t seed) {
+  Story::Seen seen;
+  return tell(seed, seen);
 }
 
 TEST(Recovery, KeepsAStateTheLogHadAndAllThatWasSynced) {
   Story::Seen seen;
   for (uint64_t seed = 1; seed <= 400; ++seed) {
-    const std::string problem = tell(seed, &seen);
+    const std::string problem = tell(seed, seen);
     ASSERT_EQ(problem, "") << "seed " << seed;
   }
   EXPECT_GT(seen.recoveries, 1000);

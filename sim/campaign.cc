@@ -6,7 +6,7 @@
 
 namespace taffrail::sim {
 
-CampaignReport run_campaign(uint64_t first, uint64_t end, bool groups,
+CampaignReport run_campaign(uint64_t first, uint64_t end, bool groups, uint32_t stretch,
                             const std::function<bool(const Scenario&, const RunReport&)>& progress) {
   CampaignReport total;
   std::map<std::string, uint64_t> runs_with;
@@ -14,7 +14,7 @@ CampaignReport run_campaign(uint64_t first, uint64_t end, bool groups,
   std::vector<uint64_t> acked;
   const auto stacks = std::make_shared<StackPool>(StackPool::default_stack_size());
   for (uint64_t seed = first; seed < end; ++seed) {
-    const Scenario scenario = groups ? Scenario::with_group(seed) : Scenario::from_seed(seed);
+    const Scenario scenario = (groups ? Scenario::with_group(seed) : Scenario::from_seed(seed)).stretched(stretch);
     const RunReport run = run_scenario(scenario, {.stacks = stacks});
     ++total.seeds;
     total.events += run.events;

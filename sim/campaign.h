@@ -28,9 +28,9 @@ struct CampaignReport {
   std::vector<std::string> emptiness() const;
 };
 
-/// Seeds [first, end), with a consumer group in each of them or in those that have one. `progress` is told of each run and
-/// may end the campaign by returning false.
-CampaignReport run_campaign(uint64_t first, uint64_t end, bool groups,
+/// Seeds [first, end), with a consumer group in each of them or in those that have one, each stretched by so much
+/// (Scenario::stretched). `progress` is told of each run and may end the campaign by returning false.
+CampaignReport run_campaign(uint64_t first, uint64_t end, bool groups, uint32_t stretch,
                             const std::function<bool(const Scenario&, const RunReport&)>& progress);
 
 }  // namespace taffrail::sim

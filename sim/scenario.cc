@@ -18,6 +18,7 @@ constexpr std::string_view kFirstLine = "taffrail scenario, format 1";
 constexpr std::string_view kToken = "TF1-";
 /// Behind the seed, where a group was asked for.
 constexpr char kGroupMark = 'g';
+constexpr char kStretchMark = 'x';
 
 std::optional<uint64_t> number(std::string_view text) {
   uint64_t value = 0;
@@ -131,18 +132,33 @@ Scenario Scenario::with_group(uint64_t seed) {
   return s;
 }
 
+Scenario Scenario::stretched(uint32_t by) const {
+  Scenario s = *this;
+  s.length = length * by;
+  for (Fault& fault : s.faults) fault.at = Instant{fault.at.ns * by};
+  return s;
+}
+
 std::string Scenario::token() const {
-  const bool asked_for = members > 0 && from_seed(seed).members == 0;
-  return fmt::format("{}{}{}", kToken, seed, asked_for ? std::string(1, kGroupMark) : "");
+  const Scenario drawn = from_seed(seed);
+  const bool asked_for = members > 0 && drawn.members == 0;
+  const int64_t by = length.ns / drawn.length.ns;
+  return fmt::format("{}{}{}{}", kToken, seed, asked_for ? std::string(1, kGroupMark) : "",
+                     by > 1 ? fmt::format("{}{}", kStretchMark, by) : "");
 }
 
 Result<Scenario> Scenario::from_token(std::string_view token) {
   std::string_view digits = token.starts_with(kToken) ? token.substr(kToken.size()) : token;
+  const size_t mark = digits.find(kStretchMark);
+  const auto by = mark == std::string_view::npos ? 1 : number(digits.substr(mark + 1));
+  digits = digits.substr(0, mark);
   const bool grouped = digits.ends_with(kGroupMark);
   if (grouped) digits.remove_suffix(1);
   const auto seed = number(digits);
-  if (!seed) return fail(Errc::kInvalid, fmt::format("\"{}\" is not a token like {}123, nor a seed", token, kToken));
-  return grouped ? with_group(*seed) : from_seed(*seed);
+  if (!seed || !by || *by < 1 || *by > kStretchMax)
+    return fail(Errc::kInvalid, fmt::format("\"{}\" is not a token like {}123 or {}123x60, nor a seed", token, kToken, kToken));
+  const Scenario s = grouped ? with_group(*seed) : from_seed(*seed);
+  return s.stretched(static_cast<uint32_t>(*by));
 }
 
 std::string Scenario::print() const {
@@ -347,7 +363,7 @@ RunReport run_scenario(const Scenario& scenario, const RunOptions& options) {
       look();
     } else {
       // Healed: from here on everything has to come right.
-      const Instant limit = world->now() + 60_s;
+      const Instant limit = world->now() + 60_s + scenario.length;
       while (look() && !workload.writers_done() && world->now() < limit) world->run_for(100_ms);
       // A topic that was not made before a broker went for good cannot be made any more: nothing was asked then.
       const auto given_up = [&](uint32_t i) { return damaged[i] && !cluster.serving(i) && refuses(*world, cluster.broker(i)); };

@@ -36,10 +36,15 @@ struct Scenario {
   static Scenario from_seed(uint64_t seed);
   /// The same with a consumer group, which one seed in ten has by itself.
   static Scenario with_group(uint64_t seed);
+  /// The same over a time `by` times as long: operations and faults lie that much further apart, and last as long as
+  /// they did.
+  Scenario stretched(uint32_t by) const;
+  static constexpr uint32_t kStretchMax = 10'000;  ///< A day and more.
   /// A file's text, and back. Errors: kInvalid with the line.
   std::string print() const;
   static Result<Scenario> parse(std::string_view text);
-  /// What replays it: the seed, if nothing was edited.
+  /// What replays it: the seed, if nothing was edited. "TF1-6", with a group that was asked for "TF1-6g", stretched by
+  /// sixty "TF1-6x60".
   std::string token() const;
   static Result<Scenario> from_token(std::string_view token);
 };

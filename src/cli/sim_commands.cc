@@ -61,6 +61,7 @@ struct RunArguments {
   bool keep_going = false;
   bool groups = false;
   bool hashes = false;
+  uint32_t stretch = 1;
 };
 
 std::string hash_line(bool json, uint64_t seed, const sim::RunReport& r) {
@@ -69,14 +70,14 @@ std::string hash_line(bool json, uint64_t seed, const sim::RunReport& r) {
 }
 
 Result<ExitCode> run(Task& task, Session& session, const RunArguments& arguments) {
-  const auto& [seeds, plant, keep_going, groups, hashes] = arguments;
+  const auto& [seeds, plant, keep_going, groups, hashes, stretch] = arguments;
   const SeedRange range = TRY(parse_range("--seeds", seeds));
   TRY(choose_plant(plant));
   const Instant began = session.runtime.now();
   Instant said = began;
   std::vector<std::string> lines;
   std::optional<Error> lost;
-  const sim::CampaignReport report = sim::run_campaign(range.first, range.end, groups, [&](const sim::Scenario& scenario, const sim::RunReport& r) {
+  const sim::CampaignReport report = sim::run_campaign(range.first, range.end, groups, stretch, [&](const sim::Scenario& scenario, const sim::RunReport& r) {
     const uint64_t seed = scenario.seed;
     if (!r.violation.empty())
       if (const auto written = session.out.raw(task, session.out.json() ? "" : fmt::format(
@@ -203,6 +204,9 @@ void add_run(CLI::App& sim, Invocation& chosen) {
   command->add_option("--plant", arguments->plant, "Plant this bug, in a build that holds them (R01, S04, ...)");
   command->add_flag("--keep-going", arguments->keep_going, "Go on after a failure");
   command->add_flag("--groups", arguments->groups, "A consumer group in every scenario, not in one of ten");
+  command->add_option("--stretch", arguments->stretch, "Over a time so many times as long: 360 makes an hour of ten seconds, "
+                      "with the same faults and operations further apart")
+      ->check(CLI::Range(1u, sim::Scenario::kStretchMax))->capture_default_str();
   command->add_flag("--hashes", arguments->hashes, "Print the trace hash of every seed: other builds give the same");
   command->callback([&chosen, arguments] {
     chosen.winds_down = true;

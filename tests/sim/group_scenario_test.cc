@@ -29,6 +29,24 @@ TEST(GroupScenario, ATokenAndAFileGiveTheSameRunAgain) {
   EXPECT_EQ(run_scenario(*from_file).hash, hash);
 }
 
+TEST(Scenario, StretchedItIsTheSameStoryOverALongerTime) {
+  const Scenario scenario = Scenario::from_seed(6);
+  const Scenario hour = scenario.stretched(360);
+  EXPECT_EQ(hour.length, 3600_s);
+  ASSERT_EQ(hour.faults.size(), scenario.faults.size());
+  EXPECT_EQ(hour.faults.front().at.ns, scenario.faults.front().at.ns * 360);
+  EXPECT_EQ(hour.token(), scenario.token() + "x360");
+  const Scenario minute = scenario.stretched(6);
+  const RunReport report = run_scenario(minute);
+  EXPECT_EQ(report.violation, "");
+  EXPECT_GE(report.simulated, minute.length);
+  const auto again = Scenario::from_token(minute.token());
+  ASSERT_TRUE(again.has_value());
+  EXPECT_EQ(run_scenario(*again).hash, report.hash);
+  EXPECT_EQ(scenario.stretched(1).token(), scenario.token());
+  for (const char* bad : {"TF1-6x", "TF1-6x0", "TF1-6x99999", "TF1-x6", "TF1-6xg"}) EXPECT_FALSE(Scenario::from_token(bad).has_value()) << bad;
+}
+
 TEST(GroupScenario, WhereOffsetsExpireTheyDo) {
   int with = 0;
   for (uint64_t seed = 0; seed < 300; ++seed) with += Scenario::with_group(seed).retention > Duration{} ? 1 : 0;

@@ -312,7 +312,7 @@ RunReport run_scenario(const Scenario& scenario, const RunOptions& options) {
     members.retention = retention;
     members.retention_check = shape.config.groups.retention_check;
     // Commits are refused while one of the replicas is away.
-    Stream& strict = world->stream(StreamKind::kKnobs, 6);
+    Stream& strict = world->stream(StreamKind::kKnobs, 7);
     if (scenario.members > 0 && scenario.run == RunKind::kSurvivable && strict.hits(1, 4, "strict offsets"))
       members.min_insync = shape.config.groups.offsets_replicas;
     members.ready = [&workload] { return workload.topic_created(); };

@@ -35,6 +35,23 @@ TEST(Leadership, WhoHearsNobodyIsFollowedByAnotherInTime) {
   EXPECT_TRUE(w.world.run_until(another, 3_s));
 }
 
+// A follower that was cut off for a moment and gave its leader up is never told again who leads: that has not changed.
+TEST(Leadership, WhoGaveItsLeaderUpFindsItAgain) {
+  for (uint64_t seed = 1; seed <= 3; ++seed) {
+    BrokerWorld w(seed, 3);
+    w.create_topic("t", 1, 3);
+    const uint32_t leader = w.leader_of("t");
+    const uint32_t follower = (leader + 1) % 3;
+    const auto follows = [&] { return w.replica(follower, "t")->group()->raft().leader().has_value(); };
+    w.world.run_for(5_s);  // Until nothing is left to be said of what is committed.
+    ASSERT_TRUE(follows());
+    w.world.block(w.cluster.broker(leader), w.cluster.broker(follower));
+    ASSERT_TRUE(w.world.run_until([&] { return !follows(); }, 10_s));
+    w.world.unblock(w.cluster.broker(leader), w.cluster.broker(follower));
+    EXPECT_TRUE(w.world.run_until(follows, 10_s)) << "seed " << seed;
+  }
+}
+
 // A client that asks the broker that is cut off is not misled: it hears who led the rest, and that nobody is known to lead
 // what this broker led.
 TEST(Leadership, WhoIsCutOffNamesTheOthersAndNotItself) {

@@ -370,8 +370,7 @@ void DriverState::raft_message(const PeerIdentity& from, const Slice& body) {
   Effects effects;
   // Whoever answers what this replica sent has heard it. What a node says unasked tells only that one direction works,
   // and a leader whom nobody hears has to step down.
-  if (std::holds_alternative<AppendReply>(envelope->message) || std::holds_alternative<SnapshotReply>(envelope->message) ||
-      PLANT("R61"))
+  if (std::holds_alternative<AppendReply>(envelope->message) || std::holds_alternative<SnapshotReply>(envelope->message))
     g->raft.peer_contact(from.replica, now);
   g->raft.step(envelope->from, envelope->message, now, effects);
   carry_out(*g, effects, request, payloads);

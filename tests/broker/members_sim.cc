@@ -44,6 +44,41 @@ TEST_F(Members, BrokersBeyondTheSeedsGetAVote) {
   create(w, /*by=*/4);
 }
 
+// Its links stand, and what it says does not arrive: the leaders of a topic are told to all that are registered, and it is
+// not yet.
+TEST_F(Members, OneThatRegistersBehindItsLinksHearsWhoLeads) {
+  int late = 0;
+  for (uint64_t seed = 1; seed <= 4; ++seed) {
+    BrokerWorld w(seed, 4, small_config(), {}, 3);
+    w.world.run_for(3_s);
+    w.world.kill(w.cluster.broker(3));
+    w.world.run_for(3_s);
+    w.run([&](Wire& wire) {
+      EXPECT_EQ(wire.ask(protocol::UnregisterBrokerRequest{BrokerId(4), {}}, 0).error_code, protocol::ErrorCode::kNone);
+    });
+    const auto links = [&] { return w.log_lines("link to node 4 at").size(); };
+    const size_t before = links();
+    w.world.restart(w.cluster.broker(3));
+    ASSERT_TRUE(w.world.run_until([&] { return links() >= before + 3; }, 30_s));
+    for (uint32_t i = 0; i < 3; ++i) w.world.block(w.cluster.broker(3), w.cluster.broker(i));
+    create(w, 0);
+    w.world.run_for(1_s);
+    late += w.cluster.serving(3) ? 0 : 1;
+    for (uint32_t i = 0; i < 3; ++i) w.world.unblock(w.cluster.broker(3), w.cluster.broker(i));
+    ASSERT_TRUE(w.world.run_until([&] { return w.cluster.serving(3); }, 30_s));
+    w.world.run_for(5_s);
+    w.run([&](Wire& wire) {
+      protocol::MetadataRequest request;
+      request.topics.emplace().push_back({{}, "t", {}});
+      const auto answer = wire.ask(request, 12);
+      ASSERT_EQ(answer.topics.size(), 1u);
+      // Whom it would guess to lead a new topic has no epoch yet.
+      for (const auto& partition : answer.topics[0].partitions) EXPECT_GE(partition.leader_epoch, 1) << "seed " << seed;
+    }, 3);
+  }
+  EXPECT_GT(late, 0);
+}
+
 TEST_F(Members, AFourthBrokerLearnsAndServes) {
   BrokerWorld w(2, 4, small_config(), {}, 3);
   ASSERT_TRUE(w.world.run_until([&] { return has(w, 3, 1); }, 30_s));

@@ -50,8 +50,9 @@ Result<Fixed> parse_fixed(const PartitionKey& key, uint64_t position, ByteView b
   fixed.index_span = in.u32();
   fixed.crc = in.u32();
   if (!in.ok()) return fail(Errc::kCorrupt, "the file ends inside a chunk's header");
+  // What the file's header says is its chunks' format: here it is a byte that has changed.
   if (version != kVersion)
-    return fail(Errc::kUnsupported, fmt::format("a chunk of format {}, this program reads {}", version, kVersion));
+    return fail(PLANT("S78") ? Errc::kUnsupported : Errc::kCorrupt, fmt::format("a chunk of format {} in a file of {}", version, kVersion));
   // A chunk of another log, or of another place in this one, is a write that went astray.
   if ((fixed.key != key || fixed.position != position) && !PLANT("S20"))
     return fail(Errc::kCorrupt, fmt::format("a chunk of {} for position {}", fixed.key.text(), fixed.position));

@@ -144,8 +144,7 @@ Result<uint64_t> find_chunk(Task& task, File& file, const PartitionKey& key, Log
       if (ByteReader(bytes.view().subspan(i, 4)).u32() != kChunkMagicBytes) continue;
       const Result<ChunkDirectory> chunk = read_chunk_at(task, file, key, window + i);
       if (chunk && chunk->end <= end && chunk->first_index >= least) return window + i;
-      if (!chunk && chunk.error().code != Errc::kCorrupt && chunk.error().code != Errc::kUnsupported)
-        return std::unexpected(chunk.error());
+      if (!chunk && chunk.error().code != Errc::kCorrupt) return std::unexpected(chunk.error());
     }
   }
   return end;

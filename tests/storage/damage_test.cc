@@ -237,15 +237,16 @@ TEST(Segments, ABadBatchIsAnErrorThatNamesItAndTheRestIsServed) {
 }
 
 TEST(Segments, ABadChunkHeaderOrAMissingFileLeavesAHole) {
-  for (const int what : {0, 1, 2}) {
+  for (const int what : {0, 1, 2, 3}) {
     TestWorld world;
     write_segments(world);
     world.close();
     const std::string file = segment_files(world, 0).at(1);
     const std::string index = file.substr(0, file.size() - 4) + ".idx";
-    if (what == 0) world.disk.spoil(index, 30);
+    if (what == 0 || what == 3) world.disk.spoil(index, 30);
     if (what == 0) world.disk.spoil(file, kSegmentHeaderSize + 40);
     if (what == 1) world.disk.spoil(file, 20);
+    if (what == 3) world.disk.spoil(file, kSegmentHeaderSize + 5);  // Its format.
     if (what == 2) {
       ASSERT_TRUE(world.run([&](Task& task) { ASSERT_TRUE(world.disk.remove(task, file)); }));
     }

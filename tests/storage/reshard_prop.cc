@@ -361,6 +361,11 @@ TEST(Reshard, OfAMoveThatWasGivenUpNothingIsLeft) {
   EXPECT_GT(seen.given_up, 3);
 }
 
+// A bit changed in the format of a chunk: the whole broker asked for a newer version of the program.
+TEST(Reshard, HoldsWhereItDidNot) {
+  for (const uint64_t seed : {126991706ULL, 275217438053466ULL}) EXPECT_EQ(tell(seed), "") << "seed " << seed;
+}
+
 RC_GTEST_PROP(Reshard, HoldsForAnySeed, (uint64_t seed)) { RC_ASSERT(tell(seed) == ""); }
 
 // However little room there is: the move is done, or refused with nothing changed and a word on what to do.

@@ -17,6 +17,13 @@ namespace {
 constexpr uint32_t kChunkMagicBytes = 0x5446434b;
 constexpr size_t kSearchWindow = 1u << 20;
 
+// True if there was one: the directory has to be synced before anybody relies on the segment.
+Result<bool> remove_index(Task& task, Disk& disk, const std::string& path) {
+  const Result<> gone = disk.remove(task, path);
+  if (!gone && gone.error().code != Errc::kNotFound) return std::unexpected(gone.error());
+  return gone.has_value();
+}
+
 }  // namespace
 
 Segment::Segment(Disk& disk, PartitionKey key, std::string directory, LogIndex first, bool patch)
@@ -42,11 +49,8 @@ Result<std::unique_ptr<Segment>> Segment::create(Task& task, Disk& disk, const P
   auto segment = std::unique_ptr<Segment>(new Segment(disk, key, std::string(directory), first, patch));
   segment->base_ = segment->next_offset_ = base;
   // A file of that name is what a crash, or a full disk, left of an earlier attempt: nothing refers to it. Its index could
-  // pass for this one's; whoever relies on the segment syncs the directory first.
-  if (!PLANT("S74")) {
-    const Result<> gone = disk.remove(task, segment->index_path());
-    if (!gone && gone.error().code != Errc::kNotFound) return std::unexpected(gone.error());
-  }
+  // pass for this one's. A new segment is not relied on before its directory is synced.
+  if (!PLANT("S74")) TRY(remove_index(task, disk, segment->index_path()));
   segment->file_ = TRY(disk.open(task, segment->path_, OpenMode::kOpenOrCreate));
   TRY(segment->file_->truncate(task, 0));
   const std::string header = encode_segment_header(key, first, base);
@@ -75,7 +79,12 @@ Result<std::unique_ptr<Segment>> Segment::open(Task& task, Disk& disk, const Par
     TRY(segment->file_->truncate(task, end));
   }
   const uint64_t wanted = end == 0 ? size : end;
-  if (!TRY(segment->load_index(task, wanted))) TRY(segment->scan(task, wanted, damage));
+  if (!TRY(segment->load_index(task, wanted))) {
+    TRY(segment->scan(task, wanted, damage));
+    // What is written behind `end` from now on may come to the same length as what an index speaks of that was written
+    // before the start, in other chunks.
+    if (end != 0 && !PLANT("S79")) segment->name_synced_ = !TRY(remove_index(task, disk, segment->index_path()));
+  }
   segment->end_ = segment->synced_end_ = wanted;
   return segment;
 }

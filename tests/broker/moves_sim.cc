@@ -5,6 +5,7 @@
 
 #include "broker/shard.h"
 #include "broker/support/broker_world.h"
+#include "consensus/driver.h"
 #include "storage/store.h"
 
 namespace taffrail::test {
@@ -147,46 +148,44 @@ TEST_F(Moves, ThereAndBackAgain) {
   EXPECT_EQ(read("t"), 6);
 }
 
-// Sent away and called back while it was down, and told of both when it has just been sent something: to its process
-// that is the same log, and what was being written goes on being written.
-TEST_F(Moves, OneThatComesBackCountsWhatIsBeingWrittenOnlyWhenItIs) {
-  int found_writing = 0;
-  for (uint64_t seed = 1; seed <= 4; ++seed) {
-    w = std::make_unique<BrokerWorld>(seed, 4);
-    w->create_topic("t", 1, 3);
-    const uint32_t leader = w->leader_of("t");
-    std::vector<BrokerId> home, away;
-    uint32_t gone = leader;
-    for (uint32_t i = 0; i < 4; ++i) {
-      if (w->replica(i, "t") != nullptr) home.push_back(BrokerId(static_cast<int32_t>(i) + 1));
-      if (w->replica(i, "t") != nullptr && i != leader && i != 0) gone = i;
-    }
-    for (int32_t i = 1; i <= 4; ++i)
-      if (i != static_cast<int32_t>(gone) + 1) away.push_back(BrokerId(i));
-    w->world.kill(w->cluster.broker(gone));
-    EXPECT_EQ(move("t", away), ErrorCode::kNone);
-    ASSERT_TRUE(w->world.run_until([&] { return !record("t").moving(); }, 30_s));
-    w->run([&](Wire& wire) { EXPECT_EQ(wire.produce("t", batch_of({"v"})).error_code, ErrorCode::kNone); }, w->leader_of("t"));
-    EXPECT_EQ(move("t", home), ErrorCode::kNone);
-    w->world.restart(w->cluster.broker(gone));
-    ASSERT_TRUE(w->world.run_until([&] { return w->cluster.node(gone) != nullptr && w->replica(gone, "t") != nullptr; }, 30_s));
-    w->world.disk(w->cluster.broker(gone)).stick_syncs(w->world.now() + 2_s);
-    const Instant until = w->world.now() + 4_s;
-    bool wrong = false;
-    w->world.run_until([&] {
-      const Partition* partition = w->replica(gone, "t");
-      const RaftGroup* group = partition == nullptr ? nullptr : partition->group();
-      if (group != nullptr && group->log().durable_index() < group->log().last_index()) {
-        ++found_writing;
-        wrong = wrong || group->raft().durable() > group->log().durable_index();
-      }
-      return wrong || w->world.now() >= until;
-    }, 5_s);
-    EXPECT_FALSE(wrong) << "seed " << seed;
-    settle();
-    EXPECT_EQ(read("t"), 1);
-  }
-  EXPECT_GT(found_writing, 0);
+struct Deaf : GroupEvents {
+  void on_commit(LogIndex, Offset) override {}
+  void on_durable(LogIndex) override {}
+  void on_role(Role, Term, BrokerId) override {}
+  void on_truncate(LogIndex) override {}
+  void on_appended(LogIndex) override {}
+  void on_progress() override {}
+  Result<> on_snapshot(Task&, EntryId, const Configuration&, Slice) override { return fail(Errc::kUnavailable); }
+  Result<std::pair<EntryId, Slice>> make_snapshot(Task&) override { return fail(Errc::kUnavailable); }
+};
+
+// Sent away and called back, a replica finds its log open, and what was being written goes on being written.
+TEST(Replica, ThatComesBackCountsWhatIsBeingWrittenOnlyWhenItIs) {
+  BrokerWorld w(1);
+  Deaf events;
+  w.world.run_fiber(w.cluster.broker(0), [&](Task& task, Runtime& runtime) {
+    BrokerShard& shard = *w.cluster.node(0)->shards().front();
+    RaftDriver& driver = *shard.driver();
+    const PartitionKey key{Uuid{7, 7}, 0};
+    const Configuration alone{.voters = {driver.find(kMetadataPartition)->raft().self()}};
+    Log& log = **shard.store()->create_log(key);
+    RaftGroup* group = *driver.add(task, key, log, alone, events);
+    while (!group->commit_is_current()) ASSERT_TRUE(runtime.sleep_for(task, 10_ms));
+    w.world.disk(w.cluster.broker(0)).stick_syncs(w.world.now() + 1_s);
+    Entry entry;
+    entry.meta.kind = EntryKind::kCommand;
+    ASSERT_TRUE(group->propose(std::span(&entry, 1)));
+    ASSERT_TRUE(runtime.sleep_for(task, 50_ms));
+    ASSERT_LT(log.durable_index(), log.last_index());
+    driver.remove(key);
+    group = *driver.add(task, key, log, alone, events);
+    EXPECT_EQ(group->raft().durable(), log.durable_index());
+    ASSERT_TRUE(runtime.sleep_for(task, 5_s));
+    EXPECT_TRUE(group->commit_is_current());
+    EXPECT_EQ(group->raft().durable(), log.last_index());
+    driver.remove(key);
+    ASSERT_TRUE(shard.store()->remove_log(task, key));
+  });
 }
 
 TEST_F(Moves, MoreReplicasAndFewer) {

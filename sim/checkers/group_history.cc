@@ -30,6 +30,7 @@ size_t GroupHistory::commits(Outcome outcome) const {
 
 std::vector<std::string> GroupHistory::check() const {
   std::vector<std::string> out;
+  look_up_times();
   check_generations(out);
   check_owners(out);
   check_fencing(out);
@@ -55,13 +56,12 @@ void GroupHistory::check_owners(std::vector<std::string>& out) const {
 // Whether an earlier question found what was committed after `commit`: whatever put it there, that was over by then.
 bool GroupHistory::came_before_a_find(const Commit& commit, const Read& read) const {
   if (commit.outcome != Outcome::kStored) return false;
-  return std::any_of(reads_.begin(), reads_.end(), [&](const Read& other) {
-    if (other.partition != commit.partition || other.offset == kNoOffset || other.when.heard >= read.when.asked) return false;
-    return std::none_of(commits_.begin(), commits_.end(), [&](const Commit& c) {
-      return c.partition == other.partition && c.offset == other.offset && c.outcome != Outcome::kRefused &&
-             c.when.asked < other.when.heard && c.when.asked <= commit.when.heard;
-    });
-  });
+  for (size_t i = 0; i < reads_.size(); ++i) {
+    const Read& other = reads_[i];
+    if (other.partition != commit.partition || other.offset == kNoOffset || other.when.heard >= read.when.asked) continue;
+    if (may_be_from_[i] > commit.when.heard) return true;
+  }
+  return false;
 }
 
 bool GroupHistory::was_found(const Read& read) const {
@@ -81,11 +81,12 @@ void GroupHistory::check_offsets(std::vector<std::string>& out) const {
       if (c.partition == read.partition && c.outcome == Outcome::kStored && c.when.heard < read.when.asked) before.push_back(&c);
     const auto overtaken = [&](const Commit& c) {
       if (c.outcome != Outcome::kStored) return false;
-      if (came_before_a_find(c, read)) return true;
-      const bool followed = std::any_of(before.begin(), before.end(), [&](const Commit* later) { return later->when.asked > c.when.heard; });
-      return followed || std::any_of(reads_.begin(), reads_.end(), [&](const Read& other) {
+      // From the end: long histories have such a one there. What takes long to find out is asked last.
+      const bool followed = std::any_of(before.rbegin(), before.rend(), [&](const Commit* later) { return later->when.asked > c.when.heard; });
+      const auto found_none = [&](const Read& other) {
         return other.partition == c.partition && other.offset == kNoOffset && other.when.asked > c.when.heard && other.when.heard < read.when.asked;
-      });
+      };
+      return followed || std::any_of(reads_.begin(), reads_.end(), found_none) || came_before_a_find(c, read);
     };
     bool explained = read.offset == kNoOffset && ((before.empty() && !was_found(read)) || may_have_expired(read));
     for (const Commit& c : commits_)
@@ -100,13 +101,28 @@ void GroupHistory::check_offsets(std::vector<std::string>& out) const {
 }
 
 // Whoever joins or commits was a member at some moment between the question and the answer. The last that was asked first.
-std::vector<GroupHistory::Span> GroupHistory::memberships() const {
-  std::vector<Span> out;
-  for (const Join& join : joins_) out.push_back(join.when);
-  for (const Commit& c : commits_)
-    if (c.outcome == Outcome::kStored) out.push_back(c.when);
-  std::sort(out.begin(), out.end(), [](const Span& a, const Span& b) { return a.asked > b.asked; });
-  return out;
+void GroupHistory::look_up_times() const {
+  memberships_.clear();
+  stored_.clear();
+  for (const Join& join : joins_) memberships_.push_back(join.when);
+  for (const Commit& c : commits_) {
+    if (c.outcome != Outcome::kStored) continue;
+    memberships_.push_back(c.when);
+    stored_.push_back(c.when.asked);
+  }
+  std::sort(memberships_.begin(), memberships_.end(), [](const Span& a, const Span& b) { return a.asked > b.asked; });
+  std::sort(stored_.begin(), stored_.end());
+  may_be_from_.assign(reads_.size(), Instant::never());
+  for (size_t i = 0; i < reads_.size(); ++i)
+    for (const Commit& c : commits_)
+      if (c.partition == reads_[i].partition && c.offset == reads_[i].offset && c.outcome != Outcome::kRefused &&
+          c.when.asked < reads_[i].when.heard)
+        may_be_from_[i] = std::min(may_be_from_[i], c.when.asked);
+}
+
+// The last membership that was asked before `at`: later ones were heard later, too.
+std::vector<GroupHistory::Span>::const_iterator GroupHistory::asked_before(Instant at) const {
+  return std::partition_point(memberships_.begin(), memberships_.end(), [&](const Span& member) { return member.asked >= at; });
 }
 
 // I-G6: whether an offset that was committed when `last` says may have had its time at `until`: the group was without
@@ -114,8 +130,8 @@ std::vector<GroupHistory::Span> GroupHistory::memberships() const {
 bool GroupHistory::had_its_time(Instant last, Instant until) const {
   if (epochs_) return until - last >= *kept_;
   Instant next = until;  // The first that was heard of those that were asked later.
-  for (const Span& member : memberships()) {
-    if (member.asked < last) break;
+  for (auto at = asked_before(until); at != memberships_.end() && at->asked >= last; ++at) {
+    const Span& member = *at;
     if (next - member.asked >= *kept_) return true;
     next = std::min(next, member.heard);
   }
@@ -135,14 +151,12 @@ bool GroupHistory::may_have_expired(const Read& read) const {
 bool GroupHistory::may_have_ended(Instant from, Instant to) const {
   if (!kept_) return false;
   const auto offsets_may_be_gone = [&](Instant empty, Instant at) {
-    Instant last{};
-    for (const Commit& c : commits_)
-      if (c.outcome == Outcome::kStored && c.when.asked <= empty) last = std::max(last, c.when.asked);
-    return last == Instant{} || had_its_time(last, at);
+    const auto behind = std::upper_bound(stored_.begin(), stored_.end(), empty);
+    return behind == stored_.begin() || had_its_time(*std::prev(behind), at);
   };
   Instant next = to;
-  for (const Span& member : memberships()) {
-    if (member.asked < from) break;
+  for (auto at = asked_before(to); at != memberships_.end() && at->asked >= from; ++at) {
+    const Span& member = *at;
     if (member.asked < next && offsets_may_be_gone(member.asked, next)) return true;
     next = std::min(next, member.heard);
   }

@@ -88,7 +88,8 @@ class GroupHistory {
   };
   void check_owners(std::vector<std::string>& out) const;
   void check_offsets(std::vector<std::string>& out) const;
-  std::vector<Span> memberships() const;
+  void look_up_times() const;
+  std::vector<Span>::const_iterator asked_before(Instant at) const;
   bool had_its_time(Instant last, Instant until) const;
   bool may_have_expired(const Read& read) const;
   bool may_have_ended(Instant from, Instant to) const;
@@ -106,6 +107,10 @@ class GroupHistory {
   std::vector<Commit> commits_;
   std::vector<Read> reads_;
   std::vector<Beat> beats_;
+  // What check() asks again and again, made when it begins.
+  mutable std::vector<Span> memberships_;  ///< When somebody was told to be a member; the last that was asked comes first.
+  mutable std::vector<Instant> may_be_from_;  ///< Of each read: when the first commit was asked that it may have found.
+  mutable std::vector<Instant> stored_;    ///< When commits were asked that were stored; ascending.
 };
 
 }  // namespace taffrail

@@ -148,12 +148,12 @@ LogState Log::state(bool reset) const {
   s.last_segment_end = synced_.segment_end;
   s.snapshot = snapshot_id_;
   s.joined = joined_;
-  for (const Entry& config : configs_) {
-    if (config.meta.index > s.flushed.index) break;
-    const bool in_place = !s.configs.empty() && (config.meta.index <= prefix_.index || s.configs.back().meta.index > prefix_.index);
-    if (config.meta.index > prefix_.index && PLANT("S77")) break;
-    if (in_place) s.configs.pop_back();
-    s.configs.push_back(config);
+  for (const LogIndex at : {prefix_.index, PLANT("S77") ? prefix_.index : s.flushed.index}) {
+    const auto behind = std::upper_bound(configs_.begin(), configs_.end(), at,
+                                         [](LogIndex i, const Entry& config) { return i < config.meta.index; });
+    if (behind == configs_.begin()) continue;
+    const Entry& in_force = *std::prev(behind);
+    if (s.configs.empty() || s.configs.back().meta.index < in_force.meta.index) s.configs.push_back(in_force);
   }
   return s;
 }

@@ -450,6 +450,32 @@ TEST(WalFormat, RoundTrips) {
   EXPECT_EQ(back->snapshot, state.snapshot);
   EXPECT_TRUE(back->possibly_longer);
   EXPECT_EQ(back->joined, 77);
+  // The formats before: one membership at most, and at first no revision at the end.
+  for (const int64_t index : {10, 15}) {
+    Entry config;
+    config.meta = {.index = LogIndex(index), .term = Term(2), .kind = EntryKind::kConfig, .base_offset = Offset(8)};
+    config.payload = Slice("voters");
+    state.configs.push_back(config);
+  }
+  const auto two = decode_log_state(as_bytes(encode_log_state(state)));
+  ASSERT_TRUE(two.has_value());
+  ASSERT_EQ(two->configs.size(), 2u);
+  EXPECT_EQ(two->configs[1].meta, state.configs[1].meta);
+  EXPECT_EQ(two->configs[1].payload, Slice("voters"));
+  LogState wrong = state;
+  std::swap(wrong.configs[0], wrong.configs[1]);
+  EXPECT_EQ(decode_log_state(as_bytes(encode_log_state(wrong))).error().code, Errc::kCorrupt);
+  state.configs.pop_back();
+  std::string older = encode_log_state(state);
+  for (const char version : {2, 1}) {
+    older[1] = version;
+    if (version == 1) older.resize(older.size() - 8);
+    const auto read = decode_log_state(as_bytes(older));
+    ASSERT_TRUE(read.has_value()) << int{version};
+    ASSERT_EQ(read->configs.size(), 1u);
+    EXPECT_EQ(read->configs[0].meta.index, LogIndex(10));
+    EXPECT_EQ(read->joined, version == 1 ? 0 : 77);
+  }
   std::string newer = encode_log_state(state);
   newer[1] = 9;
   EXPECT_EQ(decode_log_state(as_bytes(newer)).error().code, Errc::kUnsupported);

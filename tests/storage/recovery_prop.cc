@@ -311,9 +311,9 @@ TEST(Recovery, KeepsAStateTheLogHadAndAllThatWasSynced) {
   EXPECT_GT(seen.segments, 1000);
 }
 
-// 177, and the last but one: an index that an earlier segment of that name left behind passed for the new one's. 2781: while files of a moved start
-// went, the start moved on, and more went than was durable. 4018: of a start that was cut short half was found by the next.
-// The last: an index of chunks that a start had cut away, and of the same length as those that came instead.
+// 177, and the last but one: an index that an earlier segment of that name left behind passed for the new one's. 2781: while
+// files of a moved start went, the start moved on, and more went than was durable. 4018: of a start that was cut short half was
+// found by the next. The last: an index of chunks that a start had cut away, and of the same length as those that came instead.
 TEST(Recovery, HoldsWhereItDidNot) {
   for (const uint64_t seed : {177ULL, 2781ULL, 4018ULL, 243872122864827ULL, 33480272230479202ULL}) EXPECT_EQ(tell(seed), "") << "seed " << seed;
 }

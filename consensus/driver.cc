@@ -84,10 +84,8 @@ std::vector<RaftGroup::MemberView> RaftGroup::members() const {
 
 bool DriverState::is_replaced(const ReplicaId& replica) const {
   if (PLANT("R64")) return false;
-  const auto own = heard.find(replica);
-  for (auto it = heard.lower_bound({replica.node, {}}); it != heard.end() && it->first.node == replica.node; ++it)
-    if (it->first != replica && (own == heard.end() || it->second > own->second)) return true;
-  return false;
+  const auto said = disks.find(replica.node);
+  return said != disks.end() && std::find(said->second.begin(), said->second.end(), replica.disk) == said->second.end();
 }
 
 void RaftGroup::campaign_soon() {
@@ -224,27 +222,27 @@ void RaftDriver::dropped_prefix(const PartitionKey& key, LogIndex index) {
   if (!effects.empty()) state_->carry_out(*g, effects, nullptr, {});
 }
 
-Result<ShardId> RaftDriver::shard_for(PeerKind kind, ByteView body, uint32_t shards) {
+Result<ShardId> RaftDriver::shard_for(PeerKind kind, ByteView body, NodeShape shape) {
   ByteReader in(body);
   if (kind == PeerKind::kHeartbeat) {
     in.u8();
     in.u16();
     const ShardId to(in.u16());
-    if (!in.ok() || to.value >= shards) return fail(Errc::kCorrupt, "a heartbeat to a shard that is not there");
+    if (!in.ok() || to.value >= shape.shards) return fail(Errc::kCorrupt, "a heartbeat to a shard that is not there");
     return to;
   }
   in.u32();
   in.u16();
   const PartitionKey group = read_key(in);
   if (!in.ok()) return fail(Errc::kCorrupt, "raft message: cut short");
-  return shard_of(group, shards);
+  return shard_of(group, shape);
 }
 
-Result<ShardId> RaftDriver::shard_for_call(ByteView body, uint32_t shards) {
+Result<ShardId> RaftDriver::shard_for_call(ByteView body, NodeShape shape) {
   ByteReader in(body);
   const PartitionKey key = read_key(in);
   if (!in.ok()) return fail(Errc::kCorrupt, "a question about no log");
-  return shard_of(key, shards);
+  return shard_of(key, shape);
 }
 
 Result<Chain> RaftDriver::serve(Task& task, std::string_view service, Slice body) {
@@ -254,15 +252,26 @@ Result<Chain> RaftDriver::serve(Task& task, std::string_view service, Slice body
   return state_->serve_snapshot(task, std::move(body));
 }
 
+void DriverState::learn_disks(const PeerIdentity& from) {
+  std::vector<DiskId>& known = disks[from.replica.node];
+  const std::vector<DiskId>& more = from.more_disks;
+  if (known.size() == 1 + more.size() && known.front() == from.replica.disk && std::equal(more.begin(), more.end(), known.begin() + 1)) return;
+  known = {from.replica.disk};
+  known.insert(known.end(), more.begin(), more.end());
+}
+
+// Perhaps a new disk: the old one in its place is nobody's any more.
+void DriverState::hear(const ReplicaId& replica) {
+  const auto [known, fresh] = heard.insert_or_assign(replica, runtime.now());
+  if (!fresh) return;
+  for (const auto& [key, group] : groups)
+    if (group->raft().role() == Role::kLeader && group->state_->quarantine.empty()) group->state_->events.on_progress();
+}
+
 void RaftDriver::on_message(const PeerIdentity& from, PeerKind kind, Slice body) {
   if (state_->stopping) return;
-  state_->learn_shards(from.replica.node, from.shards);
-  const auto [known, fresh] = state_->heard.try_emplace(from.replica, state_->runtime.now());
-  known->second = state_->runtime.now();
-  // Perhaps a new disk: the old one is nobody's any more.
-  if (fresh)
-    for (const auto& [key, group] : state_->groups)
-      if (group->raft().role() == Role::kLeader && group->state_->quarantine.empty()) group->state_->events.on_progress();
+  state_->learn_shape(from.replica.node, from.shape());
+  state_->learn_disks(from);
   if (kind == PeerKind::kRaft) state_->raft_message(from, body);
   if (kind == PeerKind::kHeartbeat) state_->heartbeat(from, body);
 }
@@ -272,7 +281,7 @@ void RaftDriver::on_link(BrokerId node, bool up) {
   if (d.stopping) return;
   if (up) {
     if (PLANT("R55")) return;
-    d.learn_shards(node, d.peers.shards_of(node));
+    d.learn_shape(node, d.peers.shape_of(node));
     // Between the first shards, also when they share no group: a node that says nothing is not alive.
     if (d.runtime.shard() == ShardId(0)) d.heartbeat_to.try_emplace({node, ShardId(0)});
     // Another process may be there by now, and count its heartbeats anew: an old answer would vouch for the wrong one.
@@ -296,6 +305,7 @@ void RaftDriver::on_sender_gone(BrokerId node) {
   DriverState& d = *state_;
   if (d.stopping) return;
   std::erase_if(d.heard, [&](const auto& item) { return item.first.node == node; });
+  d.disks.erase(node);
   // What it listed would count as heard of it when a timer runs out. It lists everything anew when it is back.
   std::erase_if(d.heartbeat_from, [&](const auto& item) { return item.first.node == node; });
   for (auto& [key, group] : d.groups) {
@@ -335,8 +345,9 @@ void DriverState::raft_message(const PeerIdentity& from, const Slice& body) {
   if (!in.ok()) return dropped({Errc::kCorrupt, "its envelope is cut short"});
   Result<RaftEnvelope> envelope = decode_envelope(head);
   if (!envelope) return dropped(envelope.error());
-  if (envelope->from != from.replica)
-    return dropped({Errc::kInvalid, fmt::format("it is in the name of broker {}", envelope->from.node.value)});
+  if (envelope->from != from.replica_on(shard_of(envelope->group, from.shape())))
+    return dropped({Errc::kInvalid, fmt::format("it is in the name of broker {}, disk {}", envelope->from.node.value, envelope->from.disk.text())});
+  hear(envelope->from);
   // Meant for the disk that was here before: it is gone, and whoever is in doubt need not wait for it.
   if (envelope->to.node == self.node && envelope->to.disk != self.disk) {
     if (std::holds_alternative<TailQuery>(envelope->message))
@@ -371,7 +382,7 @@ void DriverState::raft_message(const PeerIdentity& from, const Slice& body) {
   // Whoever answers what this replica sent has heard it. What a node says unasked tells only that one direction works,
   // and a leader whom nobody hears has to step down.
   if (std::holds_alternative<AppendReply>(envelope->message) || std::holds_alternative<SnapshotReply>(envelope->message))
-    g->raft.peer_contact(from.replica, now);
+    g->raft.peer_contact(envelope->from, now);
   g->raft.step(envelope->from, envelope->message, now, effects);
   carry_out(*g, effects, request, payloads);
 }

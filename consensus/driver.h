@@ -151,8 +151,8 @@ class RaftDriver {
   /// The front of the group's log, up to `index`, is gone.
   void dropped_prefix(const PartitionKey& key, LogIndex index);
 
-  /// Which of a node's `shards` a kRaft or kHeartbeat message is for. Errors: kCorrupt.
-  static Result<ShardId> shard_for(PeerKind kind, ByteView body, uint32_t shards);
+  /// Which shard of a node a kRaft or kHeartbeat message is for. Errors: kCorrupt.
+  static Result<ShardId> shard_for(PeerKind kind, ByteView body, NodeShape shape);
   /// From Peers, for the kRaft and kHeartbeat messages of this shard.
   void on_message(const PeerIdentity& from, PeerKind kind, Slice body);
   void on_link(BrokerId node, bool up);
@@ -160,7 +160,7 @@ class RaftDriver {
   void on_sender_gone(BrokerId node);
   /// Answers the calls of other drivers, each on the shard of its group: kServices.
   static constexpr std::array<std::string_view, 3> kServices{"snapshot", "entries", "transfer"};
-  static Result<ShardId> shard_for_call(ByteView body, uint32_t shards);
+  static Result<ShardId> shard_for_call(ByteView body, NodeShape shape);
   /// What to ask the service "transfer" of a leader's node: that it hands the leadership to its replica on `to`. The
   /// answer comes when it leads no more. Errors there: kNotLeader; kInvalid (no voter there); kTimedOut.
   static Slice transfer_question(const PartitionKey& key, BrokerId to);

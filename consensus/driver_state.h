@@ -81,6 +81,8 @@ struct DriverState {
   void mark_persist(RaftGroup::State& g);
   void durable(WalSequence sequence);
   void put_in_quarantine(RaftGroup::State& g, std::string_view invariant, const std::string& detail);
+  void learn_disks(const PeerIdentity& from);
+  void hear(const ReplicaId& replica);
   void raft_message(const PeerIdentity& from, const Slice& body);
   void update_deadline(RaftGroup::State& g);
 
@@ -111,7 +113,7 @@ struct DriverState {
   void run_heartbeats(Task& task);
   void send_heartbeats();
   void send_heartbeat_body(uint8_t type, const PeerShard& to, std::string_view body);
-  void learn_shards(BrokerId node, uint32_t count);
+  void learn_shape(BrokerId node, NodeShape shape);
   PeerShard place_of(const PartitionKey& key, BrokerId node) const;
   void heartbeat(const PeerIdentity& from, const Slice& body);
   void heartbeat_answered(const PeerShard& place, const ReplicaId& by, const HeartbeatAnswer& answer);
@@ -133,11 +135,12 @@ struct DriverState {
   WaitQueue notices_wake;
   std::set<std::pair<Instant, PartitionKey>> deadlines;
   WaitQueue deadline_moved;
-  std::map<BrokerId, uint32_t> shard_counts;  ///< As the nodes last said.
+  std::map<BrokerId, NodeShape> shapes;  ///< As the nodes last said.
   std::map<PeerShard, HeartbeatSender> heartbeat_to;
   std::map<PeerShard, HeartbeatReceiver> heartbeat_from;
   std::map<PeerShard, std::string> answers_due;  ///< They go with the next heartbeat there.
   std::map<ReplicaId, Instant> heard;
+  std::map<BrokerId, std::vector<DiskId>> disks;  ///< Of the nodes that were heard, as they last said: by data directory.
   struct Answered {
     Instant sent;   ///< When the heartbeat was sent that was answered last.
     ReplicaId by;   ///< A node's new disk does not speak for its old one.

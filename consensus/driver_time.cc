@@ -121,10 +121,10 @@ void DriverState::send_heartbeat_body(uint8_t type, const PeerShard& to, std::st
 
 // A node has another number of shards than was thought, perhaps since it started again: what this one leads is listed to
 // others of them, and what was said there, or heard from there, was about other groups.
-void DriverState::learn_shards(BrokerId node, uint32_t count) {
-  uint32_t& known = shard_counts.try_emplace(node, 1u).first->second;
-  if (known == count) return;
-  known = count;
+void DriverState::learn_shape(BrokerId node, NodeShape shape) {
+  NodeShape& known = shapes[node];
+  if (known == shape) return;
+  known = shape;
   const auto there = [&](const auto& item) { return item.first.node == node; };
   std::erase_if(heartbeat_to, there);
   std::erase_if(heartbeat_from, there);
@@ -139,8 +139,8 @@ void DriverState::learn_shards(BrokerId node, uint32_t count) {
 }
 
 PeerShard DriverState::place_of(const PartitionKey& key, BrokerId node) const {
-  const auto it = shard_counts.find(node);
-  return {node, shard_of(key, it == shard_counts.end() ? 1 : it->second)};
+  const auto it = shapes.find(node);
+  return {node, shard_of(key, it == shapes.end() ? NodeShape() : it->second)};
 }
 
 void DriverState::heartbeat(const PeerIdentity& from, const Slice& body) {
@@ -153,12 +153,14 @@ void DriverState::heartbeat(const PeerIdentity& from, const Slice& body) {
   const PeerShard place{node, ShardId(in.u16())};
   in.u16();  // Ours: it came here by it.
   if (!in.ok() || place.shard.value >= from.shards) return dropped({Errc::kCorrupt, "it does not say where from"});
+  const ReplicaId speaker = from.replica_on(place.shard);
+  hear(speaker);
   const ByteView with = type == kHeartbeatType ? in.sized() : in.bytes(in.left());
   if (!in.ok()) return dropped({Errc::kCorrupt, "cut short"});
   if (!with.empty()) {
     const Result<HeartbeatAnswer> answer = decode_heartbeat_answer(with);
     if (!answer) return dropped(answer.error());
-    heartbeat_answered(place, from.replica, *answer);
+    heartbeat_answered(place, speaker, *answer);
   }
   if (type != kHeartbeatType) return;
 

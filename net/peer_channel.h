@@ -26,9 +26,17 @@ enum class PeerKind : uint8_t {
 /// Who a node says it is when it greets another.
 struct PeerIdentity {
   ClusterId cluster;  ///< Zero: not yet in one.
-  ReplicaId replica;
+  ReplicaId replica;         ///< With the disk of its first data directory.
   uint64_t incarnation = 0;  ///< Drawn at every start of the process.
   uint32_t shards = 1;       ///< How many the node has: which of them a partition lives on there (base/ids.h).
+  std::vector<DiskId> more_disks = {};  ///< Of its second data directory, and so on.
+
+  NodeShape shape() const { return {shards, static_cast<uint32_t>(1 + more_disks.size())}; }
+  /// Who speaks where that shard does.
+  ReplicaId replica_on(ShardId shard) const {
+    const uint32_t directory = shape().directory_of(shard);
+    return directory == 0 ? replica : ReplicaId{replica.node, more_disks[directory - 1]};
+  }
 };
 
 /// Services that answer calls. One per name; the names are fixed: "discover", "found", "forward", ...
@@ -42,8 +50,8 @@ class PeerChannel {
   /// for small ones. Messages keep their order while a link lives.
   virtual void send(BrokerId to, PeerKind kind, Chain parts) = 0;
   virtual bool connected(BrokerId node) const = 0;
-  /// Of the node at the other end, as it said in its last greeting; 1 while it never greeted.
-  virtual uint32_t shards_of(BrokerId node) const = 0;
+  /// Of the node at the other end, as it said in its last greeting; one shard while it never greeted.
+  virtual NodeShape shape_of(BrokerId node) const = 0;
 
   /// Asks and waits for the answer. What is asked may be done even if no answer comes. Errors: kClosed
   /// (link down or broken), kTimedOut, kCancelled, kBusy (1024 calls are under way), kTooLarge, kNotFound

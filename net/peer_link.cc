@@ -65,7 +65,7 @@ Result<> PeerLink::dial(Task& task) {
   PeerIdentity who;
   auto stream = TRY(dial_peer(task, context_, at_, node_, deadline, who));
   session_.reset(new Session{std::move(stream), who, {}, {}});
-  peer_shards_ = who.shards;
+  peer_shape_ = who.shape();
   return {};
 }
 

@@ -48,7 +48,7 @@ class PeerLink {
   const Endpoint& at() const { return at_; }
   bool up() const;
   /// Of the node at its end, as it last greeted.
-  uint32_t peer_shards() const { return peer_shards_; }
+  NodeShape peer_shape() const { return peer_shape_; }
   ByteCount queued() const;
   /// Queues; loses the message unless the link is up.
   void send(PeerKind kind, Chain parts);
@@ -97,7 +97,7 @@ class PeerLink {
   std::string name_;  // "peers/3".
   std::unique_ptr<PeerLink> before_;
   std::unique_ptr<Session> session_;
-  uint32_t peer_shards_ = 1;
+  NodeShape peer_shape_;
   std::string last_failure_;
   WaitQueue pause_over_;
   Scope scope_;

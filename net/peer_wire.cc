@@ -42,7 +42,7 @@ Slice encode_greeting(const Greeting& greeting) {
   ByteWriter out;
   out.u32(0);
   out.u32(kMagic);
-  out.u16(kPeerFormatVersion);
+  out.u16(greeting.from.more_disks.empty() ? kPeerFormatVersion : kPeerFormatOfDirectories);
   out.u8(static_cast<uint8_t>(greeting.kind));
   out.u64(greeting.from.cluster.high);
   out.u64(greeting.from.cluster.low);
@@ -53,6 +53,11 @@ Slice encode_greeting(const Greeting& greeting) {
   out.u16(static_cast<uint16_t>(greeting.from.shards));
   out.i32(greeting.meant.value);
   out.sized(std::string_view(greeting.reason).substr(0, kReasonSizeMax));
+  if (!greeting.from.more_disks.empty()) out.u8(static_cast<uint8_t>(greeting.from.more_disks.size()));
+  for (const DiskId& disk : greeting.from.more_disks) {
+    out.u64(disk.high);
+    out.u64(disk.low);
+  }
   out.patch_u32(0, static_cast<uint32_t>(out.size() - 4));
   return to_slice(std::move(out));
 }
@@ -62,9 +67,9 @@ Result<Greeting> decode_greeting(ByteView frame) {
   if (in.u32() != kMagic || !in.ok()) return fail(Errc::kCorrupt, "this is not another broker");
   const uint16_t version = in.u16();
   // What follows may look different in another version; the reader of a refusal learns at least this.
-  if (in.ok() && version != kPeerFormatVersion)
-    return fail(Errc::kUnsupported, fmt::format("format version {} between brokers, {} is spoken here",
-                                                version, kPeerFormatVersion));
+  if (in.ok() && version != kPeerFormatVersion && version != kPeerFormatOfDirectories)
+    return fail(Errc::kUnsupported, fmt::format("format version {} between brokers, up to {} is spoken here",
+                                                version, kPeerFormatOfDirectories));
   Greeting greeting;
   const uint8_t kind = in.u8();
   greeting.kind = static_cast<GreetingKind>(kind);
@@ -77,7 +82,14 @@ Result<Greeting> decode_greeting(ByteView frame) {
   greeting.from.shards = in.u16();
   greeting.meant = BrokerId(in.i32());
   greeting.reason = in.sized_text();
-  if (!in.done() || kind < 1 || kind > 3 || greeting.from.shards == 0) return fail(Errc::kCorrupt, "a greeting that makes no sense");
+  const uint8_t more = version == kPeerFormatOfDirectories ? in.u8() : 0;
+  for (uint8_t i = 0; i < more && in.ok(); ++i) {
+    DiskId& disk = greeting.from.more_disks.emplace_back();
+    disk.high = in.u64();
+    disk.low = in.u64();
+  }
+  const bool fits = more < kDirectoriesMax && greeting.from.shards > more && (more > 0 || version == kPeerFormatVersion);
+  if (!in.done() || kind < 1 || kind > 3 || !fits) return fail(Errc::kCorrupt, "a greeting that makes no sense");
   return greeting;
 }
 

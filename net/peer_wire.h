@@ -11,7 +11,9 @@
 
 namespace taffrail {
 
+/// Of greetings; a node of one data directory speaks the first.
 inline constexpr uint16_t kPeerFormatVersion = 1;
+inline constexpr uint16_t kPeerFormatOfDirectories = 2;
 /// A greeting is the first frame each way; until it is read, no larger frame is.
 inline constexpr uint32_t kGreetingSizeMax = 1024;
 /// Name of the service that every node answers at once: it shows that a quiet link is alive.

@@ -203,9 +203,9 @@ bool Peers::connected(BrokerId node) const {
   return link != nullptr && link->up();
 }
 
-uint32_t Peers::shards_of(BrokerId node) const {
+NodeShape Peers::shape_of(BrokerId node) const {
   const PeerLink* link = state_->link(node);
-  return link == nullptr ? 1 : link->peer_shards();
+  return link == nullptr ? NodeShape() : link->peer_shape();
 }
 
 ByteCount Peers::queued(BrokerId node) const {

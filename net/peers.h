@@ -50,7 +50,7 @@ class Peers final : public PeerChannel {
 
   void send(BrokerId to, PeerKind kind, Chain parts) override;
   bool connected(BrokerId node) const override;
-  uint32_t shards_of(BrokerId node) const override;
+  NodeShape shape_of(BrokerId node) const override;
   /// Bytes queued towards `node` and not yet handed to the transport.
   ByteCount queued(BrokerId node) const;
 

@@ -10,7 +10,7 @@ CampaignReport run_campaign(uint64_t first, uint64_t end, bool groups, uint32_t 
                             const std::function<bool(const Scenario&, const RunReport&)>& progress) {
   CampaignReport total;
   std::map<std::string, uint64_t> runs_with;
-  for (const char* always : {"elections", "truncations", "recoveries", "repairs", "groups", "restarts with other shards"}) runs_with[always] = 0;
+  for (const char* always : {"elections", "truncations", "recoveries", "repairs", "groups", "restarts with other shards", "failed data directories"}) runs_with[always] = 0;
   std::vector<uint64_t> acked;
   const auto stacks = std::make_shared<StackPool>(StackPool::default_stack_size());
   for (uint64_t seed = first; seed < end; ++seed) {
@@ -24,6 +24,7 @@ CampaignReport run_campaign(uint64_t first, uint64_t end, bool groups, uint32_t 
     runs_with["recoveries"] += run.recoveries > 0;
     runs_with["repairs"] += run.repairs > 0;
     runs_with["restarts with other shards"] += run.other_shards > 0;
+    runs_with["failed data directories"] += run.directories_failed > 0;
     runs_with["groups"] += run.commits > 0;
     for (const auto& [kind, count] : run.faults) ++runs_with[kind];
     if (run.sent > 0) acked.push_back(run.acked * 1000 / run.sent);

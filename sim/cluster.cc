@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "broker/node_part.h"
+#include "broker/shard.h"
 #include "consensus/driver.h"
 
 namespace taffrail::sim {
@@ -21,8 +22,8 @@ struct SimCluster::Process {
 SimCluster::SimCluster(World& world, ClusterOptions options) : world_(world), options_(std::move(options)) {
   processes_.resize(options_.brokers);
   for (uint32_t i = 0; i < options_.brokers; ++i)
-    shards_.push_back(options_.shards.empty() ? std::max(1u, options_.config.shards) : options_.shards[i % options_.shards.size()]);
-  for (uint32_t i = 0; i < options_.brokers; ++i) brokers_.push_back(world_.add_node({.shards = shards_of(i)}));
+    shards_.push_back(std::max(directories(), options_.shards.empty() ? options_.config.shards : options_.shards[i % options_.shards.size()]));
+  for (uint32_t i = 0; i < options_.brokers; ++i) brokers_.push_back(world_.add_node({.shards = shards_of(i), .disks = directories()}));
   for (uint32_t i = 0; i < options_.clients; ++i) clients_.push_back(world_.add_node());
   std::vector<Endpoint> seeds;
   const uint32_t founders = options_.seeds == 0 ? options_.brokers : options_.seeds;
@@ -59,8 +60,8 @@ SimCluster::SimCluster(World& world, ClusterOptions options) : world_(world), op
 }
 
 void SimCluster::set_shards(uint32_t i, uint32_t count) {
-  shards_[i] = count;
-  world_.set_shards(brokers_[i], count);
+  shards_[i] = std::max(count, directories());
+  world_.set_shards(brokers_[i], shards_[i]);
 }
 
 std::vector<NodeId> SimCluster::machines() const {
@@ -72,6 +73,14 @@ std::vector<NodeId> SimCluster::machines() const {
 taffrail::Node* SimCluster::node(uint32_t i) const {
   const auto process = processes_[i].lock();
   return process ? &process->node : nullptr;
+}
+
+std::optional<uint32_t> SimCluster::failed_directory(uint32_t i) const {
+  taffrail::Node* it = node(i);
+  if (it == nullptr) return std::nullopt;
+  for (BrokerShard* shard : it->shards())
+    if (!shard->directory_failure().empty()) return shard->runtime().directory();
+  return std::nullopt;
 }
 
 bool SimCluster::serving(uint32_t i) const {

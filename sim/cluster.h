@@ -2,6 +2,7 @@
 // ones: Node over the seam, real Kafka bytes between them and their clients.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -20,7 +21,7 @@ struct ClusterOptions {
   uint32_t brokers = 3;
   uint32_t seeds = 0;         ///< The first of them found the cluster, the others join it; 0: all found it.
   uint32_t clients = 1;       ///< Machines without a broker, for workloads.
-  NodeConfig config;          ///< Of every broker; ids, addresses, shards and seeds are filled in.
+  NodeConfig config;          ///< Of every broker; ids, addresses, shards and seeds are filled in. Each data directory is a disk.
   std::vector<uint32_t> shards = {};  ///< Of each broker, repeated as needed; empty: as `config` has it.
 };
 
@@ -38,13 +39,15 @@ class SimCluster {
   uint32_t broker_count() const { return options_.brokers; }
   /// Of its last start, or of the next one if that was set meanwhile.
   uint32_t shards_of(uint32_t i) const { return shards_[i]; }
-  /// From its next start on.
+  /// From its next start on; not fewer than it has directories.
   void set_shards(uint32_t i, uint32_t count);
   NodeId broker(uint32_t i) const { return brokers_[i]; }
   NodeId client(uint32_t i) const { return clients_[i]; }
   std::vector<NodeId> machines() const;
   /// The broker's node, if its process is up and was built; null otherwise.
   taffrail::Node* node(uint32_t i) const;
+  /// Which of its data directories has failed, so that it goes on with the others; nothing while all are well.
+  std::optional<uint32_t> failed_directory(uint32_t i) const;
   /// Whether the broker has served clients since its last start.
   bool serving(uint32_t i) const;
   /// How clients find the cluster.
@@ -63,6 +66,7 @@ class SimCluster {
   struct Process;  ///< One run of a broker.
 
  private:
+  uint32_t directories() const { return std::max<uint32_t>(1, static_cast<uint32_t>(options_.config.data_dirs.size())); }
   std::string unsettled(const std::vector<bool>& counts) const;
 
   World& world_;

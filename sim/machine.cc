@@ -59,11 +59,12 @@ class Machine::NodeRuntime final : public Runtime {
   Instant fine_now() override;
   WallTime wall_now() const override { return node_.clock.wall(node_.world.now()); }
   Random& random() override { return random_; }
-  Disk& disk() override { return node_.disk; }
+  Disk& disk() override { return *node_.disks[shard_ % node_.disks.size()]; }
   Net& net() override { return node_.world.net_.of(node_.number, shard_); }
   Logger& log() override { return *node_.logger_; }
   ShardId shard() const override { return ShardId{shard_}; }
   uint32_t shard_count() const override { return node_.shard_count; }
+  uint32_t directory_count() const override { return static_cast<uint32_t>(node_.disks.size()); }
   void post(ShardId to, std::move_only_function<void()> message) override {
     node_.post(shard_, to.value, std::move(message));
   }
@@ -111,11 +112,12 @@ void Machine::NodeScheduler::on_ready() {
   if (!shard_.stepping) node_.wake(shard_, node_.world.now());
 }
 
-Machine::Machine(World& w, uint32_t n, std::string node_name, uint32_t shards, const DiskKnobs& disk_knobs)
+Machine::Machine(World& w, uint32_t n, std::string node_name, uint32_t shards, uint32_t disk_count, const DiskKnobs& disk_knobs)
     : EventSink(0x30000 + n), world(w), number(n), name(std::move(node_name)), shard_count(std::max(1u, shards)),
       next_shard_count(shard_count),
-      clock(clock_for(w.engine_, w.knobs_.clock, n)), disk(w.engine_, disk_knobs, n),
-      logger_(std::make_unique<NodeLogger>(*this)) {}
+      clock(clock_for(w.engine_, w.knobs_.clock, n)), logger_(std::make_unique<NodeLogger>(*this)) {
+  for (uint32_t i = 0; i < std::max(1u, disk_count); ++i) disks.push_back(std::make_unique<SimDisk>(w.engine_, disk_knobs, n, i));
+}
 
 Machine::~Machine() { CHECK(shards_.empty(), "a node dies before its world"); }
 
@@ -198,7 +200,7 @@ void Machine::start() {
   ++incarnation;
   shard_count = next_shard_count;
   stop_requested = false;
-  disk.process_started();
+  for (const auto& disk : disks) disk->process_started();
   world.net_.process_started(number);
   state = NodeState::kUp;
   for (uint32_t i = 0; i < shard_count; ++i) {
@@ -216,7 +218,7 @@ void Machine::die(Death how) {
   state = NodeState::kDown;
   for (const auto& shard : shards_) shard->dying = true;
   // The world first: whatever the unwinding destroys finds nothing that it could still reach.
-  disk.process_died();
+  for (const auto& disk : disks) disk->process_died();
   if (how == Death::kPower) world.net_.power_cut(number);
   else world.net_.process_died(number);
   for (size_t i = shards_.size(); i-- > 0;) shards_[i]->scheduler.unwind_all();
@@ -226,7 +228,8 @@ void Machine::die(Death how) {
   }
   for (size_t i = shards_.size(); i-- > 0;) shards_[i]->holder.reset();
   shards_.clear();
-  if (how == Death::kPower) disk.power_cut();
+  if (how == Death::kPower)
+    for (const auto& disk : disks) disk->power_cut();
   world.engine_.trace.add(TraceKind::kNode, number, how == Death::kPower ? 3 : 2, incarnation);
   if (world.engine_.trace.telling())
     world.engine_.trace.tell(static_cast<int32_t>(number), how == Death::kPower ? "lost power" : "died");
@@ -272,7 +275,7 @@ void Machine::request_stop(std::string_view why) {
   stop_requested = true;
   stop_reason = why;
   world.stop_pending_ = true;
-  disk.cut_off();
+  for (const auto& disk : disks) disk->cut_off();
   world.net_.cut_off(number);
 }
 

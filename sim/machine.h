@@ -30,7 +30,7 @@ enum class NodeState : uint8_t { kDown, kUp, kPaused };
 /// Internal to World, which has the calls that people use.
 class Machine final : public EventSink {
  public:
-  Machine(World& world, uint32_t number, std::string name, uint32_t shards, const DiskKnobs& disk);
+  Machine(World& world, uint32_t number, std::string name, uint32_t shards, uint32_t disks, const DiskKnobs& disk);
   ~Machine() override;
 
   void start();
@@ -53,7 +53,7 @@ class Machine final : public EventSink {
   uint32_t shard_count;       ///< Of the process that runs.
   uint32_t next_shard_count;  ///< Of the next one.
   MachineClock clock;
-  SimDisk disk;
+  std::vector<std::unique_ptr<SimDisk>> disks;  ///< Each is a data directory; shard i has disk i % size (NodeShape).
   NodeMain main;
   NodeState state = NodeState::kDown;
   uint64_t incarnation = 0;

@@ -105,11 +105,20 @@ void Nemesis::end_later(const Fault& fault, std::function<void()> undo) {
   });
 }
 
+// Of several disks one or all.
+std::optional<uint32_t> Nemesis::which_wiped(const Fault& fault, NodeId node) {
+  const uint32_t count = world_.disk_count(node);
+  if (count == 1) return std::nullopt;
+  const uint64_t which = world_.stream(StreamKind::kFault, fault.id).draw(count + 1, "which disk is wiped");
+  if (which == count) return std::nullopt;
+  return static_cast<uint32_t>(which);
+}
+
 void Nemesis::take_down(const Fault& fault, size_t machine) {
   const NodeId node = machines_[machine];
   count(fault.kind, fault.kind == FaultKind::kWipe || is_up(machine));
   if (fault.kind == FaultKind::kKill) world_.kill(node);
-  else if (fault.kind == FaultKind::kWipe) world_.wipe(node);
+  else if (fault.kind == FaultKind::kWipe) world_.wipe(node, which_wiped(fault, node));
   else world_.power_cut(node);
   stopped_[machine] = 0;
   ++down_[machine];
@@ -130,6 +139,22 @@ void Nemesis::storm(size_t machine, int64_t left, Duration apart) {
   world_.after(apart, [this, machine, left, apart, age = age_] {
     if (age == age_) storm(machine, left - 1, apart);
   });
+}
+
+void Nemesis::repair_directories(const std::function<bool(uint32_t)>& failed) {
+  for (uint32_t i = 0; i < options_.brokers; ++i) {
+    if (!is_up(i) || world_.paused(machines_[i]) || !failed(i) || repairing_.contains(i)) continue;
+    repairing_.insert(i);
+    Stream& draws = world_.stream(StreamKind::kFault, 0, machines_[i].value);
+    const Duration wait{options_.repair_directory.base.ns + draws.draw_between(0, options_.repair_directory.jitter.ns, "a disk is replaced after")};
+    world_.after(wait, [this, i, failed] {
+      repairing_.erase(i);
+      // It may have started again meanwhile, and be well.
+      if (!is_up(i) || world_.paused(machines_[i]) || !failed(i)) return;
+      world_.kill(machines_[i]);
+      bring_up(i);
+    });
+  }
 }
 
 void Nemesis::bring_up(size_t machine) {
@@ -170,7 +195,7 @@ void Nemesis::begin_partition(const Fault& fault) {
 
 void Nemesis::begin_disk(const Fault& fault, Stream& draws) {
   const NodeId node = machines_[fault.nodes[0]];
-  SimDisk& disk = world_.disk(node);
+  SimDisk& disk = world_.disk(node, static_cast<uint32_t>(draws.draw(world_.disk_count(node), "which disk")));
   const auto amount = static_cast<uint32_t>(std::clamp<int64_t>(fault.amount, 0, UINT32_MAX));
   switch (fault.kind) {
     case FaultKind::kDiskSlow: return disk.slow_down(std::max(1u, amount), world_.now() + fault.duration);
@@ -211,8 +236,11 @@ void Nemesis::heal(const Fault& fault) {
 uint64_t Nemesis::took_effect(FaultKind kind) const {
   uint64_t sum = felt_[static_cast<size_t>(kind)];
   if (kind == FaultKind::kLinkSlow) return world_.net().stats().slowed;
-  for (const NodeId node : machines_) {
-    const DiskFaultStats& disk = world_.disk(node).faults();
+  std::vector<const SimDisk*> disks;
+  for (const NodeId node : machines_)
+    for (uint32_t i = 0; i < world_.disk_count(node); ++i) disks.push_back(&world_.disk(node, i));
+  for (const SimDisk* each : disks) {
+    const DiskFaultStats& disk = each->faults();
     switch (kind) {
       case FaultKind::kDiskSlow: sum += disk.slow; break;
       case FaultKind::kStuckSync: sum += disk.stuck_syncs; break;

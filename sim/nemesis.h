@@ -4,6 +4,8 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -19,6 +21,8 @@ class Nemesis {
     /// A process that stopped itself is started again after so long, as an init system would.
     Delay restart_stopped{500_ms, 2_s};
     bool restarts_stopped = true;
+    /// A broker of which a data directory failed is started again after so long, by its operator.
+    Delay repair_directory{500_ms, 2_s};
   };
   /// `machines` are what the faults' numbers mean. Takes World::on_stop. Outlives the run; `world` too.
   Nemesis(World& world, std::vector<NodeId> machines, std::vector<Fault> faults, Options options);
@@ -30,6 +34,8 @@ class Nemesis {
   /// Asked to do what an operator does (kMove, kElect), and to say took() when it worked. Without it nothing is done.
   std::function<void(const Fault&)> on_change;
   void took(FaultKind kind) { count(kind, true); }
+  /// The operator looks for brokers of which a data directory has failed, by number: `failed` outlives the run.
+  void repair_directories(const std::function<bool(uint32_t)>& failed);
 
   /// Puts the faults into the world's future. Once.
   void release();
@@ -47,6 +53,7 @@ class Nemesis {
   void begin(const Fault& fault);
   void end_later(const Fault& fault, std::function<void()> undo);
   void take_down(const Fault& fault, size_t machine);
+  std::optional<uint32_t> which_wiped(const Fault& fault, NodeId node);
   void storm(size_t machine, int64_t left, Duration apart);
   void bring_up(size_t machine);
   void block_between(const Fault& fault, const std::vector<std::pair<uint32_t, uint32_t>>& links);
@@ -63,6 +70,7 @@ class Nemesis {
   std::vector<uint32_t> down_;     // By machine: how many faults keep it down.
   std::vector<uint32_t> stopped_;  // Faults that keep it paused.
   std::array<uint64_t, kFaultKinds> felt_{};
+  std::set<uint32_t> repairing_;
   uint64_t age_ = 0;               // Grows with each heal: what was to end then has ended.
   bool healed_ = false;
   std::vector<NodeId> core_;

@@ -118,6 +118,10 @@ Scenario Scenario::from_seed(uint64_t seed) {
   const auto members = static_cast<uint32_t>(groups.draw_between(2, 4, "members"));
   if (grouped) s.members = members;
   if (grouped) s.retention = drawn_retention(tape);
+  // In a quarter of all runs brokers have two disks or three.
+  Stream& disks = tape.stream({.kind = StreamKind::kKnobs, .name = "directories"});
+  const bool several = disks.hits(1, 4, "several data directories");
+  if (several) s.directories = 2 + static_cast<uint32_t>(disks.draw(2, "three of them"));
   s.other_shards = tape.stream({.kind = StreamKind::kKnobs, .name = "other shards"}).hits(1, 10, "other shards");
   return s;
 }
@@ -165,6 +169,7 @@ std::string Scenario::print() const {
   std::string out = fmt::format("{}\nseed {}\nrun {}\nbrokers {}\nclients {}\nlength_ms {}\noperations {}\npartitions {}\nmembers {}\ndrawn_world {}\n",
                                 kFirstLine, seed, run_kind_name(run), brokers, clients, length.ms(), operations, partitions, members,
                                 drawn_world ? 1 : 0);
+  if (directories != 1) out += fmt::format("directories {}\n", directories);
   if (seeds != 0) out += fmt::format("seeds {}\n", seeds);
   if (other_shards) out += "other_shards 1\n";
   if (retention != Duration{}) out += fmt::format("retention_ms {}\n", retention.ms());
@@ -203,6 +208,7 @@ Result<Scenario> Scenario::parse(std::string_view text) {
     if (word == "seed") s.seed = *value;
     else if (word == "brokers") s.brokers = static_cast<uint32_t>(std::clamp<uint64_t>(*value, 1, 5));
     else if (word == "seeds") s.seeds = static_cast<uint32_t>(std::min<uint64_t>(*value, 5));
+    else if (word == "directories") s.directories = static_cast<uint32_t>(std::clamp<uint64_t>(*value, 1, kDirectoriesMax));
     else if (word == "clients") s.clients = static_cast<uint32_t>(std::clamp<uint64_t>(*value, 1, 10));
     else if (word == "length_ms") s.length = Duration::from_ms(static_cast<int64_t>(std::min<uint64_t>(*value, 86'400'000)));
     else if (word == "operations") s.operations = static_cast<uint32_t>(std::min<uint64_t>(*value, 10'000'000));
@@ -232,6 +238,7 @@ RunReport run_scenario(const Scenario& scenario, const RunOptions& options) {
     shape.seeds = std::min(scenario.seeds, scenario.brokers);
     Stream& draws = world->stream(StreamKind::kKnobs, 1);
     shape.config = drawn_config(draws);
+    for (uint32_t i = 1; i <= scenario.directories; ++i) shape.config.data_dirs.push_back(fmt::format("/disk-{}", i));
     if (scenario.drawn_world) {
       // Half of the worlds have a shard for each broker; in the others every broker draws its own number.
       Stream& shards = world->stream(StreamKind::kKnobs, 2);
@@ -281,7 +288,7 @@ RunReport run_scenario(const Scenario& scenario, const RunOptions& options) {
     if (scenario.other_shards) {
       // A third of the starts change nothing: a directory is opened as it was left, too.
       nemesis.on_start = [&](uint32_t i) {
-        const auto count = 1 + static_cast<uint32_t>(world->stream(StreamKind::kKnobs, 6).draw(3, "how many shards"));
+        const auto count = std::max(scenario.directories, 1 + static_cast<uint32_t>(world->stream(StreamKind::kKnobs, 6).draw(3, "how many shards")));
         if (count == cluster.shards_of(i)) return;
         cluster.set_shards(i, count);
         ++report.other_shards;
@@ -323,6 +330,16 @@ RunReport run_scenario(const Scenario& scenario, const RunOptions& options) {
       for (const uint32_t node : fault.nodes) brokers.push_back(node + 1);
       workload.change(static_cast<int32_t>(fault.amount), brokers, [&nemesis, kind = fault.kind] { nemesis.took(kind); });
     };
+    // A broker that lost one of its disks goes on without, until its operator has seen to it.
+    std::function<void()> operator_looks = [&] {
+      nemesis.repair_directories([&](uint32_t i) {
+        const bool failed = cluster.failed_directory(i).has_value();
+        if (failed) ++report.directories_failed;
+        return failed;
+      });
+      world->after(500_ms, operator_looks);
+    };
+    if (scenario.directories > 1) world->after(500_ms, operator_looks);
     nemesis.release();
     workload.start();
     if (scenario.members > 0) group.start();
@@ -371,9 +388,11 @@ RunReport run_scenario(const Scenario& scenario, const RunOptions& options) {
       for (uint32_t i = 0; i < cluster.broker_count(); ++i)
         fit -= given_up(i) && std::ranges::count(nemesis.core(), cluster.broker(i)) > 0 ? 1 : 0;
       const bool idle = !workload.topic_created() && fit < static_cast<size_t>(load.replication_factor);
-      bool waits = false;
-      if (report.violation.empty() && !workload.writers_done() && !idle) report.violation = "liveness: writers did not come to an end";
-      if (report.violation.empty()) {
+      // Nor can anything be written any more where too few are left.
+      bool waits = fit <= static_cast<size_t>(load.replication_factor) / 2;
+      if (waits) ++report.waiting;
+      if (report.violation.empty() && !workload.writers_done() && !idle && !waits) report.violation = "liveness: writers did not come to an end";
+      if (report.violation.empty() && !waits) {
         std::vector<NodeId> core = nemesis.core();
         auto why = cluster.await_settled(30_s, core);
         // A broker whose identity is gone, with its copy, refuses to start, and says so: its operator empties the disk and
@@ -382,6 +401,15 @@ RunReport run_scenario(const Scenario& scenario, const RunOptions& options) {
           if (!given_up(i)) continue;
           std::erase(core, cluster.broker(i));
           world->wipe(cluster.broker(i));
+          world->restart(cluster.broker(i));
+          ++report.refused;
+          why = cluster.await_settled(30_s, core);
+        }
+        // Nor does one of several data directories come back that cannot even be asked whose it is: its disk is replaced.
+        for (uint32_t i = 0; why && i < cluster.broker_count(); ++i) {
+          const auto directory = damaged[i] ? cluster.failed_directory(i) : std::nullopt;
+          if (!directory) continue;
+          world->wipe(cluster.broker(i), *directory);
           world->restart(cluster.broker(i));
           ++report.refused;
           why = cluster.await_settled(30_s, core);

@@ -28,6 +28,7 @@ struct Scenario {
   int32_t partitions = 3;
   uint32_t members = 0;        ///< Of a consumer group; 0: none.
   Duration retention{};        ///< Of its offsets; 0: for ever.
+  uint32_t directories = 1;    ///< Data directories of each broker, on a disk each.
   bool other_shards = false;   ///< Brokers may start again with another number of shards.
   bool drawn_world = true;     ///< Latencies, windows and clocks by the seed; else as they are by default.
   std::vector<Fault> faults;
@@ -66,6 +67,7 @@ struct RunReport {
   uint64_t commits = 0;        ///< Of offsets, acknowledged.
   uint64_t expired = 0;        ///< Offsets that had had their time, on all replicas together.
   uint64_t waiting = 0;        ///< 1 if the rest waits for an operator: one disk may hold less than it promised, another is gone.
+  uint64_t directories_failed = 0;  ///< Looks of the operator that found a broker without one of its directories.
   uint64_t other_shards = 0;   ///< Starts of a broker with another number of shards than it had.
   uint64_t recoveries = 0;     ///< Starts of a broker on a directory that was not empty.
   std::map<std::string, uint64_t> faults;  ///< Kinds that took effect, with how often.

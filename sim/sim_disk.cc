@@ -59,9 +59,9 @@ class SimDisk::SimLock final : public DirectoryLock {
   uint64_t life_;
 };
 
-SimDisk::SimDisk(Engine& engine, const DiskKnobs& knobs, uint32_t node)
-    : EventSink(0x20000 + node), engine_(engine), knobs_(knobs), node_(node),
-      draws_(engine.tape.stream({.kind = StreamKind::kDisk, .a = node})) {}
+SimDisk::SimDisk(Engine& engine, const DiskKnobs& knobs, uint32_t node, uint32_t number)
+    : EventSink(0x20000 + node + (number << 8)), engine_(engine), knobs_(knobs), node_(node + (number << 8)),
+      draws_(engine.tape.stream({.kind = StreamKind::kDisk, .a = node, .b = number})) {}
 
 void SimDisk::on_event(uint64_t id, uint64_t) {
   for (Op* op : ops_) {

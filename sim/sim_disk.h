@@ -43,7 +43,8 @@ struct DiskFaultStats {
 
 class SimDisk final : public Disk, public EventSink {
  public:
-  SimDisk(Engine& engine, const DiskKnobs& knobs, uint32_t node);
+  /// `number`: which of the node's disks it is.
+  SimDisk(Engine& engine, const DiskKnobs& knobs, uint32_t node, uint32_t number = 0);
 
   Result<std::unique_ptr<File>> open(Task& task, std::string_view path, OpenMode mode) override;
   Result<> remove(Task& task, std::string_view path) override;

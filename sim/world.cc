@@ -149,7 +149,7 @@ bool World::defer(std::function<void()> call) {
 NodeId World::add_node(NodeOptions options) {
   const auto number = node_count();
   if (options.name.empty()) options.name = fmt::format("n{}", number + 1);
-  nodes_.push_back(std::make_unique<Machine>(*this, number, options.name, options.shards,
+  nodes_.push_back(std::make_unique<Machine>(*this, number, options.name, options.shards, options.disks,
                                           options.disk.value_or(knobs_.disk)));
   const uint32_t known = net_.add_node(options.name, nodes_.back()->clock);
   CHECK(known == number, "the network and the world number nodes alike");
@@ -189,7 +189,7 @@ void World::power_cut(NodeId node) {
   }
   // The process is dead already; its page cache was still there.
   net_.power_cut(node.value);
-  n.disk.power_cut();
+  for (const auto& disk : n.disks) disk->power_cut();
   engine_.trace.add(TraceKind::kNode, n.number, 3, n.incarnation);
 }
 
@@ -197,12 +197,16 @@ void World::power_cut_all() {
   for (uint32_t i = 0; i < node_count(); ++i) power_cut(NodeId{i});
 }
 
-void World::wipe(NodeId node) {
-  if (defer([this, node] { wipe(node); })) return;
+void World::wipe(NodeId node, std::optional<uint32_t> which) {
+  if (defer([this, node, which] { wipe(node, which); })) return;
   power_cut(node);
-  nodes_[node.value]->disk.wipe();
-  engine_.trace.add(TraceKind::kNode, node.value, 6, 0);
-  if (engine_.trace.telling()) engine_.trace.tell(static_cast<int32_t>(node.value), "disk wiped");
+  for (uint32_t i = 0; i < disk_count(node); ++i) {
+    if (which && *which != i) continue;
+    disk(node, i).wipe();
+    engine_.trace.add(TraceKind::kNode, node.value, 6, i);
+  }
+  if (engine_.trace.telling())
+    engine_.trace.tell(static_cast<int32_t>(node.value), which ? fmt::format("disk {} wiped", *which) : std::string("disk wiped"));
 }
 
 void World::pause(NodeId node) { nodes_[node.value]->pause(); }
@@ -234,7 +238,7 @@ void World::heal() {
   if (defer([this] { heal(); })) return;
   net_.heal();
   for (const auto& node : nodes_) {
-    node->disk.heal();
+    for (const auto& disk : node->disks) disk->heal();
     node->slow_factor = 1;
     node->set_drift(0);
     node->resume();

@@ -34,6 +34,7 @@ using NodeId = Id<struct NodeIdTag, uint32_t>;
 struct NodeOptions {
   std::string name = {};  ///< Resolves on the network; "" is "n<number + 1>".
   uint32_t shards = 1;
+  uint32_t disks = 1;     ///< Data directories; not more than it ever has shards.
   std::optional<DiskKnobs> disk = {};  ///< Unlike the others'.
 };
 
@@ -85,8 +86,8 @@ class World {
   /// The machine loses power: only the durable image stays, and nobody is told.
   void power_cut(NodeId node);
   void power_cut_all();
-  /// Power goes and the disk comes back empty.
-  void wipe(NodeId node);
+  /// Power goes and the disks come back empty; with `disk` only that one.
+  void wipe(NodeId node, std::optional<uint32_t> disk = {});
   void pause(NodeId node);
   void resume(NodeId node);
   /// Every turn of a fiber takes `factor` times as long; 1 is normal.
@@ -111,7 +112,8 @@ class World {
   // Looking. None of these changes what happens.
 
   Runtime& runtime(NodeId node, uint32_t shard = 0) { return nodes_[node.value]->runtime(shard); }
-  SimDisk& disk(NodeId node) { return nodes_[node.value]->disk; }
+  SimDisk& disk(NodeId node, uint32_t number = 0) { return *nodes_[node.value]->disks[number]; }
+  uint32_t disk_count(NodeId node) const { return static_cast<uint32_t>(nodes_[node.value]->disks.size()); }
   SimNet& net() { return net_; }
   Tape& tape() { return engine_.tape; }
   Trace& trace() { return engine_.trace; }

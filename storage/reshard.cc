@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <map>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -27,6 +28,15 @@ constexpr Duration kLookForRoom = 20_ms;
 constexpr uint64_t kLogsBetweenLines = 500;
 
 std::string new_directory(uint32_t shard) { return fmt::format("{}{}", kNewPrefix, shard); }
+
+// Of a node of `count` shards those that keep their logs in the data directory of `runtime`, ascending.
+std::vector<uint32_t> shards_here(const Runtime& runtime, uint32_t count) {
+  std::vector<uint32_t> here;
+  for (uint32_t i = runtime.directory(); i < count; i += runtime.directory_count()) here.push_back(i);
+  return here;
+}
+
+NodeShape with_shards(const Runtime& runtime, uint32_t count) { return {count, runtime.directory_count()}; }
 
 // One shard of the new layout while it is written. It has a write-ahead log once it has a log: without, it is as new.
 class NewShard final : private Wal::Listener {
@@ -115,9 +125,9 @@ Result<> NewShard::close(Task& task) {
 
 // Files will be renamed between `directory` and the new shards: where they cannot be (one of them is a link, or a file system
 // of its own) is found out while there is a way back. What a crash leaves of it is replaced by the next try.
-Result<> check_can_move(Task& task, Disk& disk, const std::string& directory) {
+Result<> check_can_move(Task& task, Disk& disk, uint32_t first, const std::string& directory) {
   for (const char* part : {"wal", "logs"}) {
-    const std::string here = fmt::format("{}/{}", new_directory(0), kProbe);
+    const std::string here = fmt::format("{}/{}", new_directory(first), kProbe);
     const std::string there = fmt::format("{}/{}/{}", directory, part, kProbe);
     TRY(disk.open(task, here, OpenMode::kOpenOrCreate));
     const Result<> moved = disk.rename(task, here, there);
@@ -128,7 +138,7 @@ Result<> check_can_move(Task& task, Disk& disk, const std::string& directory) {
 }
 
 Result<> copy_logs(Task& task, Runtime& runtime, const StoreOptions& options, uint32_t to,
-                   std::vector<std::unique_ptr<Store>>& old_shards, std::vector<std::unique_ptr<NewShard>>& new_shards) {
+                   std::vector<std::unique_ptr<Store>>& old_shards, std::map<uint32_t, std::unique_ptr<NewShard>>& new_shards) {
   // Numbers of segments go on above all that were used: what was set aside as damaged is named by them.
   uint64_t first_segment = 1;
   size_t logs = 0;
@@ -141,28 +151,31 @@ Result<> copy_logs(Task& task, Runtime& runtime, const StoreOptions& options, ui
       runtime.log().error("storage", "damage found while logs were moved: {}. It is kept, not served, and repaired from "
                           "the other replicas where they have it", damage.text());
   }
-  for (uint32_t i = 0; i < to; ++i) {
+  for (const uint32_t i : shards_here(runtime, to)) {
     StoreOptions mine = options;
     mine.directory = new_directory(i);
-    new_shards.push_back(std::make_unique<NewShard>(runtime, mine, first_segment));
-    TRY(new_shards.back()->make_directories(task, logs_lost));
+    auto& made = new_shards[i] = std::make_unique<NewShard>(runtime, mine, first_segment);
+    TRY(made->make_directories(task, logs_lost));
   }
-  for (const auto& store : old_shards) TRY(check_can_move(task, runtime.disk(), store->options().directory));
-  runtime.log().info("storage", "moving {} logs from {} shard(s) to {}", logs, old_shards.size(), to);
+  for (const auto& store : old_shards) TRY(check_can_move(task, runtime.disk(), new_shards.begin()->first, store->options().directory));
+  runtime.log().info("storage", "moving {} logs from {} shard(s) to {}", logs, old_shards.size(), new_shards.size());
   uint64_t moved = 0;
   for (const auto& store : old_shards) {
     for (Log* log : store->logs()) {
-      TRY(new_shards[shard_of(log->key(), to).value]->take(task, *log));
+      const auto mine = new_shards.find(shard_of(log->key(), with_shards(runtime, to)).value);
+      if (mine == new_shards.end())
+        return fail(Errc::kInvalid, fmt::format("{}: log {} belongs into another data directory of this node", store->options().directory, log->key().text()));
+      TRY(mine->second->take(task, *log));
       if (++moved % kLogsBetweenLines == 0) runtime.log().info("storage", "moving logs: {} of {}", moved, logs);
     }
   }
-  for (const auto& shard : new_shards) TRY(shard->settle(task));
+  for (const auto& [i, shard] : new_shards) TRY(shard->settle(task));
   return {};
 }
 
 Result<> open_and_copy(Task& task, Runtime& runtime, const StoreOptions& options, uint32_t from, uint32_t to,
-                       std::vector<std::unique_ptr<Store>>& old_shards, std::vector<std::unique_ptr<NewShard>>& new_shards) {
-  for (uint32_t i = 0; i < from; ++i) {
+                       std::vector<std::unique_ptr<Store>>& old_shards, std::map<uint32_t, std::unique_ptr<NewShard>>& new_shards) {
+  for (const uint32_t i : shards_here(runtime, from)) {
     StoreOptions mine = options;
     mine.directory = shard_directory(i);
     old_shards.push_back(TRY(Store::open(task, runtime, mine)));
@@ -176,10 +189,10 @@ std::string shard_directory(uint32_t shard) { return fmt::format("shard-{}", sha
 
 Result<> prepare_reshard(Task& task, Runtime& runtime, const StoreOptions& options, uint32_t from, uint32_t to) {
   std::vector<std::unique_ptr<Store>> old_shards;
-  std::vector<std::unique_ptr<NewShard>> new_shards;
+  std::map<uint32_t, std::unique_ptr<NewShard>> new_shards;
   Result<> done = open_and_copy(task, runtime, options, from, to, old_shards, new_shards);
   // Their fibers end before they go, and a write-ahead log that is closed is durable.
-  for (const auto& shard : new_shards)
+  for (const auto& [i, shard] : new_shards)
     if (const Result<> closed = shard->close(task); done && !closed) done = closed;
   for (const auto& store : old_shards) store->close(task);
   if (done) done = runtime.disk().sync_directory(task, "");
@@ -212,15 +225,16 @@ Result<> remove_shard(Task& task, Disk& disk, const std::string& directory) {
   return removed;
 }
 
-Result<> move_files(Task& task, Disk& disk, uint32_t shard, uint32_t to) {
+Result<> move_files(Task& task, Runtime& runtime, uint32_t shard, uint32_t to) {
+  Disk& disk = runtime.disk();
   const std::string old = shard_directory(shard);
-  const std::string damaged = new_directory(shard < to ? shard : 0) + "/damaged";
+  const std::string damaged = new_directory(shard < to ? shard : runtime.directory()) + "/damaged";
   const Result<std::vector<std::string>> logs = disk.list(task, old + "/logs");
   if (!logs && logs.error().code != Errc::kNotFound) return std::unexpected(logs.error());
   for (const std::string& name : logs ? *logs : std::vector<std::string>{}) {
     if (name == kProbe) continue;
     const auto key = parse_log_directory(name);
-    const std::string where = key ? fmt::format("{}/logs/{}", new_directory(shard_of(*key, to).value), name)
+    const std::string where = key ? fmt::format("{}/logs/{}", new_directory(shard_of(*key, with_shards(runtime, to)).value), name)
                                   : TRY(free_name(task, disk, damaged, name));
     TRY(disk.rename(task, fmt::format("{}/logs/{}", old, name), where));
   }
@@ -237,24 +251,24 @@ Result<> move_files(Task& task, Disk& disk, uint32_t shard, uint32_t to) {
 Result<> finish_reshard(Task& task, Runtime& runtime, uint32_t from, uint32_t to) {
   Disk& disk = runtime.disk();
   // A shard has its name once all files have been moved, durably: those that have are new, and so is their shard-I.
-  std::vector<bool> unnamed;
-  for (uint32_t i = 0; i < to; ++i) unnamed.push_back(TRY(disk.exists(task, new_directory(i))));
-  const bool all_unnamed = std::count(unnamed.begin(), unnamed.end(), false) == 0;
+  std::map<uint32_t, bool> unnamed;
+  for (const uint32_t i : shards_here(runtime, to)) unnamed[i] = TRY(disk.exists(task, new_directory(i)));
+  const bool all_unnamed = std::all_of(unnamed.begin(), unnamed.end(), [](const auto& shard) { return shard.second; });
   if (all_unnamed) {
-    for (uint32_t i = 0; i < from; ++i) TRY(move_files(task, disk, i, to));
+    for (const uint32_t i : shards_here(runtime, from)) TRY(move_files(task, runtime, i, to));
     // Also what an earlier run moved: a mere kill leaves names that a power cut takes.
-    for (uint32_t i = 0; i < to; ++i)
+    for (const auto& [i, is_unnamed] : unnamed)
       for (const char* part : {"logs", "damaged"}) TRY(disk.sync_directory(task, fmt::format("{}/{}", new_directory(i), part)));
   }
-  for (uint32_t i = 0; i < std::max(from, to); ++i) {
+  for (const uint32_t i : shards_here(runtime, std::max(from, to))) {
     const bool old = i >= to || unnamed[i];
     if (old && TRY(disk.exists(task, shard_directory(i)))) TRY(remove_shard(task, disk, shard_directory(i)));
   }
   TRY(disk.sync_directory(task, ""));
-  for (uint32_t i = 0; i < to; ++i)
-    if (unnamed[i]) TRY(disk.rename(task, new_directory(i), shard_directory(i)));
+  for (const auto& [i, is_unnamed] : unnamed)
+    if (is_unnamed) TRY(disk.rename(task, new_directory(i), shard_directory(i)));
   TRY(disk.sync_directory(task, ""));
-  runtime.log().info("storage", "all logs are on {} shard(s) now", to);
+  runtime.log().info("storage", "all logs are on {} shard(s) now", unnamed.size());
   return {};
 }
 

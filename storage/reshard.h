@@ -11,6 +11,9 @@
 //   shard-0 ... shard-(to-1)
 //
 // No segment is copied, so that it takes seconds, and room for what the write-ahead logs held.
+//
+// Where a node has several data directories each of them is moved by itself: its logs stay in it (base/ids.h), and of the
+// shards above it has every so-and-so-many-th.
 #pragma once
 
 #include <cstdint>
@@ -25,9 +28,9 @@ namespace taffrail {
 /// "shard-3".
 std::string shard_directory(uint32_t shard);
 
-/// Writes down in reshard-0 ... reshard-(to-1) what shard-0 ... shard-(from-1) hold, durably. Opens the old ones, which
-/// recovers them, and changes nothing else about them. `options`: of every shard, but for the directory. The caller holds
-/// the lock of the data directory, and none of the shards is open.
+/// Writes down in reshard-0 ... reshard-(to-1) what shard-0 ... shard-(from-1) hold, durably: of those that are in
+/// `runtime`'s data directory. Opens the old ones, which recovers them, and changes nothing else about them. `options`: of
+/// every shard, but for the directory. The caller holds the lock of the data directory, and none of its shards is open.
 /// Errors: of Store::open(); kNoSpace, kIo, kCancelled. Nothing is changed then, and discard_reshard() clears up.
 Result<> prepare_reshard(Task& task, Runtime& runtime, const StoreOptions& options, uint32_t from, uint32_t to);
 

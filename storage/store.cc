@@ -18,9 +18,11 @@ Store::Store(Runtime& runtime, StoreOptions options) : runtime_(runtime), option
 
 Store::~Store() = default;
 
-Result<std::unique_ptr<Store>> Store::open(Task& task, Runtime& runtime, StoreOptions options) {
+Result<std::unique_ptr<Store>> Store::open(Task& task, Runtime& runtime, StoreOptions options,
+                                           std::move_only_function<void(const Error&)> on_failed) {
   options.wal_segments_kept = std::max(options.wal_segments_kept, 1u);
   auto store = std::unique_ptr<Store>(new Store(runtime, std::move(options)));
+  store->failed_hook_ = std::move(on_failed);
   store->checkpointer_ = std::make_unique<Checkpointer>(*store, runtime);
   Recovery recovery(*store, runtime);
   if (const Result<> recovered = recovery.run(task); !recovered) {

@@ -25,7 +25,10 @@ class Store final : private Wal::Listener {
   /// `runtime` outlives the store. The caller holds the lock of the data directory.
   /// Errors: kIo, kNoSpace; kUnsupported for files of a newer format, by name; kCorrupt for files that
   /// belong to another disk. Damage is not an error: see recovery().
-  static Result<std::unique_ptr<Store>> open(Task& task, Runtime& runtime, StoreOptions options);
+  /// `on_failed` is called once when a write or sync failed, perhaps within this call already; must not wait. Without
+  /// it the node stops (Runtime::stop_node).
+  static Result<std::unique_ptr<Store>> open(Task& task, Runtime& runtime, StoreOptions options,
+                                             std::move_only_function<void(const Error&)> on_failed = nullptr);
   /// After close(), or after a crash unwound the fibers.
   ~Store() override;
 
@@ -51,9 +54,6 @@ class Store final : private Wal::Listener {
 
   /// Called from the writing fiber after every sync, with what is durable now. Must not wait. One hook.
   void on_durable(std::move_only_function<void(WalSequence)> hook) { durable_hook_ = std::move(hook); }
-  /// Called once when a write or sync failed. Default: Runtime::stop_node. Must not wait.
-  void on_failed(std::move_only_function<void(const Error&)> hook) { failed_hook_ = std::move(hook); }
-
   /// Called when a read met damage in a segment: Log::holes() has grown. Must not wait. One hook.
   void on_hole(std::move_only_function<void(const PartitionKey&)> hook) { hole_hook_ = std::move(hook); }
 

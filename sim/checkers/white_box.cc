@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <charconv>
 #include <tuple>
 
 #include "base/crc32c.h"
@@ -63,6 +64,12 @@ bool unharmed(const SimDisk& disk) {
 
 }  // namespace
 
+SimDisk& WhiteBox::disk_of(uint32_t broker, const PartitionKey& key) const {
+  World& world = cluster_.world();
+  const NodeId node = cluster_.broker(broker);
+  return world.disk(node, directory_of(key, world.disk_count(node)));
+}
+
 bool WhiteBox::is_durable(uint32_t broker, const RaftGroup& replica, LogIndex index, Group& group) {
   const Raft& raft = replica.raft();
   // A claim about an entry that was cut is no claim about what stands there now.
@@ -73,7 +80,7 @@ bool WhiteBox::is_durable(uint32_t broker, const RaftGroup& replica, LogIndex in
   if (looked_at == now) return true;
   const auto place = replica.log().place_of(index);
   if (!place) return true;  // In a segment, or below the start: not looked at.
-  const OnMedium found = durable_frame(cluster_.world().disk(cluster_.broker(broker)), *place, raft.self().disk);
+  const OnMedium found = durable_frame(disk_of(broker, replica.key()), *place, raft.self().disk);
   if (found.harmed) return true;
   if (!found.frame || found.frame->kind != FrameKind::kEntry || found.frame->meta.id() != raft.log().at(index)) return false;
   const auto [same, fresh] = group.payloads.emplace(found.frame->meta.id(), found.frame->payload_crc);
@@ -85,7 +92,7 @@ bool WhiteBox::is_durable(uint32_t broker, const RaftGroup& replica, LogIndex in
 }
 
 bool WhiteBox::is_durable(uint32_t broker, const RaftGroup& replica, const HardState& wanted) const {
-  SimDisk& disk = cluster_.world().disk(cluster_.broker(broker));
+  SimDisk& disk = disk_of(broker, replica.key());
   const auto [own, whole] = replica.log().places_of_hard_state();
   const OnMedium one = durable_frame(disk, own, replica.raft().self().disk);
   if (one.frame)
@@ -98,10 +105,10 @@ bool WhiteBox::is_durable(uint32_t broker, const RaftGroup& replica, const HardS
 
 // What a replica made durable, and what it told others, is still there when it comes back; or it is in doubt, and
 // says so. I-R9 for entries, I-R7 for terms and votes.
-std::optional<std::string> WhiteBox::check_restarted(Group& group, const ReplicaView& view, EntryId claimed) const {
+std::optional<std::string> WhiteBox::check_restarted(Group& group, const PartitionKey& key, const ReplicaView& view, EntryId claimed) const {
   const auto broker = static_cast<uint32_t>(view.id.node.value) - 1;
   // Nobody can know of a sync that the disk only pretended to do.
-  if (!never_lied(cluster_.world().disk(cluster_.broker(broker)))) return std::nullopt;
+  if (!never_lied(disk_of(broker, key))) return std::nullopt;
   const Raft& raft = *view.raft;
   const bool held = claimed.index <= raft.commit() || raft.log().contains(claimed);
   if (!held && !raft.possibly_longer())
@@ -127,7 +134,7 @@ std::optional<std::string> WhiteBox::check_claims(Group& group, const PartitionK
     auto& [incarnation, claimed] = group.claimed[view.id];
     if (incarnation == view.incarnation && claimed == claim) continue;
     if (incarnation != 0 && incarnation != view.incarnation)
-      if (auto violation = check_restarted(group, view, claimed)) return violation;
+      if (auto violation = check_restarted(group, key, view, claimed)) return violation;
     incarnation = view.incarnation;
     claimed = claim;
     const auto broker = static_cast<uint32_t>(view.id.node.value) - 1;
@@ -214,11 +221,41 @@ void WhiteBox::look(const PartitionKey& key, const RaftSent* sent) {
 // I-S8, the other way round: what no fault has touched is not called damaged. A log that contradicts itself costs
 // its replica the vote until others have answered, and somebody wrote it so.
 std::optional<std::string> WhiteBox::check_recovery(uint32_t broker) {
-  if (!unharmed(cluster_.world().disk(cluster_.broker(broker)))) return std::nullopt;
   for (BrokerShard* shard : cluster_.node(broker)->shards()) {
+    if (!unharmed(cluster_.world().disk(cluster_.broker(broker), shard->runtime().directory()))) continue;
     if (shard->store() == nullptr || shard->store()->recovery().damage.empty()) continue;
     return fmt::format("I-S8 corruption contained: broker {} found damage on a disk that nothing has damaged: {}", broker + 1,
                        shard->store()->recovery().damage.front().text());
+  }
+  return std::nullopt;
+}
+
+// I-S10: a data directory that fails, and is not the first, stops its own replicas and nobody else's: soon, for what they
+// promise is not kept.
+std::optional<std::string> WhiteBox::check_directories(uint32_t broker) {
+  World& world = cluster_.world();
+  const NodeId me = cluster_.broker(broker);
+  if (world.disk_count(me) == 1) return std::nullopt;
+  for (; stops_seen_ < world.stops().size(); ++stops_seen_) {
+    const Stop& stop = world.stops()[stops_seen_];
+    constexpr std::string_view kStorage = "storage of shard-";
+    uint32_t shard = 0;
+    if (!stop.why.starts_with(kStorage)) continue;
+    std::from_chars(stop.why.data() + kStorage.size(), stop.why.data() + stop.why.size(), shard);
+    if (const uint32_t directory = shard % world.disk_count(stop.node); directory != 0)
+      return fmt::format("I-S10 a disk fails alone: {} stops altogether because its data directory {} failed", world.name(stop.node), directory + 1);
+  }
+  constexpr Duration kAllowed = 5_s;
+  for (BrokerShard* shard : cluster_.node(broker)->shards()) {
+    const auto key = std::pair(broker, shard->runtime().shard().value);
+    if (shard->directory_failure().empty() || shard->partitions().empty() || world.paused(me)) {
+      failing_.erase(key);
+      continue;
+    }
+    const Instant since = failing_.try_emplace(key, world.now()).first->second;
+    if (prompt_ && world.now() > since + kAllowed)
+      return fmt::format("I-S10 a disk fails alone: broker {} has kept {} replicas on a directory that failed {} ms ago ({})", broker + 1,
+                         shard->partitions().size(), (world.now() - since).ms(), shard->directory_failure());
   }
   return std::nullopt;
 }
@@ -273,6 +310,7 @@ std::optional<std::string> WhiteBox::check_now() {
     seen = std::max(seen, repaired);
     if (auto violation = check_recovery(i)) return violation;
     if (auto violation = check_lonely(i)) return violation;
+    if (auto violation = check_directories(i)) return violation;
     for (const auto& [key, invariant] : node->quarantines())
       return fmt::format("{}: broker {} put {} in quarantine", invariant, i + 1, key.text());
     for (Partition* partition : node->partitions())
@@ -300,10 +338,12 @@ std::optional<std::string> WhiteBox::check_left_behind() {
 // I-S9: a log is where its owner looks for it, however often the number of shards has changed.
 std::optional<std::string> WhiteBox::check_places(uint32_t broker) const {
   const std::vector<BrokerShard*> shards = cluster_.node(broker)->shards();
-  for (uint32_t i = 0; i < shards.size(); ++i)
+  for (uint32_t i = 0; i < shards.size(); ++i) {
+    if (shards[i]->store() == nullptr) continue;
     for (const Log* log : shards[i]->store()->logs())
-      if (shard_of(log->key(), static_cast<uint32_t>(shards.size())) != ShardId(i))
+      if (shard_of(log->key(), shards[i]->runtime().shape()) != ShardId(i))
         return fmt::format("I-S9 a log's place: broker {} has {} on shard {} of {}", broker + 1, log->key().text(), i, shards.size());
+  }
   return std::nullopt;
 }
 

@@ -48,13 +48,15 @@ class WhiteBox {
   };
   void look(const PartitionKey& key, const RaftSent* sent);
   std::optional<std::string> check_claims(Group& group, const PartitionKey& key);
-  std::optional<std::string> check_restarted(Group& group, const ReplicaView& view, EntryId claimed) const;
+  std::optional<std::string> check_restarted(Group& group, const PartitionKey& key, const ReplicaView& view, EntryId claimed) const;
   std::optional<std::string> check_sent(Group& group, const PartitionKey& key, const RaftSent& sent);
   bool is_durable(uint32_t broker, const RaftGroup& replica, LogIndex index, Group& group);
   bool is_durable(uint32_t broker, const RaftGroup& replica, const HardState& state) const;
   std::optional<std::string> check_partition(uint32_t broker, Partition& partition);
   std::optional<std::string> check_recovery(uint32_t broker);
   std::optional<std::string> check_lonely(uint32_t broker);
+  std::optional<std::string> check_directories(uint32_t broker);
+  SimDisk& disk_of(uint32_t broker, const PartitionKey& key) const;
   std::optional<std::string> check_places(uint32_t broker) const;
   struct Stored {
     EntryMeta meta;
@@ -71,6 +73,8 @@ class WhiteBox {
   SimCluster& cluster_;
   bool prompt_;
   std::map<uint32_t, std::pair<uint64_t, Instant>> cut_off_;  ///< By broker that reaches no quorum: incarnation, since when.
+  std::map<std::pair<uint32_t, uint32_t>, Instant> failing_;  ///< By broker and shard whose directory failed, with replicas: since when.
+  size_t stops_seen_ = 0;
   std::map<PartitionKey, Group> groups_;
   std::optional<std::string> seen_;  ///< What look() found first.
   std::vector<ReplicaView> views_;

@@ -36,10 +36,25 @@ Uuid Uuid::parse(std::string_view text) {
   return {static_cast<uint64_t>(all >> 64), static_cast<uint64_t>(all)};
 }
 
-ShardId shard_of(const PartitionKey& key, uint32_t count) {
-  if (count <= 1 || key == kMetadataPartition) return ShardId(0);
-  const uint64_t first = mix64(key.topic.high, key.topic.low);
-  return ShardId(static_cast<uint32_t>((first + static_cast<uint32_t>(key.partition)) % count));
+namespace {
+
+uint64_t place_of(const PartitionKey& key) {
+  return mix64(key.topic.high, key.topic.low) + static_cast<uint32_t>(key.partition);
+}
+
+}  // namespace
+
+uint32_t directory_of(const PartitionKey& key, uint32_t directories) {
+  return directories <= 1 || key == kMetadataPartition ? 0 : static_cast<uint32_t>(place_of(key) % directories);
+}
+
+ShardId shard_of(const PartitionKey& key, NodeShape shape) {
+  if (shape.shards <= 1 || key == kMetadataPartition) return ShardId(0);
+  const uint32_t directory = directory_of(key, shape.directories);
+  // Of those with this directory: directory, directory + directories, ...
+  const uint32_t sharing = (shape.shards - directory + shape.directories - 1) / shape.directories;
+  const uint64_t round = place_of(key) / shape.directories;
+  return ShardId(directory + shape.directories * static_cast<uint32_t>(round % sharing));
 }
 
 std::string PartitionKey::text() const { return topic.text() + "-" + std::to_string(partition); }

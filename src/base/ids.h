@@ -78,8 +78,23 @@ struct PartitionKey {
 /// Group 0, the cluster's metadata: Kafka's own id for `__cluster_metadata`.
 inline constexpr PartitionKey kMetadataPartition{Uuid{0, 1}, 0};
 
-/// Which of the `count` shards of a node a partition lives on there: the partitions of one topic go round. Group 0
-/// lives on shard 0. Fixed for a data directory, whose shards each have a write-ahead log.
-ShardId shard_of(const PartitionKey& key, uint32_t count);
+/// Data directories of a node.
+inline constexpr uint32_t kDirectoriesMax = 16;
+
+/// How a node is made up: its shards, and the data directories that they keep their logs in. Shard i has directory
+/// i % directories, so that each directory has a shard of its own: `shards` is not below `directories`.
+struct NodeShape {
+  constexpr NodeShape(uint32_t s = 1, uint32_t d = 1) : shards(s), directories(d) {}  // A number of shards is a shape.
+  uint32_t shards;
+  uint32_t directories;
+  constexpr auto operator<=>(const NodeShape&) const = default;
+  constexpr uint32_t directory_of(ShardId shard) const { return shard.value % directories; }
+};
+
+/// Which shard of a node a partition lives on there: the partitions of one topic go round, over the directories first.
+/// Group 0 lives on shard 0. With another number of shards a partition stays in its directory.
+ShardId shard_of(const PartitionKey& key, NodeShape shape);
+/// Which of the node's data directories it is in: that of its shard.
+uint32_t directory_of(const PartitionKey& key, uint32_t directories);
 
 }  // namespace taffrail

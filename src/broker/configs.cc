@@ -1,6 +1,6 @@
 #include "broker/configs.h"
 
-#include <fmt/core.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <charconv>
@@ -69,7 +69,7 @@ std::vector<StaticConfig> static_configs(BrokerContext& broker) {
       {"group.min.session.timeout.ms", std::to_string(node.groups.session_timeout_min.ms()), ConfigType::kInt, "The shortest session that a member may ask for."},
       {"listener.security.protocol.map", protocols, ConfigType::kString, "Protocol of each listener."},
       {"listeners", binds, ConfigType::kString, "Where this broker listens."},
-      {"log.dirs", node.data_dir, ConfigType::kString, "The data directory."},
+      {"log.dirs", fmt::format("{}", fmt::join(node.data_dirs, ",")), ConfigType::kString, "The data directories."},
       {"node.id", std::to_string(node.id.value), ConfigType::kInt, "The id of this broker."},
       {"num.partitions", std::to_string(node.default_partitions), ConfigType::kInt, "Of a topic that does not say."},
       {"offset.metadata.max.bytes", std::to_string(node.groups.offset_metadata_max), ConfigType::kInt, "Of the note that comes with a committed offset."},

@@ -45,7 +45,7 @@ class BrokerContext {
   /// RaftDriver::transfer_question and PeerChannel::call.
   virtual Result<> hand_over(Task& task, const PartitionKey& key, BrokerId leader, BrokerId to, Instant deadline) = 0;
 
-  /// This node's other shards, and its own; where a partition lives is shard_of(key, runtime().shard_count()).
+  /// This node's other shards, and its own; where a partition lives is shard_of(key, runtime().shape()).
   virtual const Remote<BrokerShard>& shard(ShardId shard) = 0;
   /// What other shards have sent here.
   virtual Guests& guests() = 0;

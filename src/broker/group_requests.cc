@@ -22,7 +22,7 @@ std::optional<PartitionKey> coordinator_of(BrokerContext& broker, std::string_vi
 
 ShardId shard_of_group(BrokerContext& broker, std::string_view group) {
   const auto key = coordinator_of(broker, group);
-  return key ? shard_of(*key, broker.runtime().shard_count()) : broker.runtime().shard();
+  return key ? shard_of(*key, broker.runtime().shape()) : broker.runtime().shard();
 }
 
 group::Service* find_groups(BrokerContext& broker, std::string_view group) {

@@ -13,6 +13,8 @@ namespace {
 constexpr std::string_view kFirstLine = "taffrail node, format 1";
 // While its logs move: a program that does not know of that must not open any of them.
 constexpr std::string_view kMovingLine = "taffrail node, format 2";
+// One of several data directories: a program that does not know of that would find a part of the logs, and miss the others.
+constexpr std::string_view kDirectoriesLine = "taffrail node, format 3";
 
 std::string_view take_line(std::string_view& text) {
   const size_t end = text.find('\n');
@@ -35,8 +37,10 @@ Error damaged(std::string_view what) {
 }  // namespace
 
 std::string NodeIdentity::encode() const {
-  std::string out = fmt::format("{}\nnode {}\ndisk {}\ncluster {}\n", moving == 0 ? kFirstLine : kMovingLine,
+  std::string out = fmt::format("{}\nnode {}\ndisk {}\ncluster {}\n", directories > 1 ? kDirectoriesLine : moving == 0 ? kFirstLine : kMovingLine,
                                 replica.node.value, replica.disk.text(), cluster.text());
+  if (directories > 1) out += fmt::format("directory {} of {}\n", directory + 1, directories);
+  for (const DiskId& disk : more_disks) out += fmt::format("other {}\n", disk.text());
   if (shards != 1) out += fmt::format("shards {}\n", shards);
   if (moving != 0) out += fmt::format("moving {}\n", moving);
   for (const FoundingVoter& v : voters)
@@ -48,14 +52,14 @@ std::string NodeIdentity::encode() const {
 Result<NodeIdentity> NodeIdentity::decode(std::string_view text) {
   const std::string_view all = text;
   const std::string_view first = take_line(text);
-  if (first != kFirstLine && first != kMovingLine) {
+  if (first != kFirstLine && first != kMovingLine && first != kDirectoriesLine) {
     // Every format ends with its checksum: without that, a number in the first line proves nothing.
     const size_t end = all.rfind("checksum ");
     const bool whole = end != std::string_view::npos &&
                        all.substr(end) == fmt::format("checksum {:08x}\n", crc32c(as_bytes(all.substr(0, end))));
     if (whole && first.starts_with("taffrail node, format "))
       return fail(Errc::kUnsupported, fmt::format("{} says \"{}\"; this version reads up to \"{}\". Start the version "
-                                                  "that wrote it, or a later one", kIdentityFile, first.substr(0, 40), kMovingLine));
+                                                  "that wrote it, or a later one", kIdentityFile, first.substr(0, 40), kDirectoriesLine));
     return std::unexpected(damaged("its first line is not that of a node's identity"));
   }
   NodeIdentity identity;
@@ -74,13 +78,24 @@ Result<NodeIdentity> NodeIdentity::decode(std::string_view text) {
     } else if (word == "cluster") {
       identity.cluster = Uuid::parse(rest);
       good = rest.size() == 22;
+    } else if (word == "directory") {
+      const size_t of = rest.find(" of ");
+      int32_t which = 0;
+      int32_t count = 0;
+      good = of != std::string_view::npos && number(rest.substr(0, of), which) && number(rest.substr(of + 4), count) && which >= 1 &&
+             which <= count && count > 1 && count <= static_cast<int32_t>(kDirectoriesMax) && first == kDirectoriesLine;
+      identity.directory = static_cast<uint32_t>(which - 1);
+      identity.directories = static_cast<uint32_t>(count);
+    } else if (word == "other") {
+      identity.more_disks.push_back(Uuid::parse(rest));
+      good = !identity.more_disks.back().is_zero() && identity.directory == 0 && identity.more_disks.size() < identity.directories;
     } else if (word == "shards") {
       int32_t count = 0;
       good = number(rest, count) && count > 0;
       identity.shards = static_cast<uint32_t>(count);
     } else if (word == "moving") {
       int32_t count = 0;
-      good = number(rest, count) && count > 0 && first == kMovingLine;
+      good = number(rest, count) && count > 0 && first != kFirstLine;
       identity.moving = static_cast<uint32_t>(count);
     } else if (word == "voter") {
       const size_t second = rest.find(' ');
@@ -111,12 +126,12 @@ Result<NodeIdentity> NodeIdentity::decode(std::string_view text) {
 
 namespace {
 
-// Reads one of the two files. Errors: kNotFound; kCorrupt, also for what the disk cannot give back.
+// Reads one of the two files. Errors: kNotFound; kCorrupt; kIo.
 Result<NodeIdentity> load_file(Task& task, Disk& disk, std::string_view file) {
   const Result<std::string> text = read_file(task, disk, file, 64_KiB);
   if (text) return NodeIdentity::decode(*text);
-  if (text.error().code == Errc::kIo || text.error().code == Errc::kTooLarge)
-    return std::unexpected(damaged(text.error().message));
+  if (text.error().code == Errc::kTooLarge) return std::unexpected(damaged(text.error().message));
+  if (text.error().code == Errc::kIo) return fail(Errc::kIo, damaged(text.error().message).message);
   return std::unexpected(text.error());
 }
 
@@ -125,7 +140,7 @@ Result<NodeIdentity> load_file(Task& task, Disk& disk, std::string_view file) {
 Result<NodeIdentity> load_identity(Task& task, Runtime& runtime, BrokerId id) {
   Disk& disk = runtime.disk();
   Result<NodeIdentity> identity = load_file(task, disk, kIdentityFile);
-  if (!identity && (identity.error().code == Errc::kCorrupt || identity.error().code == Errc::kNotFound)) {
+  if (!identity && (identity.error().code == Errc::kCorrupt || identity.error().code == Errc::kIo || identity.error().code == Errc::kNotFound)) {
     // One rotten page must not cost a broker: the copy says the same, or what was about to be said.
     Result<NodeIdentity> copy = load_file(task, disk, kIdentityCopyFile);
     if (copy) {
@@ -136,6 +151,13 @@ Result<NodeIdentity> load_identity(Task& task, Runtime& runtime, BrokerId id) {
     }
   }
   if (identity) {
+    if (identity->directories != runtime.directory_count())
+      return fail(Errc::kInvalid, fmt::format("this is data directory {} of {} of its node, and the node was started with {}. Give it all of "
+                                              "them, in that order. For another number drain the broker, and let it join as new with "
+                                              "empty ones", identity->directory + 1, identity->directories, runtime.directory_count()));
+    if (identity->directory != runtime.directory())
+      return fail(Errc::kInvalid, fmt::format("this is data directory {} of its node, given as number {}. Give them in the order they "
+                                              "were first given in", identity->directory + 1, runtime.directory() + 1));
     if (identity->replica.node != id)
       return fail(Errc::kInvalid, fmt::format("this data directory belongs to node {}, and node {} was started on it. "
                                               "Give the node its own directory, or its own id", identity->replica.node.value, id.value));
@@ -149,6 +171,8 @@ Result<NodeIdentity> load_identity(Task& task, Runtime& runtime, BrokerId id) {
       return std::unexpected(damaged(fmt::format("it is missing, although {} is there", name)));
   NodeIdentity drawn;
   drawn.replica.node = id;
+  drawn.directory = runtime.directory();
+  drawn.directories = runtime.directory_count();
   drawn.shards = runtime.shard_count();
   drawn.replica.disk.high = runtime.random().next();
   drawn.replica.disk.low = runtime.random().next();

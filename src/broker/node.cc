@@ -34,6 +34,9 @@ struct Node::State {
   Result<> start(Task& task);
   void stop(Task& task);
   Endpoint advertised(const ListenerConfig& listener, const Endpoint& bound) const;
+  Result<> prepare_directories(Task& task);
+  Result<> open_shards(Task& task);
+  Result<> keep_cluster(Task& task);
   Result<> start_peers(Task& task);
   Result<> start_group_zero(Task& task);
   Result<> register_self(Task& task);
@@ -75,6 +78,7 @@ struct Node::State {
   std::unique_ptr<Controller> controller_;
   std::unique_ptr<Retiring> retiring_;
   BrokerShard::Look look_;
+  std::map<uint32_t, std::string> failed_directories_;  ///< When the node started, and why.
   bool known_cluster_ = false;  ///< The identity named a cluster before this start: group 0 was here.
   bool joined_ = false;   ///< The parts have an image, and are told what changes.
   bool registered_ = false;
@@ -157,13 +161,73 @@ Result<> Node::State::start(Task& task) {
   TRY(match_shards(task, runtime_, identity_, store_options(config_, identity_.replica.disk, ShardId(0))));
   known_cluster_ = !identity_.cluster.is_zero();
   while (!all_arrived()) TRY(shards_->changed.wait(task));
-  TRY(shard_.open(task, identity_, look_));
-  TRY(on_parts(task, [identity = identity_, look = look_](Task& t, NodePart& part) { return part.open(t, identity, look); }));
+  TRY(prepare_directories(task));
+  TRY(open_shards(task));
   TRY(start_peers(task));
+  TRY(keep_cluster(task));
   TRY(start_group_zero(task));
   TRY(register_self(task));
   accept_clients();
   return {};
+}
+
+// Each directory but the first is looked after by its first shard. What it is called the first directory remembers, so that
+// the cluster is told of the same disks while one of them fails.
+Result<> Node::State::prepare_directories(Task& task) {
+  const uint32_t count = runtime_.directory_count();
+  if (count == 1) return {};
+  CHECK(count <= runtime_.shard_count(), "each data directory has a shard");
+  std::vector<Question<Result<NodeIdentity>>> questions;
+  for (uint32_t i = 1; i < count; ++i) {
+    const auto answer = questions.emplace_back(runtime_).answer();
+    shards_->parts.at(ShardId(i)).part.post(runtime_, [cluster = identity_.cluster, answer](NodePart& part) {
+      part.run<NodeIdentity>([cluster](Task& t, NodePart& p) { return p.prepare_directory(t, cluster); }, answer);
+    });
+  }
+  std::vector<Result<NodeIdentity>> found;
+  for (auto& question : questions) found.push_back(question.wait_through(task));
+  std::vector<DiskId> disks;
+  for (uint32_t i = 1; i < count; ++i) {
+    Result<NodeIdentity>& one = found[i - 1];
+    const std::string where = fmt::format("data directory {}{}", i + 1, i < config_.data_dirs.size() ? " (" + config_.data_dirs[i] + ")" : "");
+    if (one) {
+      disks.push_back(one->replica.disk);
+      continue;
+    }
+    if (one.error().code != Errc::kIo || i > identity_.more_disks.size()) return fail(one.error(), where);
+    failed_directories_[i] = one.error().message;
+    disks.push_back(identity_.more_disks[i - 1]);
+  }
+  if (disks == identity_.more_disks) return {};
+  for (uint32_t i = 1; i < count; ++i)
+    if (i <= identity_.more_disks.size() && identity_.more_disks[i - 1] != disks[i - 1])
+      runtime_.log().warn("node", "data directory {} is another disk than before: its replicas are brought from other brokers", i + 1);
+  identity_.more_disks = std::move(disks);
+  return save_identity(task, runtime_, identity_);
+}
+
+Result<> Node::State::open_shards(Task& task) {
+  TRY(shard_.open(task, identity_, look_));
+  return on_parts(task, [identity = identity_, failed = failed_directories_, look = look_](Task& t, NodePart& part) {
+    const uint32_t directory = part.shard().runtime().directory();
+    NodeIdentity own = identity;
+    if (directory > 0) own.replica.disk = identity.more_disks[directory - 1];
+    const auto why = failed.find(directory);
+    return part.open(t, own, why == failed.end() ? std::string() : why->second, look);
+  });
+}
+
+Result<> Node::State::keep_cluster(Task& task) {
+  if (runtime_.directory_count() == 1) return {};
+  return on_parts(task, [cluster = identity_.cluster](Task& t, NodePart& part) -> Result<> {
+    BrokerShard& shard = part.shard();
+    const bool first = shard.runtime().shard().value < shard.runtime().directory_count();
+    if (!first || !shard.directory_failure().empty()) return {};
+    const Result<> kept = part.keep_cluster(t, cluster);
+    if (!kept && kept.error().code == Errc::kIo) shard.go_without_directory(kept.error());
+    else if (!kept) return kept;
+    return {};
+  });
 }
 
 Result<> Node::State::start_peers(Task& task) {
@@ -184,7 +248,7 @@ Result<> Node::State::start_peers(Task& task) {
     return Chain{encode_addresses(controller_->addresses())};
   });
   const auto greeting = [this] {
-    return PeerIdentity{identity_.cluster, identity_.replica, incarnation_, runtime_.shard_count()};
+    return PeerIdentity{identity_.cluster, identity_.replica, incarnation_, runtime_.shard_count(), identity_.more_disks};
   };
   TRY(peers_.start(task, config_.internal.bind, greeting()));
   const Endpoint internal = advertised(config_.internal, peers_.local());
@@ -247,6 +311,7 @@ Result<> Node::State::register_self(Task& task) {
   command.broker.incarnation = incarnation_;
   command.broker.internal = advertised(config_.internal, peers_.local());
   command.broker.rack = config_.rack;
+  command.broker.more_disks = identity_.more_disks;
   const BrokerShard::Endpoints bound = TRY(shard_.bind(task, {}));
   TRY(on_parts(task, [bound](Task& t, NodePart& part) -> Result<> {
     TRY(part.shard().bind(t, bound));
@@ -463,7 +528,7 @@ void Node::State::run_introductions(Task& task) {
 
 void Node::State::on_link(BrokerId node, bool up) {
   shard_.on_link(node, up);
-  tell_parts([node, up, shards = peers_.shards_of(node)](NodePart& part) { part.on_link(node, up, shards); });
+  tell_parts([node, up, shape = peers_.shape_of(node)](NodePart& part) { part.on_link(node, up, shape); });
   if (up) peers_.send(node, PeerKind::kLeaders, {Leaders::encode(shard_.leaders().all())});
 }
 
@@ -479,7 +544,7 @@ void Node::State::on_peer_message(const PeerIdentity& from, PeerKind kind, Slice
     return tell_parts([updates = *updates](NodePart& part) { part.shard().learn_leaders(updates); });
   }
   if (alone()) return shard_.on_message(from, kind, std::move(body));
-  const Result<ShardId> to = RaftDriver::shard_for(kind, body, runtime_.shard_count());
+  const Result<ShardId> to = RaftDriver::shard_for(kind, body, runtime_.shape());
   if (!to) return dropped(to.error());
   if (*to == ShardId(0)) return shard_.on_message(from, kind, std::move(body));
   shards_->parts.at(*to).shard.post(runtime_, [from, kind, body = std::move(body)](BrokerShard& s) mutable {
@@ -488,7 +553,7 @@ void Node::State::on_peer_message(const PeerIdentity& from, PeerKind kind, Slice
 }
 
 Result<Chain> Node::State::serve_log(Task& task, std::string_view service, Slice body) {
-  const ShardId owner = TRY(RaftDriver::shard_for_call(body, runtime_.shard_count()));
+  const ShardId owner = TRY(RaftDriver::shard_for_call(body, runtime_.shape()));
   if (owner == ShardId(0)) return shard_.driver()->serve(task, service, std::move(body));
   Question<Result<Chain>> question(runtime_);
   shards_->parts.at(owner).part.post(runtime_, [service, body, answer = question.answer()](NodePart& part) {

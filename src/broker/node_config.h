@@ -51,7 +51,8 @@ struct ServerConfig {
 struct NodeConfig {
   BrokerId id = kNoBroker;
   std::optional<std::string> rack;
-  std::string data_dir;  ///< As the operating system names it; the node itself only sees its Disk.
+  /// As the operating system names them; the node itself only sees a Disk for each. Group 0 is in the first.
+  std::vector<std::string> data_dirs;
 
   /// By name, as clients are told: "PLAINTEXT". At least one.
   std::map<std::string, ListenerConfig> listeners;

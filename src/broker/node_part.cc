@@ -1,6 +1,10 @@
 #include "broker/node_part.h"
 
+#include <fmt/core.h>
+
 #include "base/check.h"
+#include "base/plant.h"
+#include "broker/shard_count.h"
 
 namespace taffrail {
 
@@ -16,16 +20,29 @@ NodePart::NodePart(Runtime& runtime, NodeConfig config, std::shared_ptr<NodeShar
   });
 }
 
-void NodePart::run(std::function<Result<>(Task&, NodePart&)> what, Question<Result<>>::Answer answer) {
-  if (stopped_) return answer.give(runtime_, fail(Errc::kUnavailable, "this shard has stopped"));
-  runtime_.spawn(scope_, "node/part", [this, what = std::move(what), answer = std::move(answer)](Task& task) {
-    Result<> done = what(task, *this);
-    answer.give(runtime_, std::move(done));
-  });
+Result<NodeIdentity> NodePart::prepare_directory(Task& task, const ClusterId& cluster) {
+  auto lock = runtime_.disk().lock(task, "lock");
+  if (!lock && lock.error().code == Errc::kBusy) return fail(lock.error(), "it is in use by another process");
+  if (!lock) return std::unexpected(lock.error());
+  lock_ = *std::move(lock);
+  directory_ = TRY(load_identity(task, runtime_, config_.id));
+  if (!directory_.cluster.is_zero() && !cluster.is_zero() && directory_.cluster != cluster && !PLANT("M59"))
+    return fail(Errc::kInvalid, fmt::format("it belongs to cluster {}, and the node's first data directory to {}. Give the node its own "
+                                            "directories", directory_.cluster.text(), cluster.text()));
+  TRY(match_shards(task, runtime_, directory_, store_options(config_, directory_.replica.disk, runtime_.shard())));
+  return directory_;
 }
 
-Result<> NodePart::open(Task& task, const NodeIdentity& identity, BrokerShard::Look look) {
-  return shard_.open(task, identity, std::move(look));
+Result<> NodePart::keep_cluster(Task& task, const ClusterId& cluster) {
+  if (directory_.cluster == cluster) return {};
+  directory_.cluster = cluster;
+  return save_identity(task, runtime_, directory_);
+}
+
+Result<> NodePart::open(Task& task, const NodeIdentity& identity, const std::string& failed, BrokerShard::Look look) {
+  if (failed.empty()) return shard_.open(task, identity, std::move(look));
+  shard_.go_without_directory({Errc::kIo, failed});
+  return {};
 }
 
 void NodePart::join(const ClusterId& id, ClusterImage image, std::vector<Remote<BrokerShard>> shards) {
@@ -48,8 +65,8 @@ void NodePart::set_image(ClusterImage image) {
   shard_.on_applied();
 }
 
-void NodePart::on_link(BrokerId node, bool up, uint32_t shards) {
-  peers_.note_link(node, up, shards);
+void NodePart::on_link(BrokerId node, bool up, NodeShape shape) {
+  peers_.note_link(node, up, shape);
   shard_.on_link(node, up);
 }
 
@@ -70,6 +87,7 @@ void NodePart::stop(Question<Result<>>::Answer answer) {
     shard_.stop_partitions(task);
     shard_.stop_raft(task);
     shard_.close(task);
+    lock_.reset();
     answer.give(runtime_, Result<>{});
   });
 }

@@ -46,13 +46,27 @@ class NodePart {
   // From shard 0, in messages.
 
   /// Runs `what` in a fiber of the part.
-  void run(std::function<Result<>(Task&, NodePart&)> what, Question<Result<>>::Answer answer);
-  Result<> open(Task& task, const NodeIdentity& identity, BrokerShard::Look look);
+  template <class R = void>
+  void run(std::function<Result<R>(Task&, NodePart&)> what, typename Question<Result<R>>::Answer answer) {
+    if (stopped_) return answer.give(runtime_, fail(Errc::kUnavailable, "this shard has stopped"));
+    runtime_.spawn(scope_, "node/part", [this, what = std::move(what), answer = std::move(answer)](Task& task) {
+      Result<R> done = what(task, *this);
+      answer.give(runtime_, std::move(done));
+    });
+  }
+  /// On the first shard of each data directory but the node's first: who this directory is, and its logs on as many shards
+  /// as the node has. `cluster`: that of the node, if it is known; the directory must be of the same. Errors: kIo if the
+  /// disk fails; of load_identity() and match_shards().
+  Result<NodeIdentity> prepare_directory(Task& task, const ClusterId& cluster);
+  /// Writes down which cluster the directory is of, if that was not known. Errors: as save_identity().
+  Result<> keep_cluster(Task& task, const ClusterId& cluster);
+  /// `identity`: the node's, with the disk of this shard's directory; `failed`: why there is none.
+  Result<> open(Task& task, const NodeIdentity& identity, const std::string& failed, BrokerShard::Look look);
   void join(const ClusterId& id, ClusterImage image, std::vector<Remote<BrokerShard>> shards);
   void set_alive(std::vector<BrokerId> alive, BrokerId leader);
   void apply(ByteView records, LogIndex index);
   void set_image(ClusterImage image);
-  void on_link(BrokerId node, bool up, uint32_t shards);
+  void on_link(BrokerId node, bool up, NodeShape shape);
   /// Ends everything but what BrokerShard::stop_serving() ended already.
   void stop(Question<Result<>>::Answer answer);
   /// A call of RaftDriver::kServices about a group of this shard.
@@ -66,6 +80,8 @@ class NodePart {
   const NodeConfig config_;
   RemotePeers peers_;
   RemoteView view_;
+  NodeIdentity directory_;                ///< As prepare_directory() found it.
+  std::unique_ptr<DirectoryLock> lock_;   ///< Of the directory, on its first shard.
   BrokerShard shard_;
   std::vector<BrokerId> alive_;
   bool stopped_ = false;

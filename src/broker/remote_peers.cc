@@ -54,9 +54,9 @@ bool RemotePeers::connected(BrokerId node) const {
   return it != links_.end() && it->second.up;
 }
 
-uint32_t RemotePeers::shards_of(BrokerId node) const {
+NodeShape RemotePeers::shape_of(BrokerId node) const {
   const auto it = links_.find(node);
-  return it == links_.end() ? 1 : it->second.shards;
+  return it == links_.end() ? NodeShape() : it->second.shape;
 }
 
 Result<Slice> RemotePeers::call(Task& task, BrokerId to, std::string_view service, Chain body, Instant deadline) {

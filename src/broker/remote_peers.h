@@ -29,11 +29,11 @@ class RemotePeers final : public PeerChannel {
   /// Leaves with everything else that is sent during this round of the loop, in one message to shard 0.
   void send(BrokerId to, PeerKind kind, Chain parts) override;
   bool connected(BrokerId node) const override;
-  uint32_t shards_of(BrokerId node) const override;
+  NodeShape shape_of(BrokerId node) const override;
   Result<Slice> call(Task& task, BrokerId to, std::string_view service, Chain body, Instant deadline) override;
 
   /// As shard 0 tells.
-  void note_link(BrokerId node, bool up, uint32_t shards) { links_[node] = {up, shards}; }
+  void note_link(BrokerId node, bool up, NodeShape shape) { links_[node] = {up, shape}; }
 
  private:
   struct Outgoing {
@@ -43,7 +43,7 @@ class RemotePeers final : public PeerChannel {
   };
   struct Link {
     bool up = false;
-    uint32_t shards = 1;
+    NodeShape shape;
   };
   void flush();
 

@@ -23,7 +23,15 @@ BrokerShard::~BrokerShard() = default;
 Result<> BrokerShard::open(Task& task, const NodeIdentity& identity, Look look) {
   identity_ = identity;
   const StoreOptions options = store_options(config_, identity_.replica.disk, runtime_.shard());
-  store_ = TRY(Store::open(task, runtime_, options));
+  // Who the cluster is stands in the first directory: without that there is no broker.
+  const bool needed = runtime_.directory() == 0 || PLANT("M57");
+  auto opened = needed ? Store::open(task, runtime_, options)
+                       : Store::open(task, runtime_, options, [this](const Error& why) { go_without_directory(why); });
+  if (!opened && !needed && opened.error().code == Errc::kIo) {
+    go_without_directory(opened.error());
+    return {};
+  }
+  store_ = TRY(std::move(opened));
   for (const Damage& damage : store_->recovery().damage)
     runtime_.log().error("storage", "damage found at start: {}. It is kept, not served, and repaired from the "
                          "other replicas where they have it", damage.text());
@@ -39,6 +47,30 @@ Result<> BrokerShard::open(Task& task, const NodeIdentity& identity, Look look) 
   driver_->on_step = std::move(look);
   driver_->start();
   return {};
+}
+
+void BrokerShard::go_without_directory(const Error& why) {
+  if (!directory_failure_.empty()) return;
+  directory_failure_ = why.text();
+  runtime_.log().error("node", "data directory {} ({}) has failed: {}. Its replicas stop here, the broker goes on with those of its other "
+                       "directories. Repair or replace the disk, and start the broker again", runtime_.directory() + 1,
+                       runtime_.directory() < config_.data_dirs.size() ? config_.data_dirs[runtime_.directory()] : std::string(), directory_failure_);
+  reconcile_wanted_ = true;
+  reconcile_wake_.notify_all();
+}
+
+// Nothing more becomes durable here, and what is not is acknowledged by nobody: others lead on. The log stays as it is.
+void BrokerShard::let_go_of_replicas(Task& task) {
+  if (driver_) driver_->stop(task);
+  while (!partitions_.empty()) {
+    const auto it = partitions_.begin();
+    const PartitionKey key = it->first;
+    if (group::Service* groups = find_groups(key)) groups->stop(task);
+    it->second->stop(task);
+    on_leadership(*it->second);
+    partitions_.erase(key);
+    groups_.erase(key);
+  }
 }
 
 void BrokerShard::join(const ClusterId& id, ClusterView& cluster, std::function<std::vector<BrokerId>()> alive,
@@ -150,6 +182,10 @@ std::vector<Partition*> BrokerShard::partitions() const {
   return out;
 }
 
+void BrokerShard::run(std::string name, std::function<void(Task&)> body) {
+  if (!stopping_) runtime_.spawn(scope_, std::move(name), std::move(body));
+}
+
 Partition* BrokerShard::find_partition(const PartitionKey& key) {
   const auto it = partitions_.find(key);
   return it == partitions_.end() ? nullptr : it->second.get();
@@ -185,7 +221,7 @@ Result<> BrokerShard::hand_over(Task& task, const PartitionKey& key, BrokerId le
     return {};
   }
   Question<Result<Chain>> question(runtime_);
-  shards_.at(shard_of(key, runtime_.shard_count()).value).post(runtime_, [body, answer = question.answer()](BrokerShard& s) {
+  shards_.at(shard_of(key, runtime_.shape()).value).post(runtime_, [body, answer = question.answer()](BrokerShard& s) {
     s.serve_transfer(body, answer);
   });
   const Result<Chain> done = TRY(question.wait(task, deadline));
@@ -201,7 +237,7 @@ void BrokerShard::serve_transfer(Slice body, Question<Result<Chain>>::Answer ans
 }
 
 bool BrokerShard::is_mine(const PartitionKey& key) const {
-  return shard_of(key, runtime_.shard_count()) == runtime_.shard();
+  return shard_of(key, runtime_.shape()) == runtime_.shard();
 }
 
 TopicConfig BrokerShard::effective_config(const TopicRecord& topic) const {
@@ -237,6 +273,10 @@ void BrokerShard::forget_deleted_topics() {
 // The image may change during every wait, so what is to be done is collected first and looked up again.
 Result<> BrokerShard::reconcile(Task& task) {
   forget_deleted_topics();
+  if (!directory_failure_.empty() && !(store_ && PLANT("M58"))) {
+    let_go_of_replicas(task);
+    return {};
+  }
   std::set<PartitionKey> wanted;
   std::vector<std::pair<TopicId, int32_t>> to_open;
   for (const auto& [id, topic] : cluster_->image().topics()) {

@@ -55,8 +55,11 @@ class BrokerShard final : public BrokerContext {
 
   // Its life, in this order.
 
-  /// Recovers the log and starts Raft. `look`: Node::observe. Errors: as Store::open.
+  /// Recovers the log and starts Raft. `look`: Node::observe. Errors: as Store::open, but where the disk fails, now or
+  /// later, and it is not that of the first data directory: then only this shard's replicas stop (directory_failure()).
   Result<> open(Task& task, const NodeIdentity& identity, Look look);
+  /// Instead of open(): its data directory cannot be used.
+  void go_without_directory(const Error& why);
   /// From here on it keeps true what `cluster` says. `alive` answers alive_brokers(). `shards`: of this node, by
   /// number.
   void join(const ClusterId& id, ClusterView& cluster, std::function<std::vector<BrokerId>()> alive,
@@ -88,6 +91,10 @@ class BrokerShard final : public BrokerContext {
   RaftDriver* driver() { return driver_.get(); }
   std::vector<Partition*> partitions() const;
   const std::vector<std::pair<PartitionKey, std::string>>& quarantines() const { return quarantines_; }
+  /// Why it keeps no replicas; empty while it does.
+  const std::string& directory_failure() const { return directory_failure_; }
+  /// A fiber of this shard, for what another one asked for; not at all while it stops.
+  void run(std::string name, std::function<void(Task&)> body);
   Remote<BrokerShard> remote() const { return door_.from(runtime_.shard()); }
 
  private:
@@ -96,6 +103,7 @@ class BrokerShard final : public BrokerContext {
   bool is_assigned_here(const PartitionRecord& record) const;
   void run_reconciler(Task& task);
   Result<> reconcile(Task& task);
+  void let_go_of_replicas(Task& task);
   void forget_deleted_topics();
   void tell_new_brokers();
   Result<> open_partition(Task& task, const TopicRecord& topic, int32_t partition);
@@ -117,6 +125,7 @@ class BrokerShard final : public BrokerContext {
   ClusterView* cluster_ = nullptr;
   std::function<std::vector<BrokerId>()> alive_;
   std::vector<Remote<BrokerShard>> shards_;
+  std::string directory_failure_;
   std::unique_ptr<Store> store_;
   std::unique_ptr<RaftDriver> driver_;
   std::map<PartitionKey, std::unique_ptr<Partition>> partitions_;

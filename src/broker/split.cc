@@ -81,7 +81,7 @@ ShardId home_of(const Request& request, const auto& topic, int32_t partition) {
   const TopicRecord* record = resolve_topic(broker, name_of(topic), id_of(topic), is_by_id<Message>(request.version));
   const bool exists = record != nullptr && partition >= 0 && static_cast<size_t>(partition) < record->partitions.size();
   if (!exists) return broker.runtime().shard();
-  return shard_of({record->id, partition}, broker.runtime().shard_count());
+  return shard_of({record->id, partition}, broker.runtime().shape());
 }
 
 /// Where a partition of a part stood in the question.

@@ -47,6 +47,9 @@ void look_at_brokers(const std::vector<BrokerHealth>& brokers, Findings& finding
   for (const BrokerHealth& health : brokers) {
     const std::string name = broker_name(health.broker.id);
     if (!health.alive) findings.bad("broker away", name, "nothing was heard of it lately: start it, or decommission it");
+    for (const std::string& directory : health.failed_directories)
+      findings.bad("directory failed", fmt::format("{} {}", name, printable(directory)),
+                   "its replicas have stopped: repair or replace the disk, and start the broker again");
     if (health.retire == "leaders") findings.note("draining", name, "it is given nothing new; `cluster drain --undo` ends that");
     if (health.retire == "replicas") findings.note("leaving", name, "its replicas move to other brokers, then it leaves the cluster");
   }

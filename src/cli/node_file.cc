@@ -7,6 +7,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <variant>
 
 #define TOML_EXCEPTIONS 0
@@ -130,13 +131,24 @@ std::vector<Setting> settings() {
                  [](const NodeConfig& c, const std::string&) {
                    return c.rack ? quoted(*c.rack) : std::string();
                  }});
-  all.push_back({{"node.data", "text", "Directory for everything the node keeps. Required."},
+  all.push_back({{"node.data", "text or texts",
+                  "Directory for everything the node keeps, or a list of them, one for each disk: partitions are spread over "
+                  "them, and one that fails stops only its own. Their number and order stay. Required."},
                  [](NodeConfig& c, const Given& g, const std::string&) -> Result<> {
-                   c.data_dir = TRY(text_of(g));
+                   if (const auto* many = std::get_if<std::vector<std::string>>(&g.value)) c.data_dirs = *many;
+                   else c.data_dirs = {TRY(text_of(g))};
+                   const std::set<std::string> different(c.data_dirs.begin(), c.data_dirs.end());
+                   if (c.data_dirs.empty() || c.data_dirs.size() > kDirectoriesMax || different.size() != c.data_dirs.size() || different.contains(""))
+                     return wrong(g, fmt::format("a directory, or a list of up to {} different ones", kDirectoriesMax));
                    return {};
                  },
-                 [](const NodeConfig& c, const std::string&) { return quoted(c.data_dir); }});
-  all.push_back(number<uint32_t>("node.shards", "number", "Threads, each with its part of the partitions. A start with another number moves them.", 1,
+                 [](const NodeConfig& c, const std::string&) {
+                   if (c.data_dirs.size() == 1) return quoted(c.data_dirs.front());
+                   std::string list;
+                   for (const std::string& path : c.data_dirs) list += (list.empty() ? "" : ", ") + quoted(path);
+                   return "[" + list + "]";
+                 }});
+  all.push_back(number<uint32_t>("node.shards", "number", "Threads, each with its part of the partitions; at least one for each data directory. A start with another number moves them.", 1,
                                  1024, [](NodeConfig& c) -> uint32_t& { return c.shards; }));
   all.push_back({{"cluster.seeds", "addresses",
                   "Internal addresses of the nodes that found the cluster: the same list on each. Required."},
@@ -353,7 +365,7 @@ Result<> apply(NodeConfig& config, const Given& given, const std::vector<Setting
 Result<> check_complete(const NodeConfig& c, std::string_view file) {
   std::string missing;
   if (c.id == kNoBroker) missing = "node.id";
-  else if (c.data_dir.empty()) missing = "node.data";
+  else if (c.data_dirs.empty()) missing = "node.data";
   else if (c.seeds.empty()) missing = "cluster.seeds";
   else if (c.internal.bind.host.empty()) missing = "internal.bind";
   else if (c.listeners.empty()) missing = "listen.PLAINTEXT.bind";
@@ -398,6 +410,7 @@ Result<NodeConfig> parse_node_file(std::string_view text, std::string_view name,
     TRY(apply(config, given_on_command_line(pair.substr(0, at), pair.substr(at + 1)), all));
   }
   TRY(check_complete(config, name));
+  config.shards = std::max(config.shards, static_cast<uint32_t>(config.data_dirs.size()));
   return config;
 }
 

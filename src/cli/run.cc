@@ -28,7 +28,7 @@ ExitCode report(Task& task, posix::Shard& shard, const Error& error) {
 
 posix::NodeOptions world_for(const std::vector<std::string>& arguments, const Invocation& invocation) {
   posix::NodeOptions options;
-  options.data_dir = "/";
+  options.data_dirs = {"/"};
   options.arguments = arguments;
   options.log.level = LogLevel::kWarn;
   options.cancel_on_signal = !invocation.winds_down;
@@ -69,7 +69,7 @@ int run_serve(const std::vector<std::string>& arguments, const Invocation& invoc
   if (!asked || !config) return outcome(asked, code);
 
   posix::NodeOptions options = world_for(arguments, invocation);
-  options.data_dir = config->data_dir;
+  options.data_dirs = config->data_dirs;
   options.shards = config->shards;
   options.log.level = invocation.log_level;
   options.log.node = std::to_string(config->id.value);

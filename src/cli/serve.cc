@@ -14,8 +14,8 @@ Result<NodeConfig> serve_config(Task& task, Session& session, const Serve& optio
   NodeConfig config = TRY(parse_node_file(text, name, options.set));
   // Beside the file, wherever the command was typed: a cluster's directory can be moved as a whole.
   const size_t slash = options.config_file.rfind('/');
-  if (!config.data_dir.starts_with('/') && slash != std::string::npos)
-    config.data_dir = options.config_file.substr(0, slash + 1) + config.data_dir;
+  for (std::string& path : config.data_dirs)
+    if (!path.starts_with('/') && slash != std::string::npos) path = options.config_file.substr(0, slash + 1) + path;
   return config;
 }
 

@@ -119,7 +119,7 @@ Result<> LocalCluster::plan_new(Task& task, int32_t count) {
     child.directory = fmt::format("{}/node-{}", directory_, i + 1);
     NodeConfig& config = child.config;
     config.id = BrokerId(i + 1);
-    config.data_dir = "data";
+    config.data_dirs = {"data"};
     config.shards = options_.shards;
     const auto port = static_cast<uint16_t>(first == 0 ? 0 : first + i);
     config.listeners[kListener].bind = TRY(choose(port));

@@ -4,6 +4,7 @@
 #include "protocol/delete_records.h"
 #include "protocol/describe_cluster.h"
 #include "protocol/describe_configs.h"
+#include "protocol/describe_log_dirs.h"
 #include "protocol/describe_quorum.h"
 #include "protocol/incremental_alter_configs.h"
 #include "protocol/unregister_broker.h"
@@ -36,7 +37,7 @@ Result<std::vector<BrokerHealth>> ClusterAdmin::brokers(Task& task, Instant dead
     TRY(verdict(answer, "DescribeCluster"));
     std::vector<BrokerHealth> found;
     for (const auto& b : answer.brokers)
-      found.push_back({{b.broker_id, {b.host, static_cast<uint16_t>(b.port)}, b.rack}, !b.is_fenced, "none"});
+      found.push_back({{b.broker_id, {b.host, static_cast<uint16_t>(b.port)}, b.rack}, !b.is_fenced, "none", {}});
     std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.broker.id < b.broker.id; });
     return found;
   }));
@@ -44,7 +45,9 @@ Result<std::vector<BrokerHealth>> ClusterAdmin::brokers(Task& task, Instant dead
   for (BrokerHealth& health : all) {
     if (!health.alive) continue;
     cluster_.learn_broker(health.broker.id, health.broker.at, health.broker.rack);
-    const auto set = configs(task, health.broker.id, std::min(deadline, cluster_.runtime().now() + kBrokerPatience));
+    const Instant patience = std::min(deadline, cluster_.runtime().now() + kBrokerPatience);
+    const auto set = configs(task, health.broker.id, patience);
+    if (auto failed = failed_directories(task, health.broker.id, patience)) health.failed_directories = *std::move(failed);
     if (task.cancelled()) return fail(Errc::kCancelled);
     if (!set) continue;
     for (const ConfigEntry& config : *set)
@@ -94,6 +97,20 @@ Result<std::vector<ConfigEntry>> ClusterAdmin::configs(Task& task, std::optional
       entries.push_back({c.name, c.value, c.config_source, c.read_only, c.is_sensitive});
     std::sort(entries.begin(), entries.end(), [](const ConfigEntry& a, const ConfigEntry& b) { return a.name < b.name; });
     return entries;
+  });
+}
+
+Result<std::vector<std::string>> ClusterAdmin::failed_directories(Task& task, BrokerId broker, Instant deadline) {
+  return until_settled(task, cluster_, deadline, [&]() -> Result<std::vector<std::string>> {
+    protocol::DescribeLogDirsRequest request;
+    request.topics.emplace();
+    if (!cluster_.brokers().contains(broker)) TRY(cluster_.refresh(task, {}, deadline));
+    const auto connection = TRY(cluster_.connect(task, broker, deadline));
+    const auto answer = TRY(connection->call(task, request, deadline));
+    std::vector<std::string> failed;
+    for (const auto& directory : answer.results)
+      if (directory.error_code == ErrorCode::kKafkaStorageError) failed.push_back(directory.log_dir);
+    return failed;
   });
 }
 

@@ -16,6 +16,7 @@ struct BrokerHealth {
   BrokerView broker;
   bool alive = false;
   std::string retire = "none";  ///< What is to leave it: none, leaders, replicas; only of one that answers.
+  std::vector<std::string> failed_directories = {};  ///< Data directories that it goes on without; likewise.
 };
 
 /// Group 0, as its leader says.
@@ -43,6 +44,8 @@ class ClusterAdmin {
   Result<MetadataQuorum> quorum(Task& task, Instant deadline);
   /// Of one broker, which has to answer itself, or of all.
   Result<std::vector<ConfigEntry>> configs(Task& task, std::optional<BrokerId> broker, Instant deadline);
+  /// Of one broker: data directories that failed and that it goes on without, by name.
+  Result<std::vector<std::string>> failed_directories(Task& task, BrokerId broker, Instant deadline);
   /// Sets what has a value and deletes what has none. Errors: kNotFound: there is no such broker.
   Result<> alter_configs(Task& task, std::optional<BrokerId> broker,
                          const std::map<std::string, std::optional<std::string>>& changes, Instant deadline);

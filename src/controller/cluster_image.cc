@@ -16,6 +16,8 @@ constexpr uint8_t kFormat = 1;
 constexpr uint8_t kFormatOfMoves = 2;
 // With settings, behind a list of moves that may be empty.
 constexpr uint8_t kFormatOfSettings = 3;
+// With brokers of several directories; else as the one before.
+constexpr uint8_t kFormatOfDirectories = 4;
 constexpr size_t kBrokerBytes = 20 + 8 + 6 + 4 + 1;
 constexpr size_t kTopicBytes = 16 + 4 + 4 + 4;
 constexpr size_t kReplicaBytes = 4 + 16;
@@ -23,23 +25,25 @@ constexpr size_t kMovesBytes = 16 + 4 + 4 * 4;
 
 using Brokers = std::map<BrokerId, BrokerRecord>;
 
-// Every partition has replicas, each on a disk that is registered, no two on one broker.
-bool well_placed(const std::vector<ReplicaId>& replicas, const Brokers& brokers) {
+// Every partition has replicas, each on the disk where its broker keeps it, no two on one broker.
+bool well_placed(const PartitionKey& key, const std::vector<ReplicaId>& replicas, const Brokers& brokers) {
   if (replicas.empty()) return false;
   std::vector<BrokerId> nodes;
   nodes.reserve(replicas.size());
   for (const ReplicaId& replica : replicas) {
     const auto it = brokers.find(replica.node);
-    if (it == brokers.end() || it->second.replica != replica) return false;
+    if (it == brokers.end() || it->second.replica_of(key) != replica) return false;
     nodes.push_back(replica.node);
   }
   std::sort(nodes.begin(), nodes.end());
   return std::adjacent_find(nodes.begin(), nodes.end()) == nodes.end();
 }
 
-bool well_placed(const std::vector<PartitionRecord>& partitions, const Brokers& brokers) {
-  return std::all_of(partitions.begin(), partitions.end(),
-                     [&](const PartitionRecord& partition) { return well_placed(partition.replicas, brokers); });
+// The partitions of `topic` from number `first` on.
+bool well_placed(const TopicId& topic, size_t first, const std::vector<PartitionRecord>& partitions, const Brokers& brokers) {
+  for (size_t i = 0; i < partitions.size(); ++i)
+    if (!well_placed({topic, static_cast<int32_t>(first + i)}, partitions[i].replicas, brokers)) return false;
+  return true;
 }
 
 bool holds(const std::vector<ReplicaId>& replicas, const ReplicaId& replica) {
@@ -109,7 +113,7 @@ bool read_moves(ByteReader& in, PartitionRecord& partition) {
 
 bool well_formed(const TopicRecord& topic, const Brokers& brokers) {
   return !topic.id.is_zero() && topic.id != kMetadataPartition.topic && !bad_topic_name(topic.name) &&
-         !topic.partitions.empty() && well_placed(topic.partitions, brokers);
+         !topic.partitions.empty() && well_placed(topic.id, 0, topic.partitions, brokers);
 }
 
 // A record was decided for one index, and that is where it stands: the entry's own index is the revision.
@@ -137,15 +141,19 @@ bool ClusterImage::apply(const MetadataRecord& record, LogIndex index) {
 bool ClusterImage::apply_one(const RegisterBroker& record, LogIndex index) {
   const BrokerRecord& broker = record.broker;
   if (broker.replica.node.value < 0) return false;
+  if (broker.more_disks.size() >= kDirectoriesMax) return false;
   const auto it = brokers_.find(broker.replica.node);
   // Another disk is another replica, and holds nothing of what the old one held: every partition of the old one moves.
-  if (it != brokers_.end() && it->second.replica != broker.replica) {
-    const ReplicaId gone = it->second.replica;
+  if (it != brokers_.end() && (it->second.replica != broker.replica || it->second.more_disks != broker.more_disks)) {
     for (auto& [id, topic] : topics_) {
-      for (PartitionRecord& partition : topic.partitions) {
-        if (!holds(partition.replicas, gone)) continue;
+      for (size_t p = 0; p < topic.partitions.size(); ++p) {
+        PartitionRecord& partition = topic.partitions[p];
+        const PartitionKey key{id, static_cast<int32_t>(p)};
+        const ReplicaId gone = it->second.replica_of(key);
+        const ReplicaId now = broker.replica_of(key);
+        if (gone == now || !holds(partition.replicas, gone)) continue;
         std::vector<ReplicaId> to = partition.replicas;
-        std::replace(to.begin(), to.end(), gone, broker.replica);
+        std::replace(to.begin(), to.end(), gone, now);
         start_move(partition, std::move(to), index);
       }
     }
@@ -212,7 +220,7 @@ bool ClusterImage::has_replicas_on(BrokerId id) const {
 
 bool ClusterImage::apply_one(const MovePartition& record, LogIndex index) {
   PartitionRecord* partition = partition_at({record.topic, record.partition});
-  if (partition == nullptr || !well_placed(record.replicas, brokers_)) return false;
+  if (partition == nullptr || !well_placed({record.topic, record.partition}, record.replicas, brokers_)) return false;
   start_move(*partition, record.replicas, index);
   return true;
 }
@@ -247,9 +255,9 @@ bool ClusterImage::apply_one(const DeleteTopic& record, LogIndex) {
 bool ClusterImage::apply_one(const AddPartitions& record, LogIndex index) {
   const auto it = topics_.find(record.topic);
   if (it == topics_.end() || record.partitions.empty()) return false;
-  if (!well_placed(record.partitions, brokers_)) return false;
   std::vector<PartitionRecord>& partitions = it->second.partitions;
   const size_t before = partitions.size();
+  if (!well_placed(record.topic, before, record.partitions, brokers_)) return false;
   partitions.insert(partitions.end(), record.partitions.begin(), record.partitions.end());
   set_revision(partitions, before, index);
   return true;
@@ -314,12 +322,16 @@ Slice ClusterImage::encode() const {
     for (size_t p = 0; p < topic.partitions.size(); ++p)
       if (was_moved(topic.partitions[p])) moved.push_back({id, static_cast<int32_t>(p)});
   ByteWriter out;
-  const bool plain = settings_.empty();
-  out.u8(!plain ? kFormatOfSettings : moved.empty() ? kFormat : kFormatOfMoves);
+  const bool disks = std::any_of(brokers_.begin(), brokers_.end(), [](const auto& b) { return !b.second.more_disks.empty(); });
+  const bool plain = settings_.empty() && !disks;
+  out.u8(disks ? kFormatOfDirectories : !plain ? kFormatOfSettings : moved.empty() ? kFormat : kFormatOfMoves);
   out.i64(next_producer_id_);
   write_configs(out, cluster_configs_);
   out.u32(static_cast<uint32_t>(brokers_.size()));
-  for (const auto& [id, broker] : brokers_) write_broker(out, broker);
+  for (const auto& [id, broker] : brokers_) {
+    write_broker(out, broker);
+    if (disks) write_disks(out, broker.more_disks);
+  }
   out.u32(static_cast<uint32_t>(topics_.size()));
   for (const auto& [id, topic] : topics_) write_topic(out, topic);
   if (plain && moved.empty()) return Slice(out.view());
@@ -335,14 +347,17 @@ Slice ClusterImage::encode() const {
 
 Result<ClusterImage> ClusterImage::decode(ByteView bytes) {
   ByteReader in(bytes);
-  const uint8_t format = TRY(read_format(in, kFormat, kFormatOfSettings, "cluster image"));
+  const uint8_t format = TRY(read_format(in, kFormat, kFormatOfDirectories, "cluster image"));
   ClusterImage image;
   image.next_producer_id_ = in.i64();
   image.cluster_configs_ = read_configs(in);
 
+  bool has_disks = false;
   const uint32_t brokers = read_count(in, kBrokerBytes);
   for (uint32_t i = 0; i < brokers && in.ok(); ++i) {
     BrokerRecord broker = read_broker(in);
+    if (format == kFormatOfDirectories) broker.more_disks = read_disks(in);
+    has_disks = has_disks || !broker.more_disks.empty();
     const BrokerId id = broker.replica.node;
     if (in.ok() && (id.value < 0 || (i > 0 && id <= image.brokers_.rbegin()->first)))
       return fail(Errc::kCorrupt, fmt::format("cluster image: broker {} is out of place", id.value));
@@ -373,9 +388,12 @@ Result<ClusterImage> ClusterImage::decode(ByteView bytes) {
       return fail(Errc::kCorrupt, fmt::format("cluster image: the moves of {} contradict the rest", key.text()));
     last = key;
   }
-  if (format == kFormatOfSettings && in.ok()) {
+  if (format == kFormatOfDirectories && in.ok() && !has_disks)
+    return fail(Errc::kCorrupt, "cluster image: no broker has several directories, which its format says");
+  if (format >= kFormatOfSettings && in.ok()) {
     image.settings_ = read_settings(in);
-    if (in.ok() && !image.settings_fit())
+    // Of the format of directories they may be none.
+    if (in.ok() && !(image.settings_.empty() && has_disks) && !image.settings_fit())
       return fail(Errc::kCorrupt, "cluster image: its settings contradict the rest");
   }
   if (!in.done() || image.next_producer_id_ < 0)

@@ -20,12 +20,20 @@ namespace taffrail {
 
 /// A broker as it registered; with another disk than before, it takes the old one's place in every partition. Whether it is alive is not in the log: that is each broker's own view.
 struct BrokerRecord {
-  ReplicaId replica;
+  ReplicaId replica;                          ///< With the disk of its first data directory.
   uint64_t incarnation = 0;
   Endpoint internal;                          ///< Where other brokers find it.
   std::map<std::string, Endpoint> listeners;  ///< Advertised address by listener name.
   std::optional<std::string> rack;
+  std::vector<DiskId> more_disks = {};        ///< Of its second data directory, and so on.
   bool operator==(const BrokerRecord&) const = default;
+
+  uint32_t directories() const { return static_cast<uint32_t>(1 + more_disks.size()); }
+  ReplicaId replica_in(uint32_t directory) const {
+    return directory == 0 ? replica : ReplicaId{replica.node, more_disks[directory - 1]};
+  }
+  /// Its replica of that partition, if it has one: which of its disks that is, the partition says.
+  ReplicaId replica_of(const PartitionKey& key) const { return replica_in(directory_of(key, directories())); }
 };
 
 struct PartitionRecord {

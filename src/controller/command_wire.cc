@@ -30,6 +30,7 @@ enum class Kind : uint8_t {
   kUpdateFeatures = 11,
   kChangeVoter = 12,
   kAlterQuotas = 13,
+  kRegisterBrokerOfDirectories = 14,
 };
 
 // The least that an element takes, for read_count().
@@ -185,7 +186,9 @@ AlterConfigsCommand read_alter_configs(ByteReader& in) {
 
 Kind write_body(ByteWriter& out, const RegisterBrokerCommand& command) {
   write_broker(out, command.broker);
-  return Kind::kRegisterBroker;
+  if (command.broker.more_disks.empty()) return Kind::kRegisterBroker;
+  write_disks(out, command.broker.more_disks);
+  return Kind::kRegisterBrokerOfDirectories;
 }
 
 Kind write_body(ByteWriter& out, const AllocateProducerIdsCommand& command) {
@@ -363,6 +366,12 @@ std::optional<ControllerCommand> read_body(Kind kind, ByteReader& in) {
     case Kind::kCreatePartitions: return read_create_partitions(in);
     case Kind::kAlterConfigs: return read_alter_configs(in);
     case Kind::kRegisterBroker: return RegisterBrokerCommand{read_broker(in)};
+    case Kind::kRegisterBrokerOfDirectories: {
+      RegisterBrokerCommand command{read_broker(in)};
+      command.broker.more_disks = read_disks(in);
+      if (command.broker.more_disks.empty()) spoil(in);
+      return command;
+    }
     case Kind::kAllocateProducerIds: return AllocateProducerIdsCommand{BrokerId(in.i32())};
     case Kind::kMovePartitions: return read_move_partitions(in);
     case Kind::kFinishMove: return read_finish_move(in);

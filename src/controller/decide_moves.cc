@@ -17,7 +17,7 @@ void refuse(ItemReply& reply, ErrorCode error, std::string message) {
 }
 
 // Where `brokers` are, by their disks of now; nothing, and a refusal, if that cannot be.
-std::optional<std::vector<ReplicaId>> placed(const ClusterImage& image, const std::vector<BrokerId>& brokers,
+std::optional<std::vector<ReplicaId>> placed(const ClusterImage& image, const PartitionKey& key, const std::vector<BrokerId>& brokers,
                                              ItemReply& reply) {
   constexpr auto kError = ErrorCode::kInvalidReplicaAssignment;
   std::vector<ReplicaId> replicas;
@@ -31,7 +31,7 @@ std::optional<std::vector<ReplicaId>> placed(const ClusterImage& image, const st
       refuse(reply, kError, fmt::format("The manual partition assignment includes broker {}, but no such broker is "
                                         "registered.", id.value));
     } else {
-      replicas.push_back(broker->replica);
+      replicas.push_back(broker->replica_of(key));
     }
   }
   if (reply.error != ErrorCode::kNone) return std::nullopt;
@@ -55,7 +55,7 @@ void move_one(const ClusterImage& image, const MovePartitionsCommand& command,
   } else {
     return refuse(reply, ErrorCode::kNoReassignmentInProgress, "No partition reassignment is in progress.");
   }
-  const auto replicas = placed(image, brokers, reply);
+  const auto replicas = placed(image, {topic->id, wanted.partition}, brokers, reply);
   if (!replicas) return;
   const size_t count = partition->moving() ? partition->original.size() : partition->replicas.size();
   if (!command.may_change_count && replicas->size() != count)

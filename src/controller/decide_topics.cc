@@ -58,17 +58,23 @@ bool is_alive(const DecisionContext& context, BrokerId id) {
   return std::binary_search(context.alive.begin(), context.alive.end(), id);
 }
 
-PartitionRecord partition_on(const ClusterImage& image, const std::vector<BrokerId>& brokers,
-                             const DecisionContext& context) {
+PartitionRecord partition_on(const std::vector<BrokerId>& brokers, const DecisionContext& context) {
   PartitionRecord partition;
   partition.revision = context.next_index.value;
   partition.replicas.reserve(brokers.size());
-  for (const BrokerId id : brokers) {
-    const BrokerRecord* broker = image.find_broker(id);
-    CHECK(broker != nullptr);
-    partition.replicas.push_back(broker->replica);
-  }
+  for (const BrokerId id : brokers) partition.replicas.push_back({id, {}});
   return partition;
+}
+
+// Where each of its brokers keeps a partition hangs on its topic's id and its number: `partitions` are those from `first` on.
+void put_on_disks(const ClusterImage& image, const TopicId& topic, size_t first, std::vector<PartitionRecord>& partitions) {
+  for (size_t i = 0; i < partitions.size(); ++i) {
+    for (ReplicaId& replica : partitions[i].replicas) {
+      const BrokerRecord* broker = image.find_broker(replica.node);
+      CHECK(broker != nullptr);
+      replica = broker->replica_of({topic, static_cast<int32_t>(first + i)});
+    }
+  }
 }
 
 // Founders that are still starting.
@@ -96,7 +102,7 @@ OrRefusal<std::vector<PartitionRecord>> place(const ClusterImage& image, int32_t
   std::vector<PartitionRecord> out;
   out.reserve(static_cast<size_t>(count));
   for (const auto& chosen : place_replicas(brokers, count, replicas, *context.random))
-    out.push_back(partition_on(image, chosen, context));
+    out.push_back(partition_on(chosen, context));
   return out;
 }
 
@@ -128,7 +134,7 @@ OrRefusal<std::vector<PartitionRecord>> place_by_hand(const ClusterImage& image,
     if (std::none_of(brokers.begin(), brokers.end(), [&](BrokerId id) { return is_alive(context, id); }))
       return refuse(kError, fmt::format("None of the brokers specified in the manual partition assignment for "
                                         "partition {} is alive.", p));
-    out.push_back(partition_on(image, brokers, context));
+    out.push_back(partition_on(brokers, context));
   }
   return out;
 }
@@ -274,6 +280,7 @@ Decision decide_create_topics(const ClusterImage& image, const CreateTopicsComma
     reply.replication_factor = static_cast<int16_t>(made->partitions.front().replicas.size());
     if (command.validate_only) continue;
     made->id = new_topic_id(image, *context.random);
+    put_on_disks(image, made->id, 0, made->partitions);
     reply.topic = made->id;
     out.records.push_back(CreateTopic{std::move(*made)});
   }
@@ -347,6 +354,7 @@ OrRefusal<AddPartitions> widen_one(const ClusterImage& image, const CreatePartit
   auto placed = wanted.assignments ? place_by_hand(image, *wanted.assignments, replicas, context)
                                    : place(image, added, static_cast<int16_t>(replicas), context);
   if (!placed) return std::unexpected(std::move(placed).error());
+  put_on_disks(image, topic->id, static_cast<size_t>(present), *placed);
   return AddPartitions{topic->id, std::move(*placed)};
 }
 

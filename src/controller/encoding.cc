@@ -112,6 +112,19 @@ BrokerRecord read_broker(ByteReader& in) {
   return broker;
 }
 
+void write_disks(ByteWriter& out, const std::vector<DiskId>& disks) {
+  out.u8(static_cast<uint8_t>(disks.size()));
+  for (const DiskId& disk : disks) write_uuid(out, disk);
+}
+
+std::vector<DiskId> read_disks(ByteReader& in) {
+  std::vector<DiskId> disks;
+  const uint8_t count = in.u8();
+  if (count >= kDirectoriesMax) spoil(in);
+  for (uint8_t i = 0; i < count && in.ok(); ++i) disks.push_back(read_uuid(in));
+  return disks;
+}
+
 void write_partitions(ByteWriter& out, const std::vector<PartitionRecord>& partitions) {
   out.u32(static_cast<uint32_t>(partitions.size()));
   for (const PartitionRecord& partition : partitions) {

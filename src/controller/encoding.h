@@ -33,6 +33,9 @@ void write_configs(ByteWriter& out, const ConfigMap& configs);
 ConfigMap read_configs(ByteReader& in);
 void write_broker(ByteWriter& out, const BrokerRecord& broker);
 BrokerRecord read_broker(ByteReader& in);
+/// BrokerRecord::more_disks, which write_broker() leaves out: a u8 count, below kDirectoriesMax, and the ids.
+void write_disks(ByteWriter& out, const std::vector<DiskId>& disks);
+std::vector<DiskId> read_disks(ByteReader& in);
 void write_partitions(ByteWriter& out, const std::vector<PartitionRecord>& partitions);
 std::vector<PartitionRecord> read_partitions(ByteReader& in);
 void write_topic(ByteWriter& out, const TopicRecord& topic);

@@ -14,6 +14,7 @@ constexpr uint8_t kFormat = 1;
 // Of lists with a kind that kFormat does not have.
 constexpr uint8_t kFormatOfMoves = 2;
 constexpr uint8_t kFormatOfSettings = 3;
+constexpr uint8_t kFormatOfDirectories = 4;
 constexpr size_t kReplicaBytes = 4 + 16;
 constexpr size_t kRecordBytes = 1 + 4;
 
@@ -33,16 +34,20 @@ enum class Kind : uint8_t {
   kSetBrokerConfigs = 12,
   kSetGroupConfigs = 13,
   kSetQuotas = 14,
+  kRegisterBrokerOfDirectories = 15,
 };
 
 constexpr uint8_t format_of(Kind kind) {
   if (kind < Kind::kMovePartition) return kFormat;
-  return kind < Kind::kUnregisterBroker ? kFormatOfMoves : kFormatOfSettings;
+  if (kind < Kind::kUnregisterBroker) return kFormatOfMoves;
+  return kind < Kind::kRegisterBrokerOfDirectories ? kFormatOfSettings : kFormatOfDirectories;
 }
 
 Kind write_body(ByteWriter& out, const RegisterBroker& record) {
   write_broker(out, record.broker);
-  return Kind::kRegisterBroker;
+  if (record.broker.more_disks.empty()) return Kind::kRegisterBroker;
+  write_disks(out, record.broker.more_disks);
+  return Kind::kRegisterBrokerOfDirectories;
 }
 Kind write_body(ByteWriter& out, const CreateTopic& record) {
   write_topic(out, record.topic);
@@ -115,6 +120,12 @@ Kind write_body(ByteWriter& out, const SetQuotas& record) {
 std::optional<MetadataRecord> read_body(Kind kind, ByteReader& in) {
   switch (kind) {
     case Kind::kRegisterBroker: return RegisterBroker{read_broker(in)};
+    case Kind::kRegisterBrokerOfDirectories: {
+      RegisterBroker record{read_broker(in)};
+      record.broker.more_disks = read_disks(in);
+      if (record.broker.more_disks.empty()) spoil(in);
+      return record;
+    }
     case Kind::kCreateTopic: return CreateTopic{read_topic(in)};
     case Kind::kDeleteTopic: return DeleteTopic{read_uuid(in)};
     case Kind::kAddPartitions: {
@@ -204,7 +215,7 @@ Slice encode_records(const std::vector<MetadataRecord>& records) {
 
 Result<std::vector<MetadataRecord>> decode_records(ByteView bytes) {
   ByteReader in(bytes);
-  const uint8_t format = TRY(read_format(in, kFormat, kFormatOfSettings, "metadata records"));
+  const uint8_t format = TRY(read_format(in, kFormat, kFormatOfDirectories, "metadata records"));
   uint8_t needed = kFormat;
   std::vector<MetadataRecord> records;
   const uint32_t count = read_count(in, kRecordBytes);

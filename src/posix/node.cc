@@ -39,6 +39,15 @@ extern "C" void on_stop_signal(int signal) {
   errno = saved;
 }
 
+Result<Fd> open_directory(const std::string& path) {
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  if (error) return file_failure(error.value() == EEXIST ? ENOTDIR : error.value(), "make directory", path);
+  Fd opened(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!opened.valid()) return file_failure(errno, "open", path);
+  return opened;
+}
+
 class SignalHandlers {
  public:
   explicit SignalHandlers(bool install) : installed_(install) {
@@ -74,12 +83,13 @@ class SignalHandlers {
 // All of one shard. Built before any thread starts, used by its own thread, taken down after all
 // ended.
 struct ShardWorld {
-  ShardWorld(NodeShared& node, const NodeOptions& options, uint32_t index, int data_dir)
+  ShardWorld(NodeShared& node, const NodeOptions& options, uint32_t index, const std::vector<Fd>& data_dirs)
       : loop(options.poll_before_sleep),
         runtime(loop, node,
                 {.shard = ShardId(index),
                  .shard_count = options.shards,
-                 .data_dir = data_dir,
+                 .directory_count = static_cast<uint32_t>(data_dirs.size()),
+                 .data_dir = data_dirs[index % data_dirs.size()].get(),
                  .disk_threads = options.disk_threads,
                  .congestion = options.congestion}),
         host(runtime, options.arguments) {}
@@ -94,14 +104,14 @@ struct ShardWorld {
 
 class World final : private Watch {
  public:
-  World(const NodeOptions& options, LogSink& sink, int data_dir)
+  World(const NodeOptions& options, LogSink& sink, const std::vector<Fd>& data_dirs)
       : options_(options),
         shared_(sink),
         stop_request_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
         left_(options.shards) {
     CHECK(stop_request_.valid(), errno_text(errno));
     for (uint32_t i = 0; i < options.shards; ++i)
-      shards_.push_back(std::make_unique<ShardWorld>(shared_, options, i, data_dir));
+      shards_.push_back(std::make_unique<ShardWorld>(shared_, options, i, data_dirs));
     for (const auto& shard : shards_) shared_.loops.push_back(&shard->loop);
     CHECK(shards_[0]->loop.watch(stop_request_.get(), EPOLLIN | EPOLLET, *this), errno_text(errno));
     stop_descriptor.store(stop_request_.get());
@@ -172,16 +182,19 @@ Result<> run_node(const NodeOptions& options,
                   const std::function<void(Task&, Shard&)>& shard_main) {
   CHECK(options.shards > 0, "a node has a shard");
   CHECK(stop_descriptor.load() < 0, "one node at a time in a process");
-  std::error_code error;
-  std::filesystem::create_directories(options.data_dir, error);
-  if (error)
-    return file_failure(error.value() == EEXIST ? ENOTDIR : error.value(), "make directory",
-                        options.data_dir);
-  const Fd data_dir(open(options.data_dir.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!data_dir.valid()) return file_failure(errno, "open", options.data_dir);
+  CHECK(!options.data_dirs.empty() && options.data_dirs.size() <= options.shards, "each data directory has a shard");
+  std::vector<Fd> data_dirs;
+  std::vector<std::string> missing;
+  for (const std::string& path : options.data_dirs) {
+    Result<Fd> opened = open_directory(path);
+    if (!opened && data_dirs.empty()) return std::unexpected(opened.error());
+    if (!opened) missing.push_back(opened.error().text());
+    data_dirs.push_back(opened ? *std::move(opened) : Fd());
+  }
 
   LogSink sink(options.log);
-  World world(options, sink, data_dir.get());
+  for (const std::string& why : missing) ShardLogger(sink, "").error("node", "{}", why);
+  World world(options, sink, data_dirs);
   const SignalHandlers handlers(options.handle_signals);
   world.run(shard_main);
   return {};

@@ -15,8 +15,9 @@
 namespace taffrail::posix {
 
 struct NodeOptions {
-  std::string data_dir =
-      ".";  ///< What Disk calls the root. Made, with its parents, if it is missing.
+  /// What Disk calls the root, on each of the shards that share it (NodeShape). Made, with its parents, if it is missing.
+  /// Not more than there are shards.
+  std::vector<std::string> data_dirs = {"."};
   uint32_t shards = 1;
   LogOptions log;
   std::vector<std::string> arguments;  ///< For Host: what follows the program's name.
@@ -44,7 +45,7 @@ struct Shard {
 /// when all of them have returned. Each has ended its own fibers by then (Scope). A shard whose
 /// main has returned goes on running messages from the others until theirs have, too; what is
 /// posted after that is dropped unrun. One call at a time in a process. Errors: kIo, kNoSpace, if
-/// the data directory cannot be had.
+/// the first data directory cannot be had; where another one cannot, every call on it fails.
 Result<> run_node(const NodeOptions& options, const std::function<void(Task&, Shard&)>& shard_main);
 
 /// Asks a node that runs in this process to stop, as SIGTERM would. Any thread, and signal

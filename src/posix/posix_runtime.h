@@ -29,7 +29,8 @@ class PosixRuntime final : public Runtime {
   struct Options {
     ShardId shard;
     uint32_t shard_count = 1;
-    int data_dir = -1;  ///< An open directory, which outlives the runtime.
+    uint32_t directory_count = 1;
+    int data_dir = -1;  ///< An open directory, which outlives the runtime; -1: there is none, and every call fails.
     uint32_t disk_threads = 4;
     std::string congestion;
   };
@@ -45,6 +46,7 @@ class PosixRuntime final : public Runtime {
   Logger& log() override { return log_; }
   ShardId shard() const override { return options_.shard; }
   uint32_t shard_count() const override { return options_.shard_count; }
+  uint32_t directory_count() const override { return options_.directory_count; }
   void post(ShardId to, std::move_only_function<void()> message) override;
   /// Writes `why` to the log and ends the process with status 70 (EX_SOFTWARE) before it returns:
   /// no destructor, no other thread gets to say anything more to anybody.

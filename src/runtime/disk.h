@@ -7,7 +7,7 @@
 // a reader then sees bytes that the disk may not have
 // (docs/decisions/013-recovery-makes-durable-before-it-speaks.md).
 //
-// Paths are relative to the node's data directory, with '/' between parts; no "..", no leading '/'.
+// Paths are relative to the data directory, with '/' between parts; no "..", no leading '/'.
 // Buffers given to a call belong to it until the call returns. Calls on files are not interrupted by
 // cancellation: they end by themselves, and the disk may be using the caller's memory.
 #pragma once
@@ -74,7 +74,7 @@ struct DiskSpace {
   ByteCount total;
 };
 
-/// One node's data directory.
+/// One of a node's data directories.
 class Disk {
  public:
   virtual ~Disk() = default;

@@ -38,6 +38,7 @@ class Runtime {
   virtual WallTime wall_now() const = 0;
   /// The only source of randomness. Same seed, same schedule: same numbers.
   virtual Random& random() = 0;
+  /// The data directory of this shard (NodeShape).
   virtual Disk& disk() = 0;
   virtual Net& net() = 0;
   virtual Logger& log() = 0;
@@ -45,6 +46,10 @@ class Runtime {
   /// This shard, and how many the node has. Shards share nothing.
   virtual ShardId shard() const = 0;
   virtual uint32_t shard_count() const = 0;
+  /// How many data directories the shards share out among themselves.
+  virtual uint32_t directory_count() const { return 1; }
+  NodeShape shape() const { return {shard_count(), directory_count()}; }
+  uint32_t directory() const { return shape().directory_of(shard()); }
   /// Runs `message` on another shard's loop (or this one's, later), outside any fiber: it must not
   /// wait. Messages between the same two shards keep their order. The only call for any thread.
   virtual void post(ShardId to, std::move_only_function<void()> message) = 0;

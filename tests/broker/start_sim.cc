@@ -142,11 +142,11 @@ TEST_F(Start, AnIdentityThatIsFlippedCutOrMissing) {
 
 TEST_F(Start, AnIdentityOfANewerFormatOrOfAnotherNode) {
   expect_refused(std::string(kIdentityFile), [](std::string& b) {
-    b.replace(b.find("format 1"), 8, "format 3");
+    b.replace(b.find("format 1"), 8, "format 4");
     b.resize(b.rfind("checksum "));
     b += fmt::format("checksum {:08x}\n", crc32c(as_bytes(b)));
   },
-                 {"format 3", "Start the version that wrote it"});
+                 {"format 4", "Start the version that wrote it"});
   expect_refused(std::string(kIdentityFile), [](std::string& b) { rewrite(b, [](NodeIdentity& i) { i.replica.node = BrokerId(7); }); },
                  {"belongs to node 7", "its own directory"});
 }

@@ -47,7 +47,7 @@ TEST(NodeFile, SaysWhatItSays) {
   ASSERT_TRUE(config) << config.error().text();
   EXPECT_EQ(config->id, BrokerId(2));
   EXPECT_EQ(config->rack, "b");
-  EXPECT_EQ(config->data_dir, "/var/lib/taffrail");
+  EXPECT_EQ(config->data_dirs, std::vector<std::string>{"/var/lib/taffrail"});
   EXPECT_EQ(config->shards, 2u);
   ASSERT_EQ(config->seeds.size(), 3u);
   EXPECT_EQ(config->seeds[2], (Endpoint{"tf-3", 19092}));

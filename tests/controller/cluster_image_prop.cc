@@ -55,12 +55,13 @@ RC_GTEST_PROP(ClusterImage, IsConsistentAfterAnyRecords, (uint64_t key)) {
   for (const auto& [id, topic] : image.topics()) {
     RC_ASSERT(image.find_topic(topic.name) == &topic);
     RC_ASSERT(!topic.partitions.empty());
-    for (const PartitionRecord& partition : topic.partitions) {
+    for (size_t p = 0; p < topic.partitions.size(); ++p) {
+      const PartitionRecord& partition = topic.partitions[p];
       RC_ASSERT(partition.revision >= 1 && partition.revision <= 80);
       for (const ReplicaId& replica : partition.replicas) {
         const BrokerRecord* broker = image.find_broker(replica.node);
         RC_ASSERT(broker != nullptr);
-        RC_ASSERT(broker->replica == replica);
+        RC_ASSERT(broker->replica_of({id, static_cast<int32_t>(p)}) == replica);
       }
     }
   }

@@ -73,11 +73,11 @@ TEST(MetadataRecords, BytesAreTheDocumentedOnes) {
 
 TEST(MetadataRecords, ANewerFormatIsNotCalledDamage) {
   std::string bytes(as_text(encode_records({DeleteTopic{{1, 2}}})));
-  bytes[0] = 4;
+  bytes[0] = 5;
   const auto decoded = decode_records(as_bytes(bytes));
   ASSERT_FALSE(decoded.has_value());
   EXPECT_EQ(decoded.error().code, Errc::kUnsupported);
-  EXPECT_THAT(decoded.error().message, HasSubstr("format 4"));
+  EXPECT_THAT(decoded.error().message, HasSubstr("format 5"));
   EXPECT_EQ(decode_records({}).error().code, Errc::kCorrupt);
   EXPECT_EQ(ClusterImage::decode({}).error().code, Errc::kCorrupt);
 }

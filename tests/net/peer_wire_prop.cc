@@ -19,6 +19,8 @@ Greeting any_greeting() {
   greeting.from.shards = *rc::gen::inRange<uint32_t>(1, 65536);
   greeting.meant = BrokerId(*rc::gen::arbitrary<int32_t>());
   greeting.reason = *rc::gen::arbitrary<std::string>();
+  const auto more = *rc::gen::inRange<uint32_t>(0, std::min(greeting.from.shards, kDirectoriesMax));
+  for (uint32_t i = 0; i < more; ++i) greeting.from.more_disks.push_back({*rc::gen::arbitrary<uint64_t>(), i});
   return greeting;
 }
 
@@ -33,6 +35,7 @@ RC_GTEST_PROP(PeerWire, AGreetingIsReadAsItWasWritten, ()) {
   RC_ASSERT(read->from.replica == sent.from.replica);
   RC_ASSERT(read->from.incarnation == sent.from.incarnation);
   RC_ASSERT(read->from.shards == sent.from.shards);
+  RC_ASSERT(read->from.more_disks == sent.from.more_disks);
   RC_ASSERT(read->meant == sent.meant);
   RC_ASSERT(read->reason == sent.reason);
 }
@@ -74,6 +77,12 @@ TEST(PeerWire, TheFormatIsWhatItWas) {
   EXPECT_EQ(to_hex(encode_greeting(hello)),
             "0000003f" "5446504c" "0001" "01" "0000000000000001" "0000000000000002" "00000003"
             "0000000000000004" "0000000000000005" "0000000000000006" "0008" "00000007" "00000002" "6e6f");
+  Greeting of_two_disks = hello;
+  of_two_disks.from.more_disks = {{9, 10}};
+  EXPECT_EQ(to_hex(encode_greeting(of_two_disks)),
+            "00000050" "5446504c" "0002" "01" "0000000000000001" "0000000000000002" "00000003"
+            "0000000000000004" "0000000000000005" "0000000000000006" "0008" "00000007" "00000002" "6e6f"
+            "01" "0000000000000009" "000000000000000a");
   EXPECT_EQ(to_hex(encode_call_head(258, "ab")), "0000000000000102" "00000002" "6162");
   EXPECT_EQ(to_hex(encode_answer_head(1, nullptr)), "0000000000000001" "00");
   int code = 0;

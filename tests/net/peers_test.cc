@@ -441,7 +441,7 @@ TEST_F(PeersTest, StrangersAreTurnedAway) {
   Greeting hello{GreetingKind::kHello, identity_of(1), BrokerId{2}, {}};
   const Slice good = encode_greeting(hello);
   std::string later_version(as_text(good));
-  later_version[9] = 2;
+  later_version[9] = 3;
   ByteWriter lie;
   lie.u32(2000);
   const std::vector<std::pair<std::string, bool>> cases = {
@@ -466,7 +466,7 @@ TEST_F(PeersTest, StrangersAreTurnedAway) {
       const auto refusal = decode_greeting(as_bytes(back).subspan(4));
       ASSERT_TRUE(refusal.has_value());
       EXPECT_EQ(refusal->kind, GreetingKind::kRefusal);
-      EXPECT_NE(refusal->reason.find("format version 2"), std::string::npos);
+      EXPECT_NE(refusal->reason.find("format version 3"), std::string::npos);
     }
     EXPECT_EQ(runtime.log().lines.size(), 1u);
   }

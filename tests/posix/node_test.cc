@@ -184,13 +184,13 @@ TEST(Node, StopsOnRequestFromAnyThread) {
 
 TEST(Node, AMissingDataDirectoryIsMade) {
   TestWorld world;
-  world.options.data_dir += "/deep/down";
+  world.options.data_dirs[0] += "/deep/down";
   world.run([](Task& task, Shard& shard) {
     EXPECT_TRUE(shard.runtime.disk().list(task, "").has_value());
   });
   EXPECT_TRUE(std::filesystem::is_directory(world.directory.path() + "/deep/down"));
   std::ofstream(world.directory.path() + "/file") << "x";
-  world.options.data_dir = world.directory.path() + "/file";
+  world.options.data_dirs = {world.directory.path() + "/file"};
   EXPECT_EQ(run_node(world.options, [](Task&, Shard&) {}).error().code, Errc::kIo);
 }
 

@@ -16,6 +16,8 @@ class RandomCluster {
   uint64_t below(uint64_t bound) { return random_.below(bound); }
   bool chance(uint64_t percent) { return random_.chance(percent, 100); }
 
+  /// Of a second data directory.
+  static DiskId other_disk(int node) { return DiskId{8, static_cast<uint64_t>(node) + 1}; }
   static DiskId disk(int node) { return DiskId{7, static_cast<uint64_t>(node) + 1}; }
 
   BrokerRecord broker() {
@@ -27,6 +29,7 @@ class RandomCluster {
     if (chance(70)) broker.listeners["PLAINTEXT"] = {"h", static_cast<uint16_t>(below(65536))};
     if (chance(30)) broker.listeners["INSIDE"] = {"", 1};
     if (chance(60)) broker.rack = "r" + std::to_string(below(3));
+    if (chance(20)) broker.more_disks.push_back(other_disk(node));
     return broker;
   }
 
@@ -61,7 +64,7 @@ class RandomCluster {
   std::vector<PartitionRecord> partitions() {
     std::vector<PartitionRecord> out(below(4));
     for (PartitionRecord& partition : out) {
-      for (const BrokerId id : broker_ids()) partition.replicas.push_back({id, disk(id.value)});
+      for (const BrokerId id : broker_ids()) partition.replicas.push_back({id, chance(85) ? disk(id.value) : other_disk(id.value)});
       partition.revision = static_cast<int64_t>(below(9));
     }
     return out;
@@ -145,7 +148,7 @@ class RandomCluster {
         out.topic = topic_id(image);
         out.partition = static_cast<int32_t>(below(3));
         for (const BrokerId id : broker_ids())
-          if (const BrokerRecord* broker = image.find_broker(id)) out.replicas.push_back(broker->replica);
+          if (const BrokerRecord* broker = image.find_broker(id)) out.replicas.push_back(chance(95) ? broker->replica_of({out.topic, out.partition}) : broker->replica);
         return out;
       }
       case 6: {

@@ -17,7 +17,7 @@ struct TestWorld {
   NodeOptions options;
 
   TestWorld() {
-    options.data_dir = directory.path();
+    options.data_dirs = {directory.path()};
     options.log.level = LogLevel::kError;
     options.handle_signals = false;
   }

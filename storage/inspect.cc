@@ -24,7 +24,7 @@ std::string_view name_of(FrameKind kind) {
 
 Result<> inspect_wal(Task& task, Disk& disk, const std::string& path, uint64_t number, InspectReport& report) {
   const WalFileScan scan = TRY(scan_wal_file(task, disk, path, number, std::nullopt));
-  report.format = scan.header ? fmt::format("write-ahead segment {} of disk {}", number, scan.header->disk.text())
+  report.format = scan.header ? fmt::format("write-ahead segment {} of disk {}, shard {}", number, scan.header->owner.disk.text(), scan.header->owner.shard)
                               : fmt::format("write-ahead segment {}", number);
   if (!scan.header)
     report.damage.push_back({.file = path, .position = 0, .size_bytes = kWalBlock, .log = std::nullopt,

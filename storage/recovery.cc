@@ -43,7 +43,7 @@ Result<> Recovery::run(Task& task) {
   TRY(disk.make_directory(task, directory + "/damaged"));
   TRY(disk.sync_directory(task, directory));
 
-  scan_ = TRY(scan_wal(task, disk, directory, store_.options_.disk));
+  scan_ = TRY(scan_wal(task, disk, directory, store_.options_.owner));
   // Should this start be cut short as well, the next one finds the same: the last group, whole in the page cache now, could
   // be torn by then, beside the part of what follows from it that was written again.
   if (!PLANT("S75"))

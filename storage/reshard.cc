@@ -154,6 +154,7 @@ Result<> copy_logs(Task& task, Runtime& runtime, const StoreOptions& options, ui
   for (const uint32_t i : shards_here(runtime, to)) {
     StoreOptions mine = options;
     mine.directory = new_directory(i);
+    mine.owner.shard = i;
     auto& made = new_shards[i] = std::make_unique<NewShard>(runtime, mine, first_segment);
     TRY(made->make_directories(task, logs_lost));
   }
@@ -178,6 +179,7 @@ Result<> open_and_copy(Task& task, Runtime& runtime, const StoreOptions& options
   for (const uint32_t i : shards_here(runtime, from)) {
     StoreOptions mine = options;
     mine.directory = shard_directory(i);
+    mine.owner.shard = i;
     old_shards.push_back(TRY(Store::open(task, runtime, mine)));
   }
   return copy_logs(task, runtime, options, to, old_shards, new_shards);

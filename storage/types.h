@@ -25,10 +25,18 @@ struct Damage {
   bool operator==(const Damage&) const = default;
 };
 
+/// Whose a write-ahead log is: part of every checksum in it. What a disk wrote to another file than it was told to, or what
+/// was copied here, does not read as good.
+struct WalOwner {
+  DiskId disk;
+  uint32_t shard = 0;
+  bool operator==(const WalOwner&) const = default;
+};
+
 /// Knobs of one store. Every value may be tiny: simulation runs with segments of 4 KiB.
 struct StoreOptions {
   std::string directory = "shard-0";  ///< Below the node's data directory; made if missing.
-  DiskId disk;                        ///< Part of every checksum: another disk's files never read as good.
+  WalOwner owner;
 
   ByteCount wal_first_segment_bytes = 1u << 20;
   ByteCount wal_segment_bytes = 64u << 20;

@@ -145,7 +145,7 @@ Result<> Wal::write_group(Task& task, bool mark) {
   // The payloads are the slices that came from the sockets: the kernel gathers them, nobody copies.
   ByteWriter own;
   own.reserve(header.frames_at() + frames.size() * kWalFrameHeaderSize + 2 * kWalBlock);
-  own.bytes(as_bytes(encode_wal_group_header(options_.disk, header)));
+  own.bytes(as_bytes(encode_wal_group_header(options_.owner, header)));
   own.bytes(as_bytes(list));
   struct Piece {
     size_t own_end;        // Bytes of `own` up to here come before `payload`.
@@ -158,7 +158,7 @@ Result<> Wal::write_group(Task& task, bool mark) {
   for (const WalFrame& frame : frames) {
     places.push_back({file->number, at});
     at += kWalFrameHeaderSize + frame.payload.size();
-    encode_wal_frame_header(own, options_.disk, file->number, frame);
+    encode_wal_frame_header(own, options_.owner, file->number, frame);
     if (frame.payload.size() < kCopyBelow) {
       own.bytes(frame.payload.view());
     } else {
@@ -329,7 +329,7 @@ Result<std::shared_ptr<WalFile>> Wal::make_file(Task& task, ByteCount capacity) 
   made->file = TRY(runtime_.disk().open(task, made->path, OpenMode::kOpenOrCreate));
   // Zeros are written, not allocated: overwriting blocks that were never written costs a journal entry
   // for each (research: 89 against 137 us for 4 KiB).
-  const std::string header = encode_wal_segment_header({made->number, options_.disk, made->capacity});
+  const std::string header = encode_wal_segment_header({made->number, options_.owner, made->capacity});
   TRY(made->file->write_at(task, 0, as_bytes(header)));
   const std::string zeros(std::min<uint64_t>(kZeroesAtOnce, made->capacity - kWalBlock), '\0');
   for (uint64_t at = kWalBlock; at < made->capacity;) {
@@ -354,7 +354,7 @@ Result<std::shared_ptr<WalFile>> Wal::recycle(Task& task, std::shared_ptr<WalFil
   old->path = path;
   old->end = kWalBlock;
   old->first = WalSequence();
-  std::string start = encode_wal_segment_header({number, options_.disk, old->capacity});
+  std::string start = encode_wal_segment_header({number, options_.owner, old->capacity});
   start.append(kWalBlock, '\0');
   TRY(old->file->write_at(task, 0, as_bytes(start)));
   TRY(old->file->sync(task));
@@ -372,7 +372,7 @@ Result<Slice> Wal::read_payload(Task& task, WalPosition at, const PartitionKey& 
     if (held->number == at.segment) file = held;
   if (!file) return fail(Errc::kNotFound, fmt::format("write-ahead segment {} was let go", at.segment));
   const Slice bytes = TRY(read_damaged(task, *file->file, at.offset, kWalFrameHeaderSize + size));
-  const auto header = parse_wal_frame_header(options_.disk, at.segment, bytes.view());
+  const auto header = parse_wal_frame_header(options_.owner, at.segment, bytes.view());
   if (!header || bytes.size() < kWalFrameHeaderSize + size || header->frame.key != key || header->frame.meta.index != index ||
       header->frame.original != original || header->payload_size != size ||
       header->frame.payload_crc != crc || crc32c(bytes.view().subspan(kWalFrameHeaderSize)) != crc)

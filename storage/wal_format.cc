@@ -16,15 +16,18 @@ constexpr uint32_t kGroupMagic = 0x54465747;    // "TFWG"
 constexpr uint16_t kStateVersion = 3;
 constexpr uint16_t kStateVersionWithoutJoined = 1;
 
-// The disk's id is part of every checksum without taking space in every frame.
-uint32_t identity_crc(const DiskId& disk) {
+// The owner is part of every checksum without taking space in every frame.
+uint32_t identity_crc(const WalOwner& owner) {
+  const DiskId& disk = owner.disk;
   // No buffer of its own: this runs once for every frame.
-  uint8_t id[16];
+  uint8_t id[18];
   for (size_t i = 0; i < 8; ++i) {
     id[i] = static_cast<uint8_t>(disk.high >> (56 - 8 * i));
     id[8 + i] = static_cast<uint8_t>(disk.low >> (56 - 8 * i));
   }
-  return crc32c(id);
+  id[16] = static_cast<uint8_t>(owner.shard >> 8);
+  id[17] = static_cast<uint8_t>(owner.shard);
+  return crc32c(ByteView(id, owner.shard == 0 || PLANT("S80") ? 16 : 18));
 }
 
 void write_id(ByteWriter& out, const EntryId& id) {
@@ -65,11 +68,11 @@ LogHardState read_hard_state(ByteReader& in) {
 std::string encode_wal_segment_header(const WalSegmentHeader& header) {
   ByteWriter out;
   out.u32(kSegmentMagic);
-  out.u16(kWalVersion);
-  out.u16(0);
+  out.u16(header.owner.shard == 0 ? kWalVersion : kWalVersionOfShards);
+  out.u16(static_cast<uint16_t>(header.owner.shard));
   out.u64(header.number);
-  out.u64(header.disk.high);
-  out.u64(header.disk.low);
+  out.u64(header.owner.disk.high);
+  out.u64(header.owner.disk.low);
   out.u64(header.capacity);
   out.u32(crc32c(out.view()));
   std::string block = out.take();
@@ -82,23 +85,23 @@ Result<WalSegmentHeader> parse_wal_segment_header(ByteView block, std::string_vi
   if (in.u32() != kSegmentMagic)
     return fail(Errc::kCorrupt, fmt::format("{} is not a segment of a write-ahead log", file));
   const uint16_t version = in.u16();
-  in.u16();
   WalSegmentHeader header;
+  header.owner.shard = in.u16();
   header.number = in.u64();
-  header.disk.high = in.u64();
-  header.disk.low = in.u64();
+  header.owner.disk.high = in.u64();
+  header.owner.disk.low = in.u64();
   header.capacity = in.u64();
   const uint32_t crc = in.u32();
   if (!in.ok() || crc != crc32c(block.first(40)))
     return fail(Errc::kCorrupt, fmt::format("{}: the checksum of its header does not match", file));
-  if (version != kWalVersion)
+  if (version != kWalVersion && version != kWalVersionOfShards)
     return fail(Errc::kUnsupported,
                 fmt::format("{} has format {}, this program reads up to {}: start the version that "
-                            "wrote it, or a newer one", file, version, kWalVersion));
+                            "wrote it, or a newer one", file, version, kWalVersionOfShards));
   return header;
 }
 
-std::string encode_wal_group_header(const DiskId& disk, const WalGroupHeader& header) {
+std::string encode_wal_group_header(const WalOwner& owner, const WalGroupHeader& header) {
   ByteWriter out;
   out.u32(kGroupMagic);
   out.u16(kWalVersion);
@@ -115,7 +118,7 @@ std::string encode_wal_group_header(const DiskId& disk, const WalGroupHeader& he
   out.u32(header.list_crc);
   out.u32(0);
   out.u32(0);
-  out.u32(crc32c(out.view(), identity_crc(disk)));
+  out.u32(crc32c(out.view(), identity_crc(owner)));
   static_assert(kWalGroupHeaderSize == 8 + 6 * 8 + 2 * 4 + 8 + 3 * 4 + 4);
   CHECK(out.size() == kWalGroupHeaderSize);
   return out.take();
@@ -123,7 +126,7 @@ std::string encode_wal_group_header(const DiskId& disk, const WalGroupHeader& he
 
 namespace {
 
-std::optional<WalGroupHeader> parse_group(const DiskId& disk, ByteView bytes) {
+std::optional<WalGroupHeader> parse_group(const WalOwner& owner, ByteView bytes) {
   if (bytes.size() < kWalGroupHeaderSize) return std::nullopt;
   ByteReader in(bytes.first(kWalGroupHeaderSize));
   if (in.u32() != kGroupMagic || in.u16() != kWalVersion) return std::nullopt;
@@ -141,23 +144,23 @@ std::optional<WalGroupHeader> parse_group(const DiskId& disk, ByteView bytes) {
   header.list_crc = in.u32();
   in.u32();
   in.u32();
-  if (in.u32() != crc32c(bytes.first(kWalGroupHeaderSize - 4), identity_crc(disk))) return std::nullopt;
+  if (in.u32() != crc32c(bytes.first(kWalGroupHeaderSize - 4), identity_crc(owner))) return std::nullopt;
   return header;
 }
 
 }  // namespace
 
-std::optional<WalGroupHeader> parse_wal_group_header(const DiskId& disk, uint64_t segment,
+std::optional<WalGroupHeader> parse_wal_group_header(const WalOwner& owner, uint64_t segment,
                                                      uint64_t position, ByteView bytes) {
-  const auto header = parse_group(disk, bytes);
+  const auto header = parse_group(owner, bytes);
   if (!header || header->segment != segment || header->position != position) return std::nullopt;
   // One sequence for each frame.
   if (header->next.value - header->first.value != header->frame_count) return std::nullopt;
   return header;
 }
 
-bool is_older_wal_group(const DiskId& disk, uint64_t segment, uint64_t position, ByteView bytes) {
-  const auto header = parse_group(disk, bytes);
+bool is_older_wal_group(const WalOwner& owner, uint64_t segment, uint64_t position, ByteView bytes) {
+  const auto header = parse_group(owner, bytes);
   return header && header->segment < segment && header->position == position;
 }
 
@@ -178,7 +181,7 @@ std::optional<std::vector<PartitionKey>> parse_wal_logs(const WalGroupHeader& he
   return logs;
 }
 
-void encode_wal_frame_header(ByteWriter& out, const DiskId& disk, uint64_t segment, const WalFrame& frame) {
+void encode_wal_frame_header(ByteWriter& out, const WalOwner& owner, uint64_t segment, const WalFrame& frame) {
   const size_t begin = out.size();
   out.u32(static_cast<uint32_t>(frame.payload.size()));
   out.u32(frame.payload_crc);
@@ -198,11 +201,11 @@ void encode_wal_frame_header(ByteWriter& out, const DiskId& disk, uint64_t segme
   out.u32(0);
   out.i64(frame.meta.max_timestamp);
   out.u32(0);
-  out.u32(crc32c(out.view().subspan(begin), identity_crc(disk)));
+  out.u32(crc32c(out.view().subspan(begin), identity_crc(owner)));
   CHECK(out.size() - begin == kWalFrameHeaderSize);
 }
 
-std::optional<WalFrameHeader> parse_wal_frame_header(const DiskId& disk, uint64_t segment, ByteView bytes) {
+std::optional<WalFrameHeader> parse_wal_frame_header(const WalOwner& owner, uint64_t segment, ByteView bytes) {
   if (bytes.size() < kWalFrameHeaderSize) return std::nullopt;
   ByteReader in(bytes.first(kWalFrameHeaderSize));
   WalFrameHeader header;
@@ -225,7 +228,7 @@ std::optional<WalFrameHeader> parse_wal_frame_header(const DiskId& disk, uint64_
   in.u32();
   frame.meta.max_timestamp = in.i64();
   in.u32();
-  if (in.u32() != crc32c(bytes.first(kWalFrameHeaderSize - 4), identity_crc(disk))) return std::nullopt;
+  if (in.u32() != crc32c(bytes.first(kWalFrameHeaderSize - 4), identity_crc(owner))) return std::nullopt;
   if (written_to != segment && !PLANT("S20")) return std::nullopt;
   if (kind < 1 || kind > static_cast<uint8_t>(FrameKind::kDelete)) return std::nullopt;
   if (entry_kind < 1 || entry_kind > static_cast<uint8_t>(EntryKind::kCommand)) return std::nullopt;

@@ -20,13 +20,15 @@ inline constexpr uint64_t kWalGroupHeaderSize = 88;
 inline constexpr uint64_t kWalLogSize = 20;     ///< One name in a group's list of logs.
 inline constexpr uint64_t kWalFrameHeaderSize = 104;
 inline constexpr uint16_t kWalVersion = 1;
+/// Of segments whose shard is not 0. Version 1 may be of any: which one it did not say.
+inline constexpr uint16_t kWalVersionOfShards = 2;
 
 constexpr uint64_t wal_round_up(uint64_t n) { return (n + kWalBlock - 1) / kWalBlock * kWalBlock; }
 
 /// First block of a segment's file.
 struct WalSegmentHeader {
   uint64_t number = 0;
-  DiskId disk;
+  WalOwner owner;
   uint64_t capacity = 0;
   bool operator==(const WalSegmentHeader&) const = default;
 };
@@ -52,25 +54,25 @@ struct WalGroupHeader {
   uint64_t size() const { return frames_at() + frames_size; }
   bool operator==(const WalGroupHeader&) const = default;
 };
-std::string encode_wal_group_header(const DiskId& disk, const WalGroupHeader& header);
+std::string encode_wal_group_header(const WalOwner& owner, const WalGroupHeader& header);
 /// Nothing unless `bytes` begins with a header that was written to this very place.
-std::optional<WalGroupHeader> parse_wal_group_header(const DiskId& disk, uint64_t segment,
+std::optional<WalGroupHeader> parse_wal_group_header(const WalOwner& owner, uint64_t segment,
                                                      uint64_t position, ByteView bytes);
 /// True if `bytes` begins with a good header of an earlier use of this file at this place.
-bool is_older_wal_group(const DiskId& disk, uint64_t segment, uint64_t position, ByteView bytes);
+bool is_older_wal_group(const WalOwner& owner, uint64_t segment, uint64_t position, ByteView bytes);
 
 std::string encode_wal_logs(const std::vector<PartitionKey>& logs);
 /// Nothing if the checksum does not match.
 std::optional<std::vector<PartitionKey>> parse_wal_logs(const WalGroupHeader& header, ByteView bytes);
 
-void encode_wal_frame_header(ByteWriter& out, const DiskId& disk, uint64_t segment, const WalFrame& frame);
+void encode_wal_frame_header(ByteWriter& out, const WalOwner& owner, uint64_t segment, const WalFrame& frame);
 /// A frame header, and the payload's size. `frame.payload` is left empty; `frame.payload_crc` is as stored.
 struct WalFrameHeader {
   WalFrame frame;
   uint32_t payload_size = 0;
 };
 /// Nothing unless `bytes` begins with a good header of segment `segment`.
-std::optional<WalFrameHeader> parse_wal_frame_header(const DiskId& disk, uint64_t segment, ByteView bytes);
+std::optional<WalFrameHeader> parse_wal_frame_header(const WalOwner& owner, uint64_t segment, ByteView bytes);
 
 std::string encode_hard_state(const LogHardState& state);
 Result<LogHardState> decode_hard_state(ByteView bytes);

@@ -20,7 +20,7 @@ bool all_zero(ByteView bytes) {
 // One file in memory, walked from group to group.
 class FileWalk {
  public:
-  FileWalk(WalFileScan& out, const DiskId& disk, ByteView bytes) : out_(out), disk_(disk), bytes_(bytes) {}
+  FileWalk(WalFileScan& out, const WalOwner& owner, ByteView bytes) : out_(out), owner_(owner), bytes_(bytes) {}
 
   void run() {
     uint64_t at = kWalBlock;
@@ -32,7 +32,7 @@ class FileWalk {
       }
       // Zeros, or a group of the file's earlier use: no sync ended here, unless a good header follows.
       const ByteView block = bytes_.subspan(at, std::min<uint64_t>(kWalBlock, bytes_.size() - at));
-      const bool clean = all_zero(block) || is_older_wal_group(disk_, out_.number, at, bytes_.subspan(at));
+      const bool clean = all_zero(block) || is_older_wal_group(owner_, out_.number, at, bytes_.subspan(at));
       const uint64_t next = find_group(at + kWalBlock);
       if (!clean || next < bytes_.size())
         out_.bad.push_back({.file = out_.file, .position = at,
@@ -45,7 +45,7 @@ class FileWalk {
 
  private:
   std::optional<WalGroupHeader> group_at(uint64_t at) const {
-    return parse_wal_group_header(disk_, out_.number, at, bytes_.subspan(at));
+    return parse_wal_group_header(owner_, out_.number, at, bytes_.subspan(at));
   }
 
   // The length of what is bad cannot be believed: the next group is found by looking, block by block.
@@ -65,7 +65,7 @@ class FileWalk {
     uint64_t at = header.frames_at();
     for (; sequence < header.next; ++sequence) {
       if (at > body.size()) break;
-      const auto frame = parse_wal_frame_header(disk_, out_.number, body.subspan(at));
+      const auto frame = parse_wal_frame_header(owner_, out_.number, body.subspan(at));
       if (!frame || frame->frame.sequence != sequence) break;
       const uint64_t payload_at = at + kWalFrameHeaderSize;
       if (frame->payload_size > body.size() - payload_at) break;
@@ -96,7 +96,7 @@ class FileWalk {
   }
 
   WalFileScan& out_;
-  const DiskId disk_;
+  const WalOwner owner_;
   ByteView bytes_;
 };
 
@@ -112,7 +112,7 @@ std::optional<uint64_t> parse_wal_file_name(std::string_view name) {
 }
 
 Result<WalFileScan> scan_wal_file(Task& task, Disk& disk, const std::string& path, uint64_t number,
-                                  std::optional<DiskId> id) {
+                                  std::optional<WalOwner> owner) {
   WalFileScan out;
   out.file = path;
   out.number = number;
@@ -122,16 +122,20 @@ Result<WalFileScan> scan_wal_file(Task& task, Disk& disk, const std::string& pat
   const ByteView all = bytes.view();
   const Result<WalSegmentHeader> header = parse_wal_segment_header(all.first(std::min(kWalBlock, all.size())), path);
   if (header) {
-    if (id && header->disk != *id)
+    if (owner && header->owner.disk != owner->disk)
       return fail(Errc::kCorrupt, fmt::format("{} belongs to disk {}, not to {}: was it copied here?", path,
-                                              header->disk.text(), id->text()));
-    id = header->disk;
+                                              header->owner.disk.text(), owner->disk.text()));
+    // Shard 0's may be any shard's of an older version.
+    if (owner && header->owner.shard != 0 && header->owner.shard != owner->shard)
+      return fail(Errc::kCorrupt, fmt::format("{} belongs to shard {}, not to {}: was it copied here?", path,
+                                              header->owner.shard, owner->shard));
+    owner = header->owner;
     // A file that was being recycled when the node died still has the header of its older use.
     if (header->number == number) out.header = *header;
   } else if (header.error().code == Errc::kUnsupported) {
     return std::unexpected(header.error());
   }
-  if (id) FileWalk(out, *id, all).run();
+  if (owner) FileWalk(out, *owner, all).run();
   // Before a group is written to it a file is as long as its header says, durably.
   if (out.header && !out.groups.empty() && size < out.header->capacity)
     out.bad.push_back({.file = path, .position = size, .size_bytes = out.header->capacity - size,
@@ -139,7 +143,7 @@ Result<WalFileScan> scan_wal_file(Task& task, Disk& disk, const std::string& pat
   return out;
 }
 
-Result<WalScan> scan_wal(Task& task, Disk& disk, const std::string& directory, const DiskId& id) {
+Result<WalScan> scan_wal(Task& task, Disk& disk, const std::string& directory, const WalOwner& owner) {
   WalScan scan;
   std::vector<WalFileScan> files;
   const Result<std::vector<std::string>> names = disk.list(task, directory + "/wal");
@@ -149,7 +153,7 @@ Result<WalScan> scan_wal(Task& task, Disk& disk, const std::string& directory, c
     if (!number) continue;
     scan.next_segment = std::max(scan.next_segment, *number + 1);
     scan.files.push_back(directory + "/wal/" + name);
-    files.push_back(TRY(scan_wal_file(task, disk, scan.files.back(), *number, id)));
+    files.push_back(TRY(scan_wal_file(task, disk, scan.files.back(), *number, owner)));
   }
 
   for (const WalFileScan& file : files) {

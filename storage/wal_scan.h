@@ -55,11 +55,11 @@ struct WalFileScan {
   std::vector<BadStretch> bad;
 };
 
-/// Reads one segment. `number` is that of its name; `disk` empty: taken from its first block (for looking
+/// Reads one segment. `number` is that of its name; `owner` empty: taken from its first block (for looking
 /// at files of any disk). Never fails for what the bytes are, but for kUnsupported, and kCorrupt if they
-/// belong to another disk. Errors: kIo, kNotFound too.
+/// belong to another disk or shard. Errors: kIo, kNotFound too.
 Result<WalFileScan> scan_wal_file(Task& task, Disk& disk, const std::string& path, uint64_t number,
-                                  std::optional<DiskId> id);
+                                  std::optional<WalOwner> owner);
 
 /// What all segments together say.
 struct WalScan {
@@ -82,7 +82,7 @@ struct WalScan {
 };
 
 /// Reads every segment below `directory`/wal and judges (docs/formats.md, "Reading it back"). Writes nothing.
-Result<WalScan> scan_wal(Task& task, Disk& disk, const std::string& directory, const DiskId& id);
+Result<WalScan> scan_wal(Task& task, Disk& disk, const std::string& directory, const WalOwner& owner);
 
 /// The number in a segment's file name; nothing if it is not one.
 std::optional<uint64_t> parse_wal_file_name(std::string_view name);

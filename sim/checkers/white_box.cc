@@ -40,13 +40,13 @@ struct OnMedium {
   bool harmed = false;  // By a fault of the disk: what is missing there says nothing about who wrote it.
 };
 
-OnMedium durable_frame(SimDisk& disk, const Log::Place& place, const DiskId& id) {
+OnMedium durable_frame(SimDisk& disk, const Log::Place& place, const WalOwner& owner) {
   OnMedium found;
   if (place.segment == 0) return found;
   const Result<InodeRef> file = disk.image().find(place.file);
   if (!file) return found;
   const std::string head = (*file)->read_durable(place.offset, kWalFrameHeaderSize);
-  const auto header = parse_wal_frame_header(id, place.segment, as_bytes(head));
+  const auto header = parse_wal_frame_header(owner, place.segment, as_bytes(head));
   found.harmed = (*file)->harmed(place.offset, kWalFrameHeaderSize + (header ? header->payload_size : 0));
   if (!header) return found;
   found.payload = (*file)->read_durable(place.offset + kWalFrameHeaderSize, header->payload_size);
@@ -70,6 +70,11 @@ SimDisk& WhiteBox::disk_of(uint32_t broker, const PartitionKey& key) const {
   return world.disk(node, directory_of(key, world.disk_count(node)));
 }
 
+WalOwner WhiteBox::owner_of(uint32_t broker, const RaftGroup& replica) const {
+  const NodeShape shape = cluster_.node(broker)->shards().front()->runtime().shape();
+  return {replica.raft().self().disk, shard_of(replica.key(), shape).value};
+}
+
 bool WhiteBox::is_durable(uint32_t broker, const RaftGroup& replica, LogIndex index, Group& group) {
   const Raft& raft = replica.raft();
   // A claim about an entry that was cut is no claim about what stands there now.
@@ -80,7 +85,7 @@ bool WhiteBox::is_durable(uint32_t broker, const RaftGroup& replica, LogIndex in
   if (looked_at == now) return true;
   const auto place = replica.log().place_of(index);
   if (!place) return true;  // In a segment, or below the start: not looked at.
-  const OnMedium found = durable_frame(disk_of(broker, replica.key()), *place, raft.self().disk);
+  const OnMedium found = durable_frame(disk_of(broker, replica.key()), *place, owner_of(broker, replica));
   if (found.harmed) return true;
   if (!found.frame || found.frame->kind != FrameKind::kEntry || found.frame->meta.id() != raft.log().at(index)) return false;
   const auto [same, fresh] = group.payloads.emplace(found.frame->meta.id(), found.frame->payload_crc);
@@ -94,10 +99,10 @@ bool WhiteBox::is_durable(uint32_t broker, const RaftGroup& replica, LogIndex in
 bool WhiteBox::is_durable(uint32_t broker, const RaftGroup& replica, const HardState& wanted) const {
   SimDisk& disk = disk_of(broker, replica.key());
   const auto [own, whole] = replica.log().places_of_hard_state();
-  const OnMedium one = durable_frame(disk, own, replica.raft().self().disk);
+  const OnMedium one = durable_frame(disk, own, owner_of(broker, replica));
   if (one.frame)
     if (const auto state = decode_hard_state(as_bytes(one.payload)); state && *state == wanted) return true;
-  const OnMedium all = durable_frame(disk, whole, replica.raft().self().disk);
+  const OnMedium all = durable_frame(disk, whole, owner_of(broker, replica));
   if (all.frame)
     if (const auto state = decode_log_state(as_bytes(all.payload)); state && state->hard == wanted) return true;
   return one.harmed || all.harmed;

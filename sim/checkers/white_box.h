@@ -57,6 +57,7 @@ class WhiteBox {
   std::optional<std::string> check_lonely(uint32_t broker);
   std::optional<std::string> check_directories(uint32_t broker);
   SimDisk& disk_of(uint32_t broker, const PartitionKey& key) const;
+  WalOwner owner_of(uint32_t broker, const RaftGroup& replica) const;
   std::optional<std::string> check_places(uint32_t broker) const;
   struct Stored {
     EntryMeta meta;

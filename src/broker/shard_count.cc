@@ -12,7 +12,7 @@ namespace taffrail {
 StoreOptions store_options(const NodeConfig& config, const DiskId& disk, ShardId shard) {
   StoreOptions options;
   options.directory = shard_directory(shard.value);
-  options.disk = disk;
+  options.owner = {disk, shard.value};
   options.wal_segment_bytes = config.storage.wal_segment_bytes;
   options.wal_segments_kept = config.storage.wal_segments_kept;
   options.wal_first_segment_bytes = std::min<ByteCount>(options.wal_first_segment_bytes, options.wal_segment_bytes);

@@ -422,7 +422,7 @@ TEST(Damage, RandomlySpoiledFilesNeverCrashAndNeverLie) {
 }
 
 TEST(WalFormat, RoundTrips) {
-  const DiskId disk{1, 2};
+  const WalOwner disk{{1, 2}};
   WalGroupHeader header{.segment = 3, .position = 512, .first = WalSequence(7), .next = WalSequence(9),
                         .durable = WalSequence(6), .floor = WalSequence(2), .frame_count = 2, .log_count = 1,
                         .frames_size = 300, .list_crc = 5};
@@ -430,9 +430,14 @@ TEST(WalFormat, RoundTrips) {
   EXPECT_EQ(parse_wal_group_header(disk, 3, 512, as_bytes(bytes)), header);
   EXPECT_EQ(parse_wal_group_header(disk, 3, 1024, as_bytes(bytes)), std::nullopt);
   EXPECT_EQ(parse_wal_group_header(disk, 4, 512, as_bytes(bytes)), std::nullopt);
-  EXPECT_EQ(parse_wal_group_header({1, 3}, 3, 512, as_bytes(bytes)), std::nullopt);
+  EXPECT_EQ(parse_wal_group_header({{1, 3}}, 3, 512, as_bytes(bytes)), std::nullopt);
   EXPECT_TRUE(is_older_wal_group(disk, 4, 512, as_bytes(bytes)));
   EXPECT_FALSE(is_older_wal_group(disk, 3, 512, as_bytes(bytes)));
+  // Each shard has segments of that number, and in them groups at that place.
+  EXPECT_EQ(parse_wal_group_header({{1, 2}, 1}, 3, 512, as_bytes(bytes)), std::nullopt);
+  EXPECT_FALSE(is_older_wal_group({{1, 2}, 1}, 4, 512, as_bytes(bytes)));
+  const WalSegmentHeader of_shard{.number = 1, .owner = {{1, 2}, 1}, .capacity = 4096};
+  EXPECT_EQ(*parse_wal_segment_header(as_bytes(encode_wal_segment_header(of_shard)), "f"), of_shard);
 
   LogState state;
   state.possibly_longer = true;
@@ -490,7 +495,7 @@ TEST(WalFormat, ASegmentOfANewerFormatIsRefusedByName) {
   std::string bytes = world.disk.contents(file);
   ByteWriter head;
   head.bytes(as_bytes(bytes).first(4));
-  head.u16(2);
+  head.u16(3);
   head.bytes(as_bytes(bytes).subspan(6, 34));
   head.u32(crc32c(head.view()));
   bytes.replace(0, head.size(), head.take());

@@ -210,12 +210,13 @@ class Story {
   Result<Stores> open(Task& task, Runtime& runtime) {
     NodeIdentity identity = TRY(load_identity(task, runtime, BrokerId(1)));
     StoreOptions options = options_;
-    options.disk = identity.replica.disk;
+    options.owner.disk = identity.replica.disk;
     TRY(match_shards(task, runtime, identity, options));
     if (identity.shards != runtime.shard_count() || identity.moving != 0) return fail(Errc::kInvalid, "the identity says other shards");
     Stores stores;
     for (uint32_t i = 0; i < runtime.shard_count(); ++i) {
       options.directory = shard_directory(i);
+      options.owner.shard = i;
       Result<std::unique_ptr<Store>> store = Store::open(task, runtime, options);
       if (!store) {
         for (const auto& one : stores) one->close(task);

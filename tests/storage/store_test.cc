@@ -384,7 +384,7 @@ TEST(Store, AnotherDisksFilesAreRefusedByName) {
   ASSERT_TRUE(world.open(tiny_options()));
   world.close();
   StoreOptions options = tiny_options();
-  options.disk = Uuid{8, 8};
+  options.owner.disk = Uuid{8, 8};
   ASSERT_TRUE(world.run([&](Task& task) {
     const auto opened = Store::open(task, world.runtime(), options);
     ASSERT_FALSE(opened.has_value());

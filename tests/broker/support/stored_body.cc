@@ -108,20 +108,20 @@ constexpr std::array kLoaders = {
              return copy(encode_chunk(kKey, 4096, std::span(&entry, 1), std::span(&crc, 1)).header);
            }},
     Loader{[](ByteView b) { return is_judged(b, [](ByteView x) { return parse_wal_segment_header(x, "f"); }); },
-           [] { return copy(encode_wal_segment_header({.number = 1, .disk = {1, 2}, .capacity = 65536})); }},
+           [] { return copy(encode_wal_segment_header({.number = 1, .owner = {{1, 2}}, .capacity = 65536})); }},
     Loader{[](ByteView b) {
-             (void)is_older_wal_group({1, 2}, 1, 4096, b);
+             (void)is_older_wal_group({{1, 2}}, 1, 4096, b);
              WalGroupHeader header;
              header.log_count = static_cast<uint32_t>(b.size() / 16);
              (void)parse_wal_logs(header, b);
-             (void)parse_wal_frame_header({1, 2}, 1, b);
-             return parse_wal_group_header({1, 2}, 1, 4096, b).has_value();
+             (void)parse_wal_frame_header({{1, 2}}, 1, b);
+             return parse_wal_group_header({{1, 2}}, 1, 4096, b).has_value();
            },
            [] {
              WalGroupHeader header;
              header.segment = 1;
              header.position = 4096;
-             return copy(encode_wal_group_header({1, 2}, header));
+             return copy(encode_wal_group_header({{1, 2}}, header));
            }},
 };
 

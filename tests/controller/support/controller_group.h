@@ -32,7 +32,7 @@ struct ControllerProcess {
 
   Result<> start(Task& task) {
     StoreOptions store_options;
-    store_options.disk = replica_of(number).disk;
+    store_options.owner.disk = replica_of(number).disk;
     store_options.wal_first_segment_bytes = 64_KiB;
     store_options.wal_segment_bytes = 64_KiB;
     store_options.chunk_bytes = 4_KiB;

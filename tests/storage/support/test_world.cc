@@ -344,7 +344,7 @@ void TestWorld::crash(bool power_cut) {
 StoreOptions tiny_options() {
   StoreOptions o;
   o.directory = "shard-0";
-  o.disk = Uuid{7, 9};
+  o.owner.disk = Uuid{7, 9};
   o.wal_first_segment_bytes = 2048;
   o.wal_segment_bytes = 4096;
   o.wal_segments_kept = 2;

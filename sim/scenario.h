@@ -66,6 +66,7 @@ struct RunReport {
   uint64_t generations = 0;    ///< Of the group that members were told of.
   uint64_t commits = 0;        ///< Of offsets, acknowledged.
   uint64_t expired = 0;        ///< Offsets that had had their time, on all replicas together.
+  uint64_t lies = 0;           ///< 1 if something is missing that a disk lied about, and nobody could have known.
   uint64_t waiting = 0;        ///< 1 if the rest waits for an operator: one disk may hold less than it promised, another is gone.
   uint64_t directories_failed = 0;  ///< Looks of the operator that found a broker without one of its directories.
   uint64_t other_shards = 0;   ///< Starts of a broker with another number of shards than it had.

@@ -110,12 +110,18 @@ bool WhiteBox::is_durable(uint32_t broker, const RaftGroup& replica, const HardS
 
 // What a replica made durable, and what it told others, is still there when it comes back; or it is in doubt, and
 // says so. I-R9 for entries, I-R7 for terms and votes.
-std::optional<std::string> WhiteBox::check_restarted(Group& group, const PartitionKey& key, const ReplicaView& view, EntryId claimed) const {
+std::optional<std::string> WhiteBox::check_restarted(Group& group, const PartitionKey& key, const ReplicaView& view, EntryId claimed) {
   const auto broker = static_cast<uint32_t>(view.id.node.value) - 1;
-  // Nobody can know of a sync that the disk only pretended to do.
-  if (!never_lied(disk_of(broker, key))) return std::nullopt;
   const Raft& raft = *view.raft;
   const bool held = claimed.index <= raft.commit() || raft.log().contains(claimed);
+  // Nobody can know of a sync that the disk only pretended to do, if it was the last one before the crash.
+  if (!never_lied(disk_of(broker, key))) {
+    const auto promised = group.promised.find(view.id);
+    const bool kept = promised == group.promised.end() || raft.vote_doubtful() || raft.term() > promised->second.term ||
+                      (raft.term() == promised->second.term && (!promised->second.vote || raft.vote() == promised->second.vote));
+    if ((!held && !raft.possibly_longer()) || !kept) lied_unnoticed_ = true;
+    return std::nullopt;
+  }
   if (!held && !raft.possibly_longer())
     return fmt::format("I-R9 durability watermark: broker {} held entry {} of term {} on its disk, starts without it, and is not in doubt",
                        broker + 1, claimed.index.value, claimed.term.value);

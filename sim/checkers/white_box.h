@@ -32,6 +32,8 @@ class WhiteBox {
 
   /// Pieces of logs that were repaired from other replicas.
   uint64_t repairs() const { return repairs_; }
+  /// A replica came back without what it had promised, on a disk that lied about a sync: what follows from that is nobody's fault.
+  bool lied_unnoticed() const { return lied_unnoticed_; }
   uint64_t elections() const { return elections_; }
   uint64_t truncations() const { return truncations_; }
 
@@ -48,7 +50,7 @@ class WhiteBox {
   };
   void look(const PartitionKey& key, const RaftSent* sent);
   std::optional<std::string> check_claims(Group& group, const PartitionKey& key);
-  std::optional<std::string> check_restarted(Group& group, const PartitionKey& key, const ReplicaView& view, EntryId claimed) const;
+  std::optional<std::string> check_restarted(Group& group, const PartitionKey& key, const ReplicaView& view, EntryId claimed);
   std::optional<std::string> check_sent(Group& group, const PartitionKey& key, const RaftSent& sent);
   bool is_durable(uint32_t broker, const RaftGroup& replica, LogIndex index, Group& group);
   bool is_durable(uint32_t broker, const RaftGroup& replica, const HardState& state) const;
@@ -73,6 +75,7 @@ class WhiteBox {
 
   SimCluster& cluster_;
   bool prompt_;
+  bool lied_unnoticed_ = false;
   std::map<uint32_t, std::pair<uint64_t, Instant>> cut_off_;  ///< By broker that reaches no quorum: incarnation, since when.
   std::map<std::pair<uint32_t, uint32_t>, Instant> failing_;  ///< By broker and shard whose directory failed, with replicas: since when.
   size_t stops_seen_ = 0;

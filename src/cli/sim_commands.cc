@@ -171,6 +171,7 @@ Result<ExitCode> replay(Task& task, Session& session, const ReplayArguments& arg
       {"offsets that expired", static_cast<int64_t>(report.expired)},
       {"recoveries", static_cast<int64_t>(report.recoveries)},
       {"restarts with other shards", static_cast<int64_t>(report.other_shards)},
+      {"lies that nobody could know of", static_cast<int64_t>(report.lies)},
       {"waits for an operator", static_cast<int64_t>(report.waiting)},
       {"faults that took effect", joined(report.faults)},
       {"processes that stopped themselves", static_cast<int64_t>(report.stops.size())},

@@ -78,6 +78,7 @@ Result<> PosixFile::write_at(Task& task, uint64_t position, std::span<const Byte
   DiskOp op;
   op.kind = DiskOp::Kind::kWrite;
   op.fd = fd_.get();
+  op.direct = &direct_;
   op.position = position;
   op.parts = parts;
   queue_.run(task, op);
@@ -126,6 +127,7 @@ Result<> PosixFile::write_and_sync(Task& task, uint64_t position, std::span<cons
   DiskOp op;
   op.kind = DiskOp::Kind::kWriteAndSync;
   op.fd = fd_.get();
+  op.direct = &direct_;
   op.position = position;
   op.parts = parts;
   queue_.run(task, op);

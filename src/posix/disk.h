@@ -35,6 +35,7 @@ class PosixFile final : public File {
   DiskQueue& queue_;
   Counters& counters_;
   Fd fd_;
+  DirectWrites direct_;
   std::string path_;
 };
 

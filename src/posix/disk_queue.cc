@@ -20,11 +20,19 @@ constexpr size_t kVectorsPerCall = 256;
 
 void write_all(DiskOp& op) {
   Vectors<ByteView, kVectorsPerCall> vectors(op.parts);
-  for (;;) {
-    const std::span<iovec> next = vectors.next();
-    if (next.empty()) return;
-    const ssize_t wrote = pwritev(op.fd, next.data(), static_cast<int>(next.size()),
-                                  static_cast<off_t>(op.position + op.bytes));
+  uint64_t total = 0;
+  for (const ByteView part : op.parts) total += part.size();
+  while (op.bytes < total) {
+    const auto step = op.direct == nullptr ? DirectWrites::Step{total - op.bytes, false}
+                                           : op.direct->next_step(op.fd, op.position, total, op.bytes);
+    ssize_t wrote = 0;
+    if (step.direct) {
+      wrote = op.direct->write(op.position, op.parts, op.bytes, step.size);
+      if (wrote == 0) continue;
+    } else {
+      const std::span<iovec> next = vectors.next(step.size);
+      wrote = pwritev(op.fd, next.data(), static_cast<int>(next.size()), static_cast<off_t>(op.position + op.bytes));
+    }
     if (wrote < 0) {
       if (errno == EINTR) continue;
       op.error = errno;

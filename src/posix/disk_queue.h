@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/bytes.h"
+#include "posix/direct_writes.h"
 #include "posix/loop.h"
 
 namespace taffrail::posix {
@@ -29,6 +30,7 @@ struct DiskOp : Completion {
   };
   Kind kind = Kind::kCall;
   int fd = -1;
+  DirectWrites* direct = nullptr;  ///< Of the file that `fd` is; null: all goes through the page cache.
   uint64_t position = 0;
   std::span<const ByteView> parts;
   MutableBytes into;

@@ -17,14 +17,16 @@ class Vectors {
  public:
   explicit Vectors(std::span<const Part> parts) : parts_(parts) {}
 
-  /// What the next call is given; empty when nothing is left. Empty parts are skipped: a call with
+  /// What the next call is given, `most` bytes or less; empty when nothing is left. Empty parts are skipped: a call with
   /// nothing but those would look like one that made no progress.
-  std::span<iovec> next() {
+  std::span<iovec> next(size_t most = SIZE_MAX) {
     size_t count = 0;
     size_t skip = within_;
-    for (size_t i = part_; i < parts_.size() && count < kMax; ++i) {
-      const ByteView rest = ByteView(parts_[i]).subspan(skip);
+    for (size_t i = part_; i < parts_.size() && count < kMax && most > 0; ++i) {
+      ByteView rest = ByteView(parts_[i]).subspan(skip);
       skip = 0;
+      if (rest.size() > most) rest = rest.first(most);
+      most -= rest.size();
       if (!rest.empty()) vectors_[count++] = {const_cast<uint8_t*>(rest.data()), rest.size()};
     }
     return {vectors_.data(), count};

@@ -105,7 +105,12 @@ Leaders create_topic(const std::vector<uint16_t>& ports, const std::string& topi
       before = leaders->port;
       continue;
     }
-    if (leaders) continue;
+    if (leaders) {
+      last = fmt::format("{} of {} partitions are led, the fewest in sync are {}",
+                         leaders->port.size() - static_cast<size_t>(std::count(leaders->port.begin(), leaders->port.end(), uint16_t{0})),
+                         leaders->port.size(), leaders->in_sync_min);
+      continue;
+    }
     Wire wire(ports.front(), 60);
     const auto answer = wire.ask(request, 4);
     if (answer && !answer->topics.empty() && answer->topics[0].error_message) last = *answer->topics[0].error_message;

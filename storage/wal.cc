@@ -18,7 +18,7 @@ namespace {
 // Payloads below this are copied into the group's own buffer: a gather list of tiny pieces costs the
 // kernel more than the copy.
 constexpr size_t kCopyBelow = 1024;
-constexpr size_t kZeroesAtOnce = 1u << 20;
+constexpr size_t kZeroesAtOnce = 256u << 10;
 constexpr Duration kFirstSpareAfter = 500_ms;
 
 }  // namespace

@@ -274,8 +274,9 @@ bool Ceiling::answer(Client& c, ByteView request) {
       out.i16(0);
       break;
     default:
-      std::fprintf(stderr, "taffrail-ceiling: no request %d is served\n", key);
-      std::exit(2);
+      // Whoever came before it listened may take it for a broker that has to be asked for a topic.
+      ::shutdown(c.fd, SHUT_RDWR);
+      return false;
   }
   if (silent) return true;
   uint64_t behind = 0;

@@ -11,10 +11,12 @@ namespace taffrail {
 
 void Checkpointer::start() {
   limit_ = store_.options_.wal_segments_kept;
+  running_ = true;
   runtime_.spawn(scope_, "storage/checkpoint", [this](Task& task) { run(task); });
 }
 
 void Checkpointer::stop(Task& task) {
+  running_ = false;
   scope_.cancel();
   scope_.join(task);
 }
@@ -89,6 +91,7 @@ Result<> Checkpointer::flush(Task& task, uint32_t slot, bool all) {
     if (log == nullptr || log->committed_ <= std::max(log->flushed_.last, log->prefix_).index) return {};
     if (!all && log->committed_unflushed_bytes_ < store_.options_.chunk_bytes) return {};
     TRY(log->flush_chunk(task, log->committed_));
+    store_.wal_->moved_on();
     limit_ = store_.options_.wal_segments_kept;
   }
 }
@@ -115,6 +118,14 @@ Result<> Checkpointer::release_oldest(Task& task) {
       TRY(flush(task, slot, /*all=*/true));
   }
   const auto lock = TRY(lock_files(task));
+  store_.wal_->begin_release();
+  const Result<> released = release_below(task, oldest, floor);
+  store_.wal_->end_release();
+  return released;
+}
+
+Result<> Checkpointer::release_below(Task& task, uint64_t oldest, WalSequence floor) {
+  const size_t slots = store_.slots_.size();
   for (uint32_t slot = 0; slot < slots; ++slot)
     if (Log* log = store_.slots_[slot]; log != nullptr && log->unsynced()) TRY(log->sync_segments(task));
   for (uint32_t slot = 0; slot < slots; ++slot) TRY(copy_forward(task, slot, oldest));

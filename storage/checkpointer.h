@@ -27,6 +27,10 @@ class Checkpointer {
   /// Something became durable, or the write-ahead log grew: there may be work.
   void poke() { work_.notify_one(); }
   bool wants_unlink() const { return !unlink_.empty(); }
+  /// Since start(), and before stop().
+  bool is_running() const { return running_; }
+  /// Of so many write-ahead segments it means to let one go.
+  bool can_release(size_t held) const { return held > limit_; }
 
   /// Whoever changes a log's files holds this: it protects the files and segment lists of all logs of the
   /// store against a second writer, across its waits for the disk.
@@ -41,6 +45,7 @@ class Checkpointer {
   Result<> round(Task& task);
   Result<> flush(Task& task, uint32_t slot, bool all);
   Result<> release_oldest(Task& task);
+  Result<> release_below(Task& task, uint64_t oldest, WalSequence floor);
   Result<> copy_forward(Task& task, uint32_t slot, uint64_t segment);
 
   Store& store_;
@@ -48,6 +53,7 @@ class Checkpointer {
   /// Write-ahead segments that may be held before the oldest is let go. Above the option where letting go
   /// gained nothing: all of it was live and uncommitted, and copying that round and round would not end.
   size_t limit_ = 0;
+  bool running_ = false;
   std::set<uint32_t> flush_;
   std::set<uint32_t> unlink_;
   Mutex files_;

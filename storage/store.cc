@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include "base/check.h"
+#include "base/plant.h"
 #include "storage/checkpointer.h"
 #include "storage/recovery.h"
 #include "storage/wal_format.h"
@@ -108,6 +109,22 @@ void Store::on_durable(WalSequence sequence) {
   evict();
   if (checkpointer_->wants_unlink() || wal_->segments_held() > options_.wal_segments_kept) checkpointer_->poke();
   if (durable_hook_) durable_hook_(sequence);
+}
+
+// A term or a vote may be in a group, so it never waits for long.
+Duration Store::pace() const {
+  if (!checkpointer_->is_running() || PLANT("S81")) return {};
+  // A disk must not be filled by what waits to leave the write-ahead log.
+  constexpr Duration kOfALongLog = 200_ms;
+  const size_t held = wal_->segments_held();
+  if (held > 2 * size_t{options_.wal_segments_kept} + 1 && checkpointer_->can_release(held)) return kOfALongLog;
+  // What has left memory before it stands in a segment has to be read again for it.
+  constexpr Duration kOfAFullMemory = 20_ms;
+  if (cached_.empty() || cached_bytes_ < options_.arena_bytes / 8 * 7) return {};
+  const Cached& next = cached_.front();
+  const Log* log = slots_[next.slot];
+  const bool waits = log != nullptr && next.index > log->flushed_.last.index && next.index <= log->committed_;
+  return waits && log->committed_unflushed_bytes_ >= options_.chunk_bytes ? kOfAFullMemory : Duration{};
 }
 
 void Store::on_failed(const Error& error) {

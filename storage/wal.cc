@@ -70,6 +70,7 @@ Result<> Wal::wait_durable(Task& task, WalSequence sequence) {
 void Wal::run_writer(Task& task) {
   while (!failed_) {
     if (!queue_.empty() || mark_wanted_) {
+      keep_pace(task);
       if (const Result<> written = write_group(task, queue_.empty()); !written) fail_for_good(written.error());
       continue;
     }
@@ -86,6 +87,15 @@ void Wal::run_writer(Task& task) {
     mark_wanted_ = queue_.empty();
   }
   end_writer();
+}
+
+void Wal::keep_pace(Task& task) {
+  const Instant began = runtime_.now();
+  // Never while what shortens this log waits for this very group.
+  while (!closing_ && !mark_wanted_ && !releasing_) {
+    const Instant until = began + listener_.pace();
+    if (until <= runtime_.now() || !moved_on_.wait(task, until)) return;
+  }
 }
 
 void Wal::end_writer() {

@@ -90,6 +90,9 @@ class Wal {
     virtual void on_placed(const WalFrame& frame, WalPosition at) = 0;
     /// Everything up to `sequence` survives a power cut.
     virtual void on_durable(WalSequence sequence) = 0;
+    /// How long the next group should wait, and grow meanwhile, because segments are behind with what was written before.
+    /// Asked again after moved_on().
+    virtual Duration pace() const { return {}; }
     /// Nothing that was not durable by now will be. Called once.
     virtual void on_failed(const Error& error) = 0;
   };
@@ -122,6 +125,10 @@ class Wal {
   /// The last group took longer than StoreOptions::slow_disk_after, or the one in flight does already. Ends with the
   /// first group that takes less than half of that.
   bool slow() const { return slow_ || runtime_.now() - began_ > options_.slow_disk_after; }
+  void moved_on() { moved_on_.notify_all(); }
+  /// Between the two no group waits: the oldest segment is being let go.
+  void begin_release() { releasing_ = true; moved_on(); }
+  void end_release() { releasing_ = false; }
   /// Ends it for good, as a failed write does: for a file that stands above it and lost its sync.
   void fail_for_good(Error error);
   /// Bytes queued and not yet written: what bounds are put on.
@@ -152,6 +159,7 @@ class Wal {
   void run_writer(Task& task);
   void run_preparer(Task& task);
   Result<> write_group(Task& task, bool mark);
+  void keep_pace(Task& task);
   Result<std::shared_ptr<WalFile>> file_for(Task& task, uint64_t size);
   Result<std::shared_ptr<WalFile>> make_file(Task& task, ByteCount capacity);
   Result<std::shared_ptr<WalFile>> recycle(Task& task, std::shared_ptr<WalFile> old);
@@ -182,6 +190,7 @@ class Wal {
   bool marked_ = true;    ///< Nothing came since the last mark.
   bool closing_ = false;
   bool disk_full_ = false;
+  bool releasing_ = false;
   bool slow_ = false;
   Instant began_ = Instant::never();  ///< When the group in flight was handed to the disk; never(): there is none.
   WalSequence floor_durable_;
@@ -197,6 +206,7 @@ class Wal {
   WaitQueue prepare_;   ///< The preparer waits for something to prepare.
   WaitQueue prepared_;  ///< The writer waits for a spare.
   WaitQueue done_;      ///< Waiters for durability.
+  WaitQueue moved_on_;  ///< The writer waits for segments to take what it wrote before.
   Scope scope_;
 };
 

@@ -136,6 +136,10 @@ Result<WalFileScan> scan_wal_file(Task& task, Disk& disk, const std::string& pat
     return std::unexpected(header.error());
   }
   if (owner) FileWalk(out, *owner, all).run();
+  // Half a header is what a failed write leaves of a new segment, or damage of an old one: what it held nobody knows.
+  if (!header && out.groups.empty() && !all_zero(all.first(std::min(kWalBlock, all.size()))))
+    out.bad.push_back({.file = path, .position = 0, .size_bytes = size, .what = "the segment's header does not read, nor does any group",
+                       .sequences = std::nullopt, .group_next = {}, .logs = std::nullopt});
   // Before a group is written to it a file is as long as its header says, durably.
   if (out.header && !out.groups.empty() && size < out.header->capacity)
     out.bad.push_back({.file = path, .position = size, .size_bytes = out.header->capacity - size,

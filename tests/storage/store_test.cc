@@ -50,6 +50,38 @@ TEST(Store, WhatWasWaitedForSurvivesAPowerCut) {
   }));
 }
 
+// What waits to leave the write-ahead log must not fill the disk, nor be read again because it has left memory.
+TEST(Store, TheWriteAheadLogWaitsForSegmentsThatAreBehind) {
+  TestWorld world;
+  ASSERT_TRUE(world.open(tiny_options()));
+  world.disk.hold_segments = true;
+  Log* log = nullptr;
+  ASSERT_TRUE(world.run([&](Task&) { log = OK(world.store->create_log(test_key(0))); }));
+  const auto groups = [&](int count) {
+    const Instant begin = world.runtime().now();
+    EXPECT_TRUE(world.run([&](Task& task) {
+      for (int i = 0; i < count; ++i) {
+        ASSERT_TRUE(world.store->wal().wait_durable(task, append_batches(*log, Term(1), 1, 1000)));
+        log->set_committed(log->last_index());
+      }
+    }));
+    return world.runtime().now() - begin;
+  };
+  EXPECT_EQ(groups(1), 0_ms);
+  // Memory holds two of them.
+  EXPECT_GE(groups(10), 20_ms * 7);
+  groups(20);
+  ASSERT_GT(world.store->wal().segments_held(), 5u);
+  EXPECT_GE(groups(10), 200_ms * 10);
+  world.disk.release_segments();
+  world.pass(1_s);
+  for (int i = 0; i < 30 && world.store->wal().segments_held() > 4; ++i) {
+    EXPECT_LE(groups(1), 20_ms);
+    world.pass(1_s);
+  }
+  EXPECT_LE(world.store->wal().segments_held(), 4u);
+}
+
 TEST(Store, OneAppendCostsOneWriteAndOneSync) {
   TestWorld world;
   StoreOptions options = tiny_options();

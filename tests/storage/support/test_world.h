@@ -48,6 +48,9 @@ class TestDisk final : public Disk {
   /// While set, syncs wait.
   bool hold_syncs = false;
   void release_syncs() { hold_syncs = false; held_.notify_all(); }
+  /// While set, writes to segments of logs wait.
+  bool hold_segments = false;
+  void release_segments() { hold_segments = false; held_.notify_all(); }
 
   /// What was not synced is lost, kept or torn, sector by sector; names likewise.
   void power_cut(Random& random);

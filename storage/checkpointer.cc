@@ -6,6 +6,7 @@
 
 #include "base/plant.h"
 #include "storage/store.h"
+#include "storage/wal_format.h"
 
 namespace taffrail {
 
@@ -76,10 +77,12 @@ Result<> Checkpointer::round(Task& task) {
     // Another start may have come meanwhile.
     if (store_.slots_[slot] == nullptr || !store_.slots_[slot]->has_unlinkable()) unlink_.erase(slot);
   }
-  if (const size_t before = store_.wal_->segments_held(); before > limit_) {
+  if (store_.wal_->segments_held() > limit_) {
+    const ByteCount held = store_.wal_->oldest_bytes();
+    copied_bytes_ = 0;
     TRY(release_oldest(task));
-    const size_t after = store_.wal_->segments_held();
-    limit_ = after < before ? store_.options_.wal_segments_kept : after + 1;
+    // Not by the segments held: what others wrote meanwhile is among them. A group takes whole blocks, and so does its mark.
+    limit_ = 2 * (copied_bytes_ + 4 * kWalBlock) <= held ? store_.options_.wal_segments_kept : store_.wal_->segments_held() + 1;
   }
   return {};
 }
@@ -150,9 +153,14 @@ Result<> Checkpointer::copy_forward(Task& task, uint32_t slot, uint64_t segment)
     if (t == nullptr || t->sequence != sequence) continue;
     WalFrame frame{.kind = FrameKind::kEntry, .key = log->key_, .meta = t->meta, .payload = TRY(std::move(payload)),
                    .payload_crc = t->crc, .original = sequence, .slot = slot, .sequence = {}};
+    copied_bytes_ += frame.payload.size() + kWalFrameHeaderSize;
     log->last_sequence_ = store_.wal_->append(std::move(frame));
   }
-  if (log->state_segment_ <= segment || log->stated_ != log->synced_.last) log->push_state(false);
+  if (log->state_segment_ <= segment || log->stated_ != log->synced_.last) {
+    const ByteCount queued = store_.wal_->queued_bytes();
+    log->push_state(false);
+    copied_bytes_ += store_.wal_->queued_bytes() - queued;
+  }
   return {};
 }
 

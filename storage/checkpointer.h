@@ -51,8 +51,9 @@ class Checkpointer {
   Store& store_;
   Runtime& runtime_;
   /// Write-ahead segments that may be held before the oldest is let go. Above the option where letting go
-  /// gained nothing: all of it was live and uncommitted, and copying that round and round would not end.
+  /// gained little: more than half of it was live and uncommitted, and copying that round and round would not end.
   size_t limit_ = 0;
+  ByteCount copied_bytes_ = 0;  ///< Forward, since the oldest segment began to be let go.
   bool running_ = false;
   std::set<uint32_t> flush_;
   std::set<uint32_t> unlink_;

@@ -142,6 +142,8 @@ class Wal {
   /// Number of the oldest segment that is held, and of the one that is written to.
   uint64_t oldest_segment() const;
   uint64_t current_segment() const;
+  /// How far the oldest has been written.
+  ByteCount oldest_bytes() const { return files_.front()->end; }
   size_t segments_held() const { return files_.size(); }
   /// Sequences below the oldest segment but one: what may go when the oldest goes.
   WalSequence first_after_oldest() const;

@@ -1,6 +1,7 @@
 #include "storage/checkpointer.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -63,10 +64,14 @@ void Checkpointer::run(Task& task) {
 }
 
 Result<> Checkpointer::round(Task& task) {
-  while (!flush_.empty()) {
-    const uint32_t slot = *flush_.begin();
-    TRY(flush(task, slot, /*all=*/false));
-    flush_.erase(slot);
+  // Each once: under load there is always one that has more, and the oldest segment has its turn, too. At once if there are
+  // too many.
+  const bool is_long = store_.wal_->segments_held() > std::max<size_t>(limit_, 2 * store_.options_.wal_segments_kept);
+  const std::set<uint32_t> flush_now = is_long ? std::set<uint32_t>{} : flush_;
+  for (const uint32_t slot : flush_now) {
+    TRY(flush(task, slot, std::nullopt));
+    const Log* log = store_.slots_[slot];
+    if (log == nullptr || log->committed_unflushed_bytes_ < store_.options_.chunk_bytes) flush_.erase(slot);
   }
   const std::set<uint32_t> unlink = unlink_;
   for (const uint32_t slot : unlink) {
@@ -87,12 +92,17 @@ Result<> Checkpointer::round(Task& task) {
   return {};
 }
 
-Result<> Checkpointer::flush(Task& task, uint32_t slot, bool all) {
+// Chunks that are worth it; or all that stands below `up_to`, and with it.
+Result<> Checkpointer::flush(Task& task, uint32_t slot, std::optional<LogIndex> up_to) {
+  // What is committed meanwhile comes next time: there may be no end to it.
+  std::optional<LogIndex> goal = up_to;
   for (;;) {
     const auto lock = TRY(lock_files(task));
     Log* log = store_.slots_[slot];
-    if (log == nullptr || log->committed_ <= std::max(log->flushed_.last, log->prefix_).index) return {};
-    if (!all && log->committed_unflushed_bytes_ < store_.options_.chunk_bytes) return {};
+    if (log == nullptr) return {};
+    if (!goal) goal = log->committed_;
+    if (std::min(*goal, log->committed_) <= std::max(log->flushed_.last, log->prefix_).index) return {};
+    if (!up_to && log->committed_unflushed_bytes_ < store_.options_.chunk_bytes) return {};
     TRY(log->flush_chunk(task, log->committed_));
     store_.wal_->moved_on();
     limit_ = store_.options_.wal_segments_kept;
@@ -110,15 +120,15 @@ Result<> Checkpointer::release_oldest(Task& task) {
     const Log* log = store_.slots_[slot];
     if (log == nullptr) continue;
     const LogIndex flushed = std::max(log->flushed_.last, log->prefix_).index;
-    bool here = false;
+    std::optional<LogIndex> here;
     bool copied = false;
     for (const Log::Tail& t : log->tail_) {
       if (t.meta.index <= flushed || t.meta.index > log->committed_ || t.at.segment == 0) continue;
-      here = here || t.at.segment <= oldest;
+      if (t.at.segment <= oldest) here = t.meta.index;
       copied = copied || (t.copied && t.at.segment <= oldest);
     }
     if (here && (copied || log->committed_unflushed_bytes_ >= store_.options_.quiet_bytes))
-      TRY(flush(task, slot, /*all=*/true));
+      TRY(flush(task, slot, here));
   }
   const auto lock = TRY(lock_files(task));
   store_.wal_->begin_release();
@@ -166,7 +176,7 @@ Result<> Checkpointer::copy_forward(Task& task, uint32_t slot, uint64_t segment)
 
 Result<> Checkpointer::checkpoint(Task& task) {
   const size_t slots = store_.slots_.size();
-  for (uint32_t slot = 0; slot < slots; ++slot) TRY(flush(task, slot, /*all=*/true));
+  for (uint32_t slot = 0; slot < slots; ++slot) TRY(flush(task, slot, LogIndex(INT64_MAX)));
   {
     const auto lock = TRY(lock_files(task));
     for (uint32_t slot = 0; slot < slots; ++slot) {

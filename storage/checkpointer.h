@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <set>
 
 #include "base/result.h"
@@ -43,7 +44,7 @@ class Checkpointer {
   void run(Task& task);
   bool has_work() const;
   Result<> round(Task& task);
-  Result<> flush(Task& task, uint32_t slot, bool all);
+  Result<> flush(Task& task, uint32_t slot, std::optional<LogIndex> up_to);
   Result<> release_oldest(Task& task);
   Result<> release_below(Task& task, uint64_t oldest, WalSequence floor);
   Result<> copy_forward(Task& task, uint32_t slot, uint64_t segment);

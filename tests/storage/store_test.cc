@@ -85,6 +85,28 @@ TEST(Store, TheWriteAheadLogWaitsForSegmentsThatAreBehind) {
   EXPECT_LE(world.store->wal().segments_held(), 4u);
 }
 
+// However much comes, there is a turn for the oldest segment of the write-ahead log.
+TEST(Store, TheWriteAheadLogIsLetGoUnderLoad) {
+  TestWorld world;
+  StoreOptions options = tiny_options();
+  options.wal_first_segment_bytes = options.wal_segment_bytes = 65536;
+  options.wal_group_bytes_max = 65536;
+  ASSERT_TRUE(world.open(options));
+  size_t most = 0;
+  ASSERT_TRUE(world.run([&](Task& task) {
+    std::vector<Log*> logs;
+    for (int i = 0; i < 3; ++i) logs.push_back(OK(world.store->create_log(test_key(i))));
+    for (int i = 0; i < 900; ++i) {
+      for (Log* log : logs) append_batches(*log, Term(1), 2, 1000);
+      ASSERT_TRUE(world.store->wal().wait_durable(task, world.store->wal().last()));
+      for (Log* log : logs) log->set_committed(log->last_index());
+      most = std::max(most, world.store->wal().segments_held());
+    }
+  }));
+  // Of 83 that were written.
+  EXPECT_LE(most, 16u);
+}
+
 TEST(Store, OneAppendCostsOneWriteAndOneSync) {
   TestWorld world;
   StoreOptions options = tiny_options();

@@ -453,7 +453,11 @@ bool WhiteBox::read_logs(uint32_t i, Logs& logs, States& states, std::vector<std
     taffrail::Node* node = cluster_.node(i);
     if (node == nullptr) return;
     check_image(task, i, states, out);
-    for (Partition* partition : node->partitions()) {
+    // In a run that did not settle some may be on their way to other brokers.
+    const std::vector<Partition*> partitions = node->partitions();
+    std::vector<std::shared_ptr<void>> held;
+    for (Partition* partition : partitions) held.push_back(partition->hold());
+    for (Partition* partition : partitions) {
       Log& log = partition->log();
       const auto where = fmt::format("broker {} {}-{}", i + 1, partition->topic_name(), partition->key().partition);
       ProducerTable replayed;

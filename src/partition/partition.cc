@@ -58,6 +58,8 @@ Result<> Partition::start(Task& task, const Configuration& bootstrap) {
   return {};
 }
 
+std::shared_ptr<void> Partition::hold() { return std::make_shared<State::Use>(*state_); }
+
 void Partition::stop(Task& task) {
   State& s = *state_;
   s.stopping = true;

@@ -104,6 +104,8 @@ class Partition {
   void set_machine(StateMachine* machine);
   /// Replays what is committed and joins the group. Call once.
   Result<> start(Task& task, const Configuration& bootstrap);
+  /// As long as what it returns lives, stop() waits: for who reads the log itself, across waits.
+  std::shared_ptr<void> hold();
   /// Answers every waiting request with kNotLeader or kDeleted and ends every fiber.
   void stop(Task& task);
 

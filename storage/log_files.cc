@@ -160,7 +160,11 @@ Result<Snapshot> Log::read_snapshot(Task& task) {
   if (!snapshot_id_) return fail(Errc::kNotFound, fmt::format("{} has no snapshot", key_.text()));
   const EntryId wanted = *snapshot_id_;
   const std::string path = directory_ + "/snapshot";
-  const auto file = TRY(store_.runtime_.disk().open(task, path, OpenMode::kRead));
+  auto opened = store_.runtime_.disk().open(task, path, OpenMode::kRead);
+  // The log says that there is one.
+  if (!opened && opened.error().code == Errc::kNotFound)
+    return fail(Errc::kCorrupt, fmt::format("{} is missing", path));
+  const auto file = TRY(std::move(opened));
   const Slice bytes = TRY(read_damaged(task, *file, 0, std::min(TRY(file->size(task)), kSnapshotSizeMax)));
   ByteReader in(bytes.view());
   Snapshot snapshot;

@@ -373,6 +373,11 @@ TEST(Store, ASnapshotReplacesWhatItCoversOrEverything) {
   // A snapshot that rots says so, and is not taken for none.
   world.disk.spoil("shard-0/logs/" + test_key(0).text() + "/snapshot", 50);
   ASSERT_TRUE(world.run([&](Task& task) { EXPECT_EQ(log->read_snapshot(task).error().code, Errc::kCorrupt); }));
+  // Nor is one that is gone simply not there: the log says that there is one.
+  ASSERT_TRUE(world.run([&](Task& task) {
+    OK(world.disk.remove(task, "shard-0/logs/" + test_key(0).text() + "/snapshot"));
+    EXPECT_EQ(log->read_snapshot(task).error().code, Errc::kCorrupt);
+  }));
 }
 
 TEST(Store, ARemovedLogStaysRemovedAndMayComeAgain) {

@@ -71,6 +71,7 @@ void Wal::run_writer(Task& task) {
   while (!failed_) {
     if (!queue_.empty() || mark_wanted_) {
       keep_pace(task);
+      if (failed_) break;  // A segment lost its sync meanwhile.
       if (const Result<> written = write_group(task, queue_.empty()); !written) fail_for_good(written.error());
       continue;
     }

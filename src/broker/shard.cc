@@ -232,7 +232,9 @@ Result<> BrokerShard::hand_over(Task& task, const PartitionKey& key, BrokerId le
 void BrokerShard::serve_transfer(Slice body, Question<Result<Chain>>::Answer answer) {
   if (stopping_) return answer.give(runtime_, fail(Errc::kUnavailable, "this broker is stopping"));
   runtime_.spawn(scope_, "node/transfer", [this, body = std::move(body), answer = std::move(answer)](Task& task) {
-    answer.give(runtime_, driver_->serve(task, "transfer", body));
+    Result<Chain> made = fail(Errc::kUnavailable, "this shard's data directory has failed");
+    if (driver_) made = driver_->serve(task, "transfer", body);
+    answer.give(runtime_, std::move(made));
   });
 }
 

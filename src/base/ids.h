@@ -89,6 +89,8 @@ struct NodeShape {
   uint32_t directories;
   constexpr auto operator<=>(const NodeShape&) const = default;
   constexpr uint32_t directory_of(ShardId shard) const { return shard.value % directories; }
+  /// Whether it is the one that looks after its directory.
+  constexpr bool is_first_of_directory(ShardId shard) const { return shard.value < directories; }
 };
 
 /// Which shard of a node a partition lives on there: the partitions of one topic go round, over the directories first.

@@ -36,6 +36,7 @@ Directory directory_of(Task& task, BrokerShard& shard) {
     out.held.push_back({partition->topic_name(), partition->key().partition, partition->size_bytes(),
                         std::max<int64_t>(view.high_watermark - view.log_end, 0)});
   }
+  if (!shard.runtime().is_first_of_directory()) return out;
   if (const auto space = shard.runtime().disk().space(task)) out.space = *space;
   return out;
 }

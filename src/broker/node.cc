@@ -221,8 +221,7 @@ Result<> Node::State::keep_cluster(Task& task) {
   if (runtime_.directory_count() == 1) return {};
   return on_parts(task, [cluster = identity_.cluster](Task& t, NodePart& part) -> Result<> {
     BrokerShard& shard = part.shard();
-    const bool first = shard.runtime().shard().value < shard.runtime().directory_count();
-    if (!first || !shard.directory_failure().empty()) return {};
+    if (!shard.runtime().is_first_of_directory() || !shard.directory_failure().empty()) return {};
     const Result<> kept = part.keep_cluster(t, cluster);
     if (!kept && kept.error().code == Errc::kIo) shard.go_without_directory(kept.error());
     else if (!kept) return kept;

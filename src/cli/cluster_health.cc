@@ -109,7 +109,7 @@ Result<ExitCode> cluster_health(Task& task, Session& session) {
       }
     if (!findings.table.rows.empty() || session.out.json()) TRY(session.out.table(task, findings.table));
     if (findings.wrong > 0) {
-      TRY(session.out.note(task, fmt::format("{} things are wrong", findings.wrong)));
+      TRY(session.out.note(task, findings.wrong == 1 ? "1 thing is wrong" : fmt::format("{} things are wrong", findings.wrong)));
       return ExitCode::kUnhealthy;
     }
     TRY(session.out.say(task, fmt::format("healthy: {} brokers, {} partitions", brokers.size(), partitions)));

@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
-#include <cstring>
 #include <memory>
 
 namespace taffrail::posix {
@@ -23,11 +22,6 @@ constexpr size_t kBuffer = 1 << 20;
 struct Freed {
   void operator()(uint8_t* p) const { std::free(p); }
 };
-
-uint8_t* buffer() {
-  static thread_local const std::unique_ptr<uint8_t, Freed> mine(static_cast<uint8_t*>(std::aligned_alloc(kPage, kBuffer)));
-  return mine.get();
-}
 
 }  // namespace
 
@@ -62,23 +56,13 @@ DirectWrites::Step DirectWrites::next_step(int fd, uint64_t position, uint64_t t
   return {left - left % kPage, true};
 }
 
-int64_t DirectWrites::write(uint64_t position, std::span<const ByteView> parts, uint64_t done, uint64_t size) {
-  uint8_t* const to = buffer();
-  const size_t count = std::min<uint64_t>(size, kBuffer);
-  size_t filled = 0;
-  uint64_t skip = done;
-  for (const ByteView part : parts) {
-    if (filled == count) break;
-    if (skip >= part.size()) {
-      skip -= part.size();
-      continue;
-    }
-    const ByteView piece = part.subspan(skip, std::min<uint64_t>(part.size() - skip, count - filled));
-    skip = 0;
-    std::memcpy(to + filled, piece.data(), piece.size());
-    filled += piece.size();
-  }
-  const ssize_t wrote = ::pwrite(fd_.get(), to, filled, static_cast<off_t>(position + done));
+std::span<uint8_t> DirectWrites::buffer(uint64_t size) {
+  static thread_local const std::unique_ptr<uint8_t, Freed> mine(static_cast<uint8_t*>(std::aligned_alloc(kPage, kBuffer)));
+  return {mine.get(), static_cast<size_t>(std::min<uint64_t>(size, kBuffer))};
+}
+
+int64_t DirectWrites::write(uint64_t position, ByteView bytes) {
+  const ssize_t wrote = ::pwrite(fd_.get(), bytes.data(), bytes.size(), static_cast<off_t>(position));
   // A file system that says it can and cannot. A short count that ends within a block goes on through the cache.
   if (wrote == 0 || (wrote < 0 && errno == EINVAL)) {
     unit_ = 0;

@@ -20,15 +20,18 @@ class DirectWrites {
   /// Pieces that do not begin or end with a block go this way from here on; their ends go through the cache.
   static constexpr uint64_t kWorthSplitting = 64 << 10;
 
-  /// How much of `parts`, from byte `done` on, which belongs at `position`, should be written next, and how.
+  /// How much of `total` bytes that belong at `position`, of which `done` are written, should be written next, and how.
   struct Step {
     uint64_t size = 0;
     bool direct = false;
   };
   Step next_step(int fd, uint64_t position, uint64_t total, uint64_t done);
-  /// Writes up to step.size bytes, at most a buffer full. As pwrite: what was written, or -1 and errno. Where the file
-  /// system does not take it after all: 0, and never again.
-  int64_t write(uint64_t position, std::span<const ByteView> parts, uint64_t done, uint64_t size);
+  /// What a direct step of `size` bytes, or as much of it as fits, is put into before it is written: memory as the disk
+  /// asks for it, one for each thread.
+  static std::span<uint8_t> buffer(uint64_t size);
+  /// Writes what stands in buffer(). As pwrite: what was written, or -1 and errno. Where the file system does not take it
+  /// after all: 0, and never again.
+  int64_t write(uint64_t position, ByteView bytes);
 
  private:
   void open(int fd);

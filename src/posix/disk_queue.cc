@@ -27,7 +27,8 @@ void write_all(DiskOp& op) {
                                            : op.direct->next_step(op.fd, op.position, total, op.bytes);
     ssize_t wrote = 0;
     if (step.direct) {
-      wrote = op.direct->write(op.position, op.parts, op.bytes, step.size);
+      const std::span<uint8_t> buffer = DirectWrites::buffer(step.size);
+      wrote = op.direct->write(op.position + op.bytes, buffer.first(vectors.copy(buffer)));
       if (wrote == 0) continue;
     } else {
       const std::span<iovec> next = vectors.next(step.size);

@@ -3,8 +3,10 @@
 
 #include <sys/uio.h>
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
+#include <cstring>
 #include <span>
 
 #include "base/bytes.h"
@@ -32,7 +34,21 @@ class Vectors {
     return {vectors_.data(), count};
   }
 
-  /// `taken` bytes of what next() gave are done.
+  /// Copies what is next, as much as fits, and returns how much that is.
+  size_t copy(std::span<uint8_t> to) const {
+    size_t filled = 0;
+    size_t skip = within_;
+    for (size_t i = part_; i < parts_.size() && filled < to.size(); ++i) {
+      ByteView rest = ByteView(parts_[i]).subspan(skip);
+      skip = 0;
+      rest = rest.first(std::min(rest.size(), to.size() - filled));
+      if (!rest.empty()) std::memcpy(to.data() + filled, rest.data(), rest.size());
+      filled += rest.size();
+    }
+    return filled;
+  }
+
+  /// `taken` bytes of what next() gave, or copy() copied, are done.
   void advance(size_t taken) {
     while (part_ < parts_.size() && taken >= parts_[part_].size() - within_) {
       taken -= parts_[part_].size() - within_;

@@ -50,6 +50,7 @@ class Runtime {
   virtual uint32_t directory_count() const { return 1; }
   NodeShape shape() const { return {shard_count(), directory_count()}; }
   uint32_t directory() const { return shape().directory_of(shard()); }
+  bool is_first_of_directory() const { return shape().is_first_of_directory(shard()); }
   /// Runs `message` on another shard's loop (or this one's, later), outside any fiber: it must not
   /// wait. Messages between the same two shards keep their order. The only call for any thread.
   virtual void post(ShardId to, std::move_only_function<void()> message) = 0;

@@ -50,11 +50,16 @@ TEST(Store, WhatWasWaitedForSurvivesAPowerCut) {
   }));
 }
 
+StoreOptions tiny_wal(uint32_t segment_bytes) {
+  StoreOptions options = tiny_options();
+  options.wal_first_segment_bytes = options.wal_segment_bytes = segment_bytes;
+  return options;
+}
+
 // What waits to leave the write-ahead log must not fill the disk, nor be read again because it has left memory.
 TEST(Store, TheWriteAheadLogWaitsForSegmentsThatAreBehind) {
   TestWorld world;
-  StoreOptions options = tiny_options();
-  options.wal_first_segment_bytes = options.wal_segment_bytes = 16384;
+  StoreOptions options = tiny_wal(16384);
   options.arena_bytes = 8192;
   ASSERT_TRUE(world.open(options));
   world.disk.hold_segments = true;
@@ -88,8 +93,7 @@ TEST(Store, TheWriteAheadLogWaitsForSegmentsThatAreBehind) {
 // However much comes, there is a turn for the oldest segment of the write-ahead log.
 TEST(Store, TheWriteAheadLogIsLetGoUnderLoad) {
   TestWorld world;
-  StoreOptions options = tiny_options();
-  options.wal_first_segment_bytes = options.wal_segment_bytes = 65536;
+  StoreOptions options = tiny_wal(65536);
   options.wal_group_bytes_max = 65536;
   ASSERT_TRUE(world.open(options));
   size_t most = 0;

@@ -61,8 +61,8 @@ bool FrameBuffer::has_good_room() const {
 
 void FrameBuffer::make_room() {
   const size_t kept = pending();
-  // Pages of a large buffer cost nothing before they are written to, and copies of it twice what it holds.
-  const size_t capacity = std::max(earned(), std::min(wanted(), (kept < kLarge ? 2 : 4) * kept));
+  // Pages of a large buffer cost nothing before they are written to, and a copy of it holds others up.
+  const size_t capacity = std::max(earned(), kept < kLarge ? std::min(wanted(), 2 * kept) : wanted());
   if (begin_ > 0 && buffer_.unique() && buffer_.size() == capacity) {
     // Nobody else reads it: the same buffer once more, from its start.
     const MutableBytes all = buffer_.mutable_view();
@@ -116,6 +116,8 @@ Result<std::optional<Slice>> FrameBuffer::next() {
   }
   return frame;
 }
+
+size_t FrameBuffer::capacity() const { return buffer_.size() <= 2 * kLarge ? buffer_.size() : std::max(end_, 2 * kLarge); }
 
 void FrameBuffer::shrink() {
   if (pending() > 0) return;

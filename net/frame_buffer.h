@@ -6,7 +6,8 @@
 //   nothing    a quiet stream: the next bytes go into a few bytes inside the object;
 //   shared     small frames lie side by side in one buffer and are handed out as pieces of it; its
 //              size follows how full the reads are;
-//   its own    a frame larger than that grows by doubling as its bytes arrive. What one earlier frame of
+//   its own    a frame larger than that grows by doubling as its bytes arrive, and once 4 MiB came has address
+//              space for the rest. What one earlier frame of
 //              this stream really brought, up to kCreditMax, is taken at once: a producer that sends
 //              1 MiB again and again has no byte copied twice.
 #pragma once
@@ -45,8 +46,9 @@ class FrameBuffer {
   void shrink();
   /// Bytes received and not yet handed out.
   size_t pending() const { return end_ - begin_; }
-  /// Bytes of memory held, not counting what frames that were handed out keep alive.
-  size_t capacity() const { return buffer_.size(); }
+  /// Bytes of memory held, not counting what frames that were handed out keep alive, nor pages of a large buffer that nothing
+  /// has come for yet.
+  size_t capacity() const;
 
  private:
   size_t wanted() const;

@@ -5,6 +5,7 @@
 #include <deque>
 #include <iterator>
 #include <map>
+#include <optional>
 
 #include "base/check.h"
 #include "base/plant.h"
@@ -18,6 +19,7 @@ namespace {
 constexpr size_t kWriteMax = 4_MiB;
 constexpr Duration kAcceptPause = 100_ms;
 constexpr uint32_t kReadsPerTurn = 8;
+constexpr size_t kLarge = 1 << 20;
 
 // One request that was begun, in its place among the others of its connection.
 struct Slot {
@@ -133,6 +135,10 @@ std::string ServerConnection::serve(Task& task) {
     // Who sends without waiting for answers must not keep the loop to itself, and answers that are
     // ready go out before long. Most reads wait, and with that others have their turn anyway.
     if (++reads_ % kReadsPerTurn == 0) runtime_.scheduler().yield(task);
+    // A large request comes piece by piece, and others go first.
+    std::optional<Patience> patience;
+    if (in_.pending() >= kLarge) patience.emplace(task);
+    if (patience) runtime_.scheduler().yield(task);
     const Result<size_t> count = read_more(task);
     if (!count && count.error().code == Errc::kTimedOut)
       return fmt::format("idle for {} ms", options_.idle_max.ms());

@@ -20,6 +20,7 @@ struct Waiting {
   size_t partition = 0;
   PartitionKey key;
   Appended appended;
+  std::shared_ptr<PendingAppend> pending;  ///< Its turn to be appended has not come yet; then `appended` says nothing.
 };
 
 void refuse(ProduceResponse::Partition& out, const Fault& fault) {
@@ -27,6 +28,12 @@ void refuse(ProduceResponse::Partition& out, const Fault& fault) {
   if (!fault.message.empty()) out.error_message = fault.message;
   for (const BatchRefusal::OfRecord& record : fault.batch.records)
     out.record_errors.push_back({record.index, record.message, {}});
+}
+
+void tell(ProduceResponse::Partition& out, const Appended& appended) {
+  out.base_offset = appended.base_offset;
+  out.log_append_time_ms = appended.append_time_ms;
+  out.log_start_offset = appended.log_start;
 }
 
 // KIP-951: who does not lead says who does, so that the client need not ask.
@@ -55,6 +62,7 @@ Outcome<ProduceResponse> produce(const Request& request, ProduceRequest message)
   ProduceResponse response;
   std::vector<Waiting> waiting;
   bool failed = false;
+  bool any_pending = false;
   for (ProduceRequest::Topic& topic : message.topic_data) {
     ProduceResponse::Topic& topic_out = response.responses.emplace_back();
     topic_out.name = topic.name;
@@ -94,35 +102,51 @@ Outcome<ProduceResponse> produce(const Request& request, ProduceRequest message)
         failed = true;
         continue;
       }
-      Faulty<Appended> appended = replica->append(partition.records.flat(), acks, request.version >= 7);
-      if (!appended) {
+      auto begun = replica->begin_append(partition.records.flat(), acks, request.version >= 7);
+      Waiting one{response.responses.size() - 1, topic_out.partition_responses.size() - 1, key, {}, {}};
+      if (auto* pending = std::get_if<std::shared_ptr<PendingAppend>>(&begun)) {
+        one.pending = std::move(*pending);
+        any_pending = true;
+      } else if (auto& appended = std::get<Faulty<Appended>>(begun); appended) {
+        one.appended = *appended;
+        tell(out, *appended);
+      } else {
         refuse(out, appended.error());
         name_leader(broker, request.connection.listener, request.version, key, out, response);
         failed = true;
         continue;
       }
-      out.base_offset = appended->base_offset;
-      out.log_append_time_ms = appended->append_time_ms;
-      out.log_start_offset = appended->log_start;
-      waiting.push_back({response.responses.size() - 1, topic_out.partition_responses.size() - 1, key, *appended});
+      waiting.push_back(std::move(one));
     }
   }
+  constexpr const char* kNotAppended = "a produce request with acks=0 could not be appended";
   if (known_acks && acks == Acks::kNone) {
     // Nobody hears an answer; a closed connection is how such a producer learns that something is wrong.
-    if (failed) return Outcome<ProduceResponse>::close("a produce request with acks=0 could not be appended");
-    return Outcome<ProduceResponse>::none();
+    if (failed) return Outcome<ProduceResponse>::close(kNotAppended);
+    if (!any_pending) return Outcome<ProduceResponse>::none();
+    return Outcome<ProduceResponse>::later([waiting = std::move(waiting), &connection = request.connection](Task& task) {
+      for (const Waiting& w : waiting)
+        if (w.pending && w.pending->done.wait(task) && !*w.pending->result) connection.close_because = kNotAppended;
+      return std::optional<ProduceResponse>();
+    });
   }
   if (waiting.empty()) return response;
   const Instant deadline = deadline_in(broker.runtime(), message.timeout_ms);
   return Outcome<ProduceResponse>::later([&broker, acks, deadline, listener = request.connection.listener, version = request.version,
                                           waiting = std::move(waiting), response = std::move(response)](Task& task) mutable {
-    for (const Waiting& w : waiting) {
+    for (Waiting& w : waiting) {
       ProduceResponse::Partition& out = response.responses[w.topic].partition_responses[w.partition];
+      std::optional<Fault> fault;
+      if (w.pending && !w.pending->done.wait(task, deadline)) fault = Fault{PartitionFault::kTimedOut, {}, {}};
+      else if (w.pending && !*w.pending->result) fault = w.pending->result->error();
+      if (w.pending && !fault) {
+        w.appended = **w.pending->result;
+        tell(out, w.appended);
+      }
       // The replica may have been closed during an earlier wait.
       Partition* replica = broker.find_partition(w.key);
-      const std::optional<Fault> fault =
-          replica == nullptr ? Fault{PartitionFault::kNotLeader, {}, {}}
-                             : replica->wait_acknowledged(task, w.appended, acks, deadline);
+      if (!fault && replica == nullptr) fault = Fault{PartitionFault::kNotLeader, {}, {}};
+      if (!fault) fault = replica->wait_acknowledged(task, w.appended, acks, deadline);
       if (!fault) continue;
       refuse(out, *fault);
       out.base_offset = kNoOffset;

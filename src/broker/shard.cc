@@ -375,6 +375,7 @@ Result<> BrokerShard::open_partition(Task& task, const TopicRecord& topic, int32
   options.housekeeping_interval = config_.housekeeping_interval;
   options.scrub_round = config_.scrub_round;
   options.snapshot_entries = config_.snapshot_entries;
+  options.heavy = &heavy_;
   auto made = std::make_unique<Partition>(runtime_, *driver_, *log, key, topic.name,
                                           effective_config(topic), options);
   made->on_leadership = [this](Partition& p) { on_leadership(p); };

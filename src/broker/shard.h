@@ -128,6 +128,7 @@ class BrokerShard final : public BrokerContext {
   std::string directory_failure_;
   std::unique_ptr<Store> store_;
   std::unique_ptr<RaftDriver> driver_;
+  Mutex heavy_;  ///< PartitionOptions::heavy.
   std::map<PartitionKey, std::unique_ptr<Partition>> partitions_;
   ImageTopics image_topics_;
   std::map<PartitionKey, std::unique_ptr<group::Service>> groups_;  ///< Of those partitions that are of the offsets topic.

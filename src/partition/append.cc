@@ -50,19 +50,65 @@ Fault Partition::State::not_leader() const {
 }
 
 namespace {
+
+// More could not be stored, or is a bomb.
 constexpr size_t kUnpackedMax = 32u << 20;
+
+CodecLimits unpacking_limits(size_t max, Task* task) {
+  CodecLimits limits = task == nullptr ? CodecLimits{} : while_others_run(*task);
+  limits.max_bytes = max;
+  return limits;
+}
+
 }  // namespace
 
-Faulty<Appended> Partition::State::append(Slice batch, Acks acks, bool allow_zstd) {
-  if (stopping) return std::unexpected(Fault{PartitionFault::kDeleted, {}, {}});
-  if (serving != term || role != Role::kLeader) return std::unexpected(not_leader());
+CodecLimits while_others_run(Task& task) {
+  CodecLimits limits;
+  limits.keep_going = [&task] {
+    task.scheduler().yield(task);
+    return !task.cancelled();
+  };
+  return limits;
+}
 
+std::optional<Fault> Partition::State::refuse_all() {
+  if (stopping) return Fault{PartitionFault::kDeleted, {}, {}};
+  if (serving != term || role != Role::kLeader) return not_leader();
   if (log.disk_full() && !PLANT("S60")) {
     hand_over("is full");
-    return std::unexpected(Fault{PartitionFault::kStorage, "the leader's disk is full", {}});
+    return Fault{PartitionFault::kStorage, "the leader's disk is full", {}};
   }
   if (!log.disk_slow()) handed_over = false;
   else if (!PLANT("S61")) hand_over("is slow");
+  return std::nullopt;
+}
+
+// What can be said of a batch without appending it.
+std::optional<Faulty<Appended>> Partition::State::settle(const BatchView& batch, Acks acks) const {
+  const auto fault = [](PartitionFault what, std::string why) { return Faulty<Appended>(std::unexpected(Fault{what, std::move(why), {}})); };
+  if (batch.has_producer()) {
+    const ProducerVerdict verdict = producers.check(batch);
+    switch (verdict.kind) {
+      case ProducerVerdict::Kind::kAppend: break;
+      case ProducerVerdict::Kind::kDuplicate:
+        // Not appended; the answer waits for the original like the original's own: what is not committed
+        // may be cut off, and the batch with it.
+        return Appended{verdict.original.entry, verdict.original.base_offset, log.start_offset(),
+                        config.timestamp_type == TimestampType::kLogAppendTime ? verdict.original.timestamp : -1};
+      case ProducerVerdict::Kind::kOutOfOrder: return fault(PartitionFault::kOutOfOrderSequence, verdict.message);
+      case ProducerVerdict::Kind::kStaleEpoch: return fault(PartitionFault::kInvalidProducerEpoch, verdict.message);
+    }
+  }
+  if (acks == Acks::kAll && in_sync.size() < static_cast<size_t>(config.min_insync_replicas))
+    return fault(PartitionFault::kNotEnoughReplicas,
+                 fmt::format("{} of min.insync.replicas={} are in sync", in_sync.size(), config.min_insync_replicas));
+  if (log.uncommitted_bytes() + batch.size_bytes() > options.uncommitted_max)
+    return fault(PartitionFault::kOverloaded, fmt::format("{} bytes wait for a majority here", log.uncommitted_bytes()));
+  return std::nullopt;
+}
+
+Faulty<Appended> Partition::State::append(Slice batch, Acks acks, bool allow_zstd, Task* task) {
+  if (auto refused = refuse_all()) return std::unexpected(*std::move(refused));
 
   ValidateOptions check;
   check.max_size_bytes = static_cast<size_t>(config.max_message_bytes);
@@ -72,6 +118,8 @@ Faulty<Appended> Partition::State::append(Slice batch, Acks acks, bool allow_zst
   check.now_ms = runtime.wall_now().ms;
   check.before_max_ms = config.timestamp_before_max_ms;
   check.after_max_ms = config.timestamp_after_max_ms;
+  const size_t unpacked_max = std::max(check.max_size_bytes, kUnpackedMax);
+  check.limits = unpacking_limits(unpacked_max, task);
   auto valid = validate_produced(batch, check);
   if (!valid) {
     std::string message = valid.error().message;
@@ -81,37 +129,13 @@ Faulty<Appended> Partition::State::append(Slice batch, Acks acks, bool allow_zst
   // Without a coordinator nobody would ever write the marker that ends the transaction.
   if (valid->is_transactional())
     return std::unexpected(Fault{PartitionFault::kNoTransaction, "this broker does not serve transactions", {}});
-
-  if (valid->has_producer()) {
-    const ProducerVerdict verdict = producers.check(*valid);
-    switch (verdict.kind) {
-      case ProducerVerdict::Kind::kAppend: break;
-      case ProducerVerdict::Kind::kDuplicate:
-        // Not appended; the answer waits for the original like the original's own: what is not committed
-        // may be cut off, and the batch with it.
-        return Appended{verdict.original.entry, verdict.original.base_offset, log.start_offset(),
-                        config.timestamp_type == TimestampType::kLogAppendTime ? verdict.original.timestamp : -1};
-      case ProducerVerdict::Kind::kOutOfOrder:
-        return std::unexpected(Fault{PartitionFault::kOutOfOrderSequence, verdict.message, {}});
-      case ProducerVerdict::Kind::kStaleEpoch:
-        return std::unexpected(Fault{PartitionFault::kInvalidProducerEpoch, verdict.message, {}});
-    }
-  }
-  if (acks == Acks::kAll && in_sync.size() < static_cast<size_t>(config.min_insync_replicas))
-    return std::unexpected(Fault{PartitionFault::kNotEnoughReplicas,
-                                 fmt::format("{} of min.insync.replicas={} are in sync", in_sync.size(),
-                                             config.min_insync_replicas), {}});
-  if (log.uncommitted_bytes() + batch.size() > options.uncommitted_max)
-    return std::unexpected(Fault{PartitionFault::kOverloaded,
-                                 fmt::format("{} bytes wait for a majority here", log.uncommitted_bytes()), {}});
+  if (auto settled = settle(*valid, acks)) return *std::move(settled);
 
   Appended appended;
   // A forced compression.type re-encodes, and LogAppendTime re-checksums: once, before the append.
   if (config.compression >= 0 && valid->codec() != static_cast<Codec>(config.compression)) {
     const auto codec = static_cast<Codec>(config.compression);
-    DecompressLimits limits;
-    // More could not be stored; or is a bomb: the shard does nothing else meanwhile.
-    limits.max_bytes = codec == Codec::kNone ? check.max_size_bytes : std::max(check.max_size_bytes, kUnpackedMax);
+    const CodecLimits limits = unpacking_limits(codec == Codec::kNone ? check.max_size_bytes : unpacked_max, task);
     Result<Slice> again = recompress(*valid, codec, limits);
     // Its checksum is right, so it will not decompress the next time either.
     if (!again) return std::unexpected(Fault{PartitionFault::kBatch, again.error().message,
@@ -123,6 +147,11 @@ Faulty<Appended> Partition::State::append(Slice batch, Acks acks, bool allow_zst
       return std::unexpected(Fault{PartitionFault::kBatch, why, BatchRefusal{BatchFault::kTooLarge, why, {}}});
     }
     batch = *std::move(again);
+  }
+  if (task != nullptr) {
+    // Much may have changed meanwhile.
+    if (auto refused = refuse_all()) return std::unexpected(*std::move(refused));
+    if (auto settled = settle(*BatchView::parse(batch), acks)) return *std::move(settled);
   }
   if (config.timestamp_type == TimestampType::kLogAppendTime) {
     appended.append_time_ms = check.now_ms;
@@ -151,6 +180,43 @@ Faulty<Appended> Partition::State::append(Slice batch, Acks acks, bool allow_zst
   appended.base_offset = base;
   appended.log_start = log.start_offset();
   return appended;
+}
+
+bool Partition::State::has_to_unpack(ByteView batch) const {
+  const bool by_record = config.compacted || config.timestamp_before_max_ms != INT64_MAX;
+  if (!by_record && config.compression < 0) return false;
+  const Result<BatchView> view = BatchView::parse(batch);
+  const std::optional<Codec> codec = view ? view->codec() : std::nullopt;
+  if (!codec) return false;
+  return (by_record && *codec != Codec::kNone) || (config.compression >= 0 && *codec != static_cast<Codec>(config.compression));
+}
+
+std::variant<Faulty<Appended>, std::shared_ptr<PendingAppend>> Partition::State::begin_append(Slice batch, Acks acks,
+                                                                                               bool allow_zstd) {
+  if (stopping || ((waiting.empty() || PLANT("P40")) && !has_to_unpack(batch))) return append(std::move(batch), acks, allow_zstd);
+  if (waiting_bytes + batch.size() > options.uncommitted_max)
+    return std::unexpected(Fault{PartitionFault::kOverloaded, fmt::format("{} bytes wait to be unpacked here", waiting_bytes), {}});
+  waiting_bytes += batch.size();
+  auto pending = std::make_shared<PendingAppend>();
+  waiting.push_back({std::move(batch), acks, allow_zstd, pending});
+  if (waiting.size() == 1) runtime.spawn(scope, "partition/unpack", [this](Task& task) { run_unpacker(task); });
+  return pending;
+}
+
+void Partition::State::run_unpacker(Task& task) {
+  const Patience patience(task);
+  while (!waiting.empty()) {
+    Waiting& next = waiting.front();
+    Result<Mutex::Lock> turn;
+    if (options.heavy != nullptr) turn = options.heavy->lock(task);
+    const size_t size = next.batch.size();
+    next.pending->result = append(std::move(next.batch), next.acks, next.allow_zstd, &task);
+    // Whatever it was that did not go on.
+    if (task.cancelled() && !*next.pending->result) next.pending->result = std::unexpected(Fault{PartitionFault::kDeleted, {}, {}});
+    next.pending->done.set();
+    waiting_bytes -= size;
+    waiting.pop_front();
+  }
 }
 
 // Once for each time that the disk fills or becomes slow: where all are, the leadership would go round.

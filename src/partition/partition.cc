@@ -118,6 +118,10 @@ Faulty<Appended> Partition::append(Slice batch, Acks acks, bool allow_zstd) {
   return state_->append(std::move(batch), acks, allow_zstd);
 }
 
+std::variant<Faulty<Appended>, std::shared_ptr<PendingAppend>> Partition::begin_append(Slice batch, Acks acks, bool allow_zstd) {
+  return state_->begin_append(std::move(batch), acks, allow_zstd);
+}
+
 std::optional<Fault> Partition::wait_acknowledged(Task& task, const Appended& appended, Acks acks, Instant deadline) {
   return state_->wait(task, appended, acks, deadline);
 }

@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "base/bytes.h"
@@ -68,6 +69,12 @@ struct Appended {
   int64_t append_time_ms = -1;  ///< With LogAppendTime; else -1.
 };
 
+/// What becomes of a batch that waits for its turn to be appended.
+struct PendingAppend {
+  Event done;
+  std::optional<Faulty<Appended>> result;  ///< Once it is done.
+};
+
 /// Woken when a partition that a long poll looks at may have more to show, or lost its leadership.
 class FetchWatch {
  public:
@@ -90,6 +97,8 @@ struct PartitionOptions {
   /// however long the log is.
   uint64_t snapshot_entries = 10'000;
   ByteCount snapshot_bytes = 64_MiB;
+  /// Of the shard, held by who unpacks records: that takes memory. Null: each partition for itself.
+  Mutex* heavy = nullptr;
 };
 
 class Partition {
@@ -128,6 +137,9 @@ class Partition {
   /// A duplicate of one of the producer's last five batches is not appended: it gives the original's
   /// place, to be waited for like the original.
   Faulty<Appended> append(Slice batch, Acks acks, bool allow_zstd);
+  /// The same for batches of strangers. One whose records have to be unpacked is appended in a while, so that others
+  /// have their turn meanwhile; and so are those that come behind it.
+  std::variant<Faulty<Appended>, std::shared_ptr<PendingAppend>> begin_append(Slice batch, Acks acks, bool allow_zstd);
   /// Waits until `appended` is acknowledged as `acks` has it: kLeader after this replica's own sync,
   /// kAll when it is committed and on max(majority, min.insync.replicas) disks. Re-checks the term after
   /// the wait: what another leader committed at the same offset is never acknowledged.

@@ -2,6 +2,7 @@
 // read.cc (consuming) and apply.cc (what follows from committed entries).
 #pragma once
 
+#include <deque>
 #include <map>
 #include <set>
 
@@ -32,6 +33,9 @@ class IndexGate {
   std::multimap<LogIndex, Waiter*> waiters_;
 };
 
+/// With pauses in which the other fibers have their turn.
+CodecLimits while_others_run(Task& task);
+
 /// What a kCommand entry of a partition's log says.
 struct PartitionCommand {
   enum class Kind : uint8_t { kSetLogStart = 1, kExpireProducers = 2 };
@@ -60,7 +64,13 @@ struct Partition::State final : GroupEvents {
   Result<std::pair<EntryId, Slice>> make_snapshot(Task& task) override;
 
   // append.cc
-  Faulty<Appended> append(Slice batch, Acks acks, bool allow_zstd);
+  /// With a task it may wait: others have their turn while records are unpacked.
+  Faulty<Appended> append(Slice batch, Acks acks, bool allow_zstd, Task* task = nullptr);
+  std::variant<Faulty<Appended>, std::shared_ptr<PendingAppend>> begin_append(Slice batch, Acks acks, bool allow_zstd);
+  bool has_to_unpack(ByteView batch) const;
+  void run_unpacker(Task& task);
+  std::optional<Fault> refuse_all();
+  std::optional<Faulty<Appended>> settle(const BatchView& batch, Acks acks) const;
   std::optional<Fault> wait(Task& task, const Appended& appended, Acks acks, Instant deadline);
   Fault not_leader() const;
   size_t copies_of(LogIndex index) const;
@@ -125,6 +135,16 @@ struct Partition::State final : GroupEvents {
   Instant scrub_due = Instant::never();  ///< never(): not begun.
   bool handed_over = false;  ///< Since the disk filled, or became slow.
   std::map<ProducerId, Instant> producer_seen;  ///< Leader, this term: for expiry, on the monotonic clock.
+
+  /// Batches whose records have to be unpacked, and those that came behind them, in order.
+  struct Waiting {
+    Slice batch;
+    Acks acks;
+    bool allow_zstd;
+    std::shared_ptr<PendingAppend> pending;
+  };
+  std::deque<Waiting> waiting;
+  ByteCount waiting_bytes = 0;
 
   IndexGate committed;
   IndexGate durable;

@@ -79,7 +79,8 @@ Faulty<Partition::TimedOffset> Partition::find_by_time(Task& task, int64_t times
   if (!found->has_value()) return TimedOffset{};
   const Result<BatchView> batch = BatchView::parse((*found)->batch);
   if (!batch) return std::unexpected(storage_fault(batch.error()));
-  const auto record = find_by_timestamp(*batch, timestamp, now.log_start);
+  const Patience patience(task);
+  const auto record = find_by_timestamp(*batch, timestamp, now.log_start, while_others_run(task));
   if (!record) return std::unexpected(storage_fault(record.error()));
   if (!record->has_value()) return TimedOffset{};
   return TimedOffset{(*record)->offset, (*record)->timestamp, (*found)->meta.term};
@@ -93,13 +94,14 @@ Faulty<Partition::TimedOffset> Partition::find_max_timestamp(Task& task) {
   const ReadView now = view();
   TimedOffset best;
   int64_t at_least = 0;
+  const Patience patience(task);
   for (;;) {
     const auto found = s.log.find_batch_by_time(task, at_least, now.high_watermark);
     if (!found) return std::unexpected(storage_fault(found.error()));
     if (!found->has_value()) return best;
     const Result<BatchView> batch = BatchView::parse((*found)->batch);
     if (!batch) return std::unexpected(storage_fault(batch.error()));
-    const auto record = taffrail::find_max_timestamp(*batch);
+    const auto record = taffrail::find_max_timestamp(*batch, while_others_run(task));
     if (!record) return std::unexpected(storage_fault(record.error()));
     if (!record->has_value() || (*record)->timestamp < at_least) return best;
     best = {(*record)->offset, (*record)->timestamp, (*found)->meta.term};

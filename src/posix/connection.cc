@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <optional>
 #include <vector>
 
 #include "base/check.h"
@@ -25,6 +26,8 @@ constexpr size_t kVectorsPerCall = 128;
 constexpr uint32_t kTriesPerTurn = 32;
 // As much of a file is looked up in the page cache, and sent, at a time.
 constexpr uint64_t kFileChunk = 512_KiB;
+// What is sent or received at a time: some tens of microseconds. Who has more lets others go first.
+constexpr size_t kPiece = 256 << 10;
 
 // True while its fiber is in a call of one direction.
 class InUse {
@@ -105,6 +108,7 @@ Result<size_t> PosixConnection::read(Task& task, MutableBytes into, Instant dead
     TRY(may_try(task));
     if (readable_) {
       ++loop_.counters().net_receives;
+      into = into.first(std::min(into.size(), kPiece));
       const ssize_t got = recv(fd_.get(), into.data(), into.size(), 0);
       if (got >= 0) {
         // Less than asked for: the socket is empty, and more is an event of its own. Not so an end
@@ -124,8 +128,9 @@ Result<size_t> PosixConnection::read(Task& task, MutableBytes into, Instant dead
 Result<> PosixConnection::write(Task& task, std::span<const Slice> parts, Instant deadline) {
   const InUse use(writing_, "one writer at a time");
   Vectors<Slice, kVectorsPerCall> vectors(parts);
+  std::optional<Patience> patience;
   for (;;) {
-    const std::span<iovec> next = vectors.next();
+    const std::span<iovec> next = vectors.next(kPiece);
     if (next.empty()) return {};
     TRY(may_try(task));
     msghdr message{};
@@ -141,6 +146,9 @@ Result<> PosixConnection::write(Task& task, std::span<const Slice> parts, Instan
     }
     loop_.counters().net_bytes_sent += static_cast<uint64_t>(sent);
     vectors.advance(static_cast<size_t>(sent));
+    if (vectors.next(1).empty()) return {};
+    if (!patience) patience.emplace(task);
+    loop_.yield(task);
   }
 }
 

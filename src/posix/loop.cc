@@ -36,6 +36,7 @@ Loop::Loop(Duration poll_before_sleep)
       wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
       now_(monotonic_now()),
       last_useful_(now_) {
+  let_patient_wait();
   CHECK(epoll_.valid() && wake_.valid(), "a loop needs two descriptors: " + errno_text(errno));
   // Edge-triggered: each write is an event of its own, so the counter is never read.
   epoll_event event{.events = EPOLLIN | EPOLLET, .data = {.ptr = nullptr}};
@@ -100,7 +101,8 @@ void Loop::round() {
   const bool got_messages = drain_inbox();
   fire_timers(now_);
   if (got_messages || has_ready()) last_useful_ = now_;
-  for (int i = 0; i < kResumesPerRound && run_one(); ++i) {
+  // Whoever is patient has long turns: the kernel is asked after each.
+  for (int i = 0; i < kResumesPerRound && run_one() && !was_patient(); ++i) {
   }
 }
 

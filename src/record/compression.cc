@@ -2,14 +2,15 @@
 
 #include <fmt/core.h>
 #include <lz4frame.h>
+#include <snappy-sinksource.h>
 #include <snappy.h>
 #include <zlib.h>
 #include <zstd.h>
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <memory>
-#include <vector>
 
 #include "base/check.h"
 
@@ -36,39 +37,63 @@ namespace {
 
 constexpr std::array<std::string_view, 5> kNames = {"none", "gzip", "snappy", "lz4", "zstd"};
 
-// What has been decompressed so far. Room is offered in steps that double what is there, so that
-// memory follows bytes produced and never a length that somebody wrote into a header.
+// What has been made so far. Room is offered in steps that double what is there, so that memory follows bytes produced and
+// never a length that somebody wrote into a header; one that outgrows kCopied gets address space up to the limit, which costs
+// nothing until it is written to, and is not copied again.
 class Sink {
  public:
-  Sink(size_t input_size, size_t max) : max_(max) {
-    bytes_.resize(std::min(max_, std::max<size_t>(input_size * 2, 1024)));
+  Sink(size_t first, const CodecLimits& limits) : limits_(limits) { move_to(std::max<size_t>(first, 1024)); }
+
+  /// Room for what comes next, a piece at most; empty at the limit.
+  MutableBytes room() {
+    if (used_ == buffer_.size() && !reserve(1)) return {};
+    const MutableBytes all = buffer_.mutable_view().subspan(used_);
+    return all.first(std::min(all.size(), kCodecPiece));
   }
-  MutableBytes room() { return MutableBytes(bytes_).subspan(used_); }
-  void wrote(size_t count) { used_ += count; }
-  bool full() const { return used_ == bytes_.size(); }
-  /// More room, or false at the limit.
-  bool grow() {
-    if (bytes_.size() == max_) return false;
-    bytes_.resize(std::min(max_, bytes_.size() * 2));
-    return true;
-  }
+  /// All room that is there behind room(), or reserve().
+  MutableBytes rest() { return buffer_.mutable_view().subspan(used_); }
   /// Room for exactly `count` more, or false past the limit.
   bool reserve(size_t count) {
-    if (count > max_ - used_) return false;
-    if (used_ + count > bytes_.size())
-      bytes_.resize(std::max(used_ + count, std::min(max_, bytes_.size() * 2)));
+    if (count > limits_.max_bytes - used_) return false;
+    const size_t next = buffer_.size() < kCopied ? buffer_.size() * 2 : limits_.max_bytes;
+    if (used_ + count > buffer_.size()) move_to(std::max(used_ + count, next));
     return true;
   }
-  Slice take() const { return Slice(ByteView(bytes_).first(used_)); }
-  std::unexpected<Error> too_large() const {
-    return fail(Errc::kTooLarge, fmt::format("decompresses to more than {} bytes", max_));
+  uint8_t* data() { return rest().data(); }
+  void wrote(size_t count) { used_ += count; }
+  void wrote(ByteView bytes) {
+    std::memcpy(data(), bytes.data(), bytes.size());
+    wrote(bytes.size());
   }
+  /// So many bytes were read or made. False: no more is wanted.
+  bool worked(size_t count) {
+    work_ += count;
+    if (work_ < kCodecPiece) return true;
+    work_ = 0;
+    return !limits_.keep_going || limits_.keep_going();
+  }
+  Slice take() const {
+    const bool loose = used_ < buffer_.size() / 2 && used_ <= kCopied;
+    return loose ? Slice(buffer_.view().first(used_)) : buffer_.sub(0, used_);
+  }
+  std::unexpected<Error> too_large() const { return fail(Errc::kTooLarge, fmt::format("comes to more than {} bytes", limits_.max_bytes)); }
 
  private:
-  std::vector<uint8_t> bytes_;
+  static constexpr size_t kCopied = 1 << 20;
+
+  void move_to(size_t size) {
+    buffer_ = Slice::make(std::min(size, limits_.max_bytes), [&](MutableBytes to) {
+      if (used_ > 0) std::memcpy(to.data(), buffer_.data(), used_);
+    });
+  }
+
+  const CodecLimits& limits_;
+  Slice buffer_;
   size_t used_ = 0;
-  size_t max_;
+  size_t work_ = 0;
 };
+
+std::unexpected<Error> given_up() { return fail(Errc::kCancelled); }
 
 std::unexpected<Error> corrupt(const char* codec, std::string_view what) {
   return fail(Errc::kCorrupt, fmt::format("{}: {}", codec, what));
@@ -80,21 +105,18 @@ Result<Slice> read_gzip(ByteView input, Sink out) {
   const std::unique_ptr<z_stream, Freer<inflateEnd>> owner(&z);
   z.next_in = const_cast<Bytef*>(input.data());
   z.avail_in = static_cast<uInt>(input.size());
+  uint8_t over = 0;
   while (true) {
-    if (out.full() && !out.grow()) {
-      // Exactly at the limit is still fine, if nothing but the end is to come.
-      uint8_t over = 0;
-      z.next_out = &over;
-      z.avail_out = 1;
-      const int rc = inflate(&z, Z_NO_FLUSH);
-      if (rc == Z_STREAM_END && z.avail_out == 1 && z.avail_in == 0) return out.take();
-      return out.too_large();
-    }
+    // Exactly at the limit is still fine, if nothing but the end is to come.
     const MutableBytes room = out.room();
-    z.next_out = room.data();
-    z.avail_out = static_cast<uInt>(room.size());
+    const bool at_limit = room.empty();
+    const uInt before = z.avail_in;
+    z.next_out = at_limit ? &over : room.data();
+    z.avail_out = at_limit ? 1 : static_cast<uInt>(room.size());
     const int rc = inflate(&z, Z_NO_FLUSH);
-    out.wrote(room.size() - z.avail_out);
+    if (at_limit && !(rc == Z_STREAM_END && z.avail_out == 1 && z.avail_in == 0)) return out.too_large();
+    const size_t made = at_limit ? 0 : room.size() - z.avail_out;
+    out.wrote(made);
     if (rc == Z_STREAM_END) {
       if (z.avail_in == 0) return out.take();
       CHECK(inflateReset(&z) == Z_OK);  // Members follow each other as if they were one.
@@ -103,6 +125,7 @@ Result<Slice> read_gzip(ByteView input, Sink out) {
     } else if (rc == Z_OK && z.avail_in == 0 && z.avail_out != 0) {
       return corrupt("gzip", "ends early");
     }
+    if (!out.worked(made + (before - z.avail_in))) return given_up();
   }
 }
 
@@ -114,17 +137,44 @@ bool starts_xerial(ByteView bytes) {
   return bytes.size() >= kXerialHeader && equal(bytes.first(8), kXerialMagic);
 }
 
+// A raw block may be all there is: snappy is given it in bits, and between them others run.
+class SnappyInput final : public snappy::Source {
+ public:
+  SnappyInput(ByteView block, Sink& out) : rest_(block), out_(out) {}
+  bool is_given_up() const { return given_up_; }
+  size_t Available() const override { return rest_.size(); }
+  const char* Peek(size_t* size) override {
+    *size = std::min(rest_.size(), kBit);
+    return reinterpret_cast<const char*>(rest_.data());
+  }
+  void Skip(size_t count) override {
+    rest_ = rest_.subspan(count);
+    // What there is to copy from grows with it, and is at most kDensest times that.
+    given_up_ = given_up_ || !out_.worked(count * kDensest);
+    if (given_up_) rest_ = {};
+  }
+
+  /// The densest block is made of 3-byte copies of 64 bytes each.
+  static constexpr size_t kDensest = 22;
+
+ private:
+  static constexpr size_t kBit = 4096;
+  ByteView rest_;
+  Sink& out_;
+  bool given_up_ = false;
+};
+
 Result<> read_snappy_block(ByteView block, Sink& out) {
   size_t size = 0;
-  const auto* raw = reinterpret_cast<const char*>(block.data());
-  if (!snappy::GetUncompressedLength(raw, block.size(), &size))
+  if (!snappy::GetUncompressedLength(reinterpret_cast<const char*>(block.data()), block.size(), &size))
     return corrupt("snappy", "no length");
-  // The densest block is made of 3-byte copies of 64 bytes each; whoever promises more lies, and
-  // must not have memory set aside for it.
+  // Whoever promises more lies, and must not have memory set aside for it.
   if (size / 32 > block.size()) return corrupt("snappy", "promises more than it can hold");
   if (!out.reserve(size)) return out.too_large();
-  if (!snappy::RawUncompress(raw, block.size(), reinterpret_cast<char*>(out.room().data())))
-    return corrupt("snappy", "a block does not decode");
+  SnappyInput in(block, out);
+  const bool done = snappy::RawUncompress(&in, reinterpret_cast<char*>(out.data()));
+  if (in.is_given_up()) return given_up();
+  if (!done) return corrupt("snappy", "a block does not decode");
   out.wrote(size);
   return {};
 }
@@ -169,18 +219,19 @@ Result<Slice> read_lz4(ByteView input, Sink out) {
   size_t at = 0;
   uint8_t over = 0;
   while (true) {
-    const bool at_limit = out.full() && !out.grow();
-    const MutableBytes room = at_limit ? MutableBytes(&over, 1) : out.room();
-    size_t produced = room.size();
+    const MutableBytes room = out.room();
+    const bool at_limit = room.empty();
+    size_t produced = at_limit ? 1 : room.size();
     size_t consumed = input.size() - at;
     const size_t hint =
-        LZ4F_decompress(ctx.get(), room.data(), &produced, input.data() + at, &consumed, nullptr);
+        LZ4F_decompress(ctx.get(), at_limit ? &over : room.data(), &produced, input.data() + at, &consumed, nullptr);
     if (LZ4F_isError(hint)) return corrupt("lz4", LZ4F_getErrorName(hint));
     if (at_limit && produced != 0) return out.too_large();
     out.wrote(produced);
     at += consumed;
     if (hint == 0) return out.take();  // Java stops after the first frame, and so does this.
     if (produced == 0 && consumed == 0) return corrupt("lz4", "ends early");
+    if (!out.worked(produced + consumed)) return given_up();
   }
 }
 
@@ -195,73 +246,156 @@ Result<Slice> read_zstd(ByteView input, Sink out, int window_log_max, CodecScrat
   uint8_t over = 0;
   size_t hint = 1;
   while (in.pos < in.size || hint != 0) {
-    const bool at_limit = out.full() && !out.grow();
-    const MutableBytes room = at_limit ? MutableBytes(&over, 1) : out.room();
-    ZSTD_outBuffer to{room.data(), room.size(), 0};
+    const MutableBytes room = out.room();
+    const bool at_limit = room.empty();
+    ZSTD_outBuffer to{at_limit ? &over : room.data(), at_limit ? 1 : room.size(), 0};
     const size_t consumed_before = in.pos;
     hint = ZSTD_decompressStream(ctx.get(), &to, &in);
     if (ZSTD_isError(hint)) return corrupt("zstd", ZSTD_getErrorName(hint));
     if (at_limit && to.pos != 0) return out.too_large();
     out.wrote(to.pos);
-    if (hint != 0 && to.pos == 0 && in.pos == consumed_before) return corrupt("zstd", "ends early");
+    const size_t consumed = in.pos - consumed_before;
+    if (hint != 0 && to.pos == 0 && consumed == 0) return corrupt("zstd", "ends early");
+    if (!out.worked(to.pos + consumed)) return given_up();
   }
   return out.take();
 }
 
-Slice write_gzip(ByteView input, std::optional<int> level) {
+// Gives `use` the input piece by piece, and whether it is the last; what that fails with is the end.
+template <class Use>
+Result<> in_pieces(ByteView input, Sink& out, Use use) {
+  size_t at = 0;
+  do {
+    const ByteView piece = input.subspan(at, std::min(kCodecPiece, input.size() - at));
+    at += piece.size();
+    TRY(use(piece, at == input.size()));
+    if (at < input.size() && !out.worked(piece.size())) return given_up();
+  } while (at < input.size());
+  return {};
+}
+
+// Codecs ask for more room than they then use.
+constexpr size_t kSlack = 4 * kCodecPiece;
+
+Result<Slice> write_gzip(ByteView input, std::optional<int> level, const CodecLimits& limits) {
   z_stream z{};
   // Tables for as much as there is: those for large inputs are a quarter of a megabyte, zeroed each time.
   const bool small = input.size() <= 4096;
   CHECK(deflateInit2(&z, level.value_or(Z_DEFAULT_COMPRESSION), Z_DEFLATED, (small ? 12 : 15) + 16, small ? 6 : 8,
                      Z_DEFAULT_STRATEGY) == Z_OK);
   const std::unique_ptr<z_stream, Freer<deflateEnd>> owner(&z);
-  std::vector<uint8_t> out(deflateBound(&z, input.size()));
-  z.next_in = const_cast<Bytef*>(input.data());
-  z.avail_in = static_cast<uInt>(input.size());
-  z.next_out = out.data();
-  z.avail_out = static_cast<uInt>(out.size());
-  CHECK(deflate(&z, Z_FINISH) == Z_STREAM_END);
-  return Slice(ByteView(out).first(z.total_out));
+  Sink out(std::min<size_t>(deflateBound(&z, input.size()), kCodecPiece), limits);
+  TRY(in_pieces(input, out, [&](ByteView piece, bool last) -> Result<> {
+    z.next_in = const_cast<Bytef*>(piece.data());
+    z.avail_in = static_cast<uInt>(piece.size());
+    int rc = Z_OK;
+    do {
+      const MutableBytes room = out.room();
+      if (room.empty()) return out.too_large();
+      z.next_out = room.data();
+      z.avail_out = static_cast<uInt>(room.size());
+      rc = deflate(&z, last ? Z_FINISH : Z_NO_FLUSH);
+      CHECK(rc == Z_OK || rc == Z_STREAM_END || rc == Z_BUF_ERROR);
+      out.wrote(room.size() - z.avail_out);
+    } while (last ? rc != Z_STREAM_END : z.avail_out == 0);
+    return {};
+  }));
+  return out.take();
 }
 
-Slice write_snappy(ByteView input) {
-  ByteWriter out;
-  out.bytes(kXerialMagic);
-  out.u32(1);  // Version, and the oldest version that can read it.
-  out.u32(1);
-  std::vector<char> block(snappy::MaxCompressedLength(kXerialBlock));
+Result<Slice> write_snappy(ByteView input, const CodecLimits& limits) {
+  ByteWriter header;
+  header.bytes(kXerialMagic);
+  header.u32(1);  // Version, and the oldest version that can read it.
+  header.u32(1);
+  Sink out(std::min(kXerialHeader + input.size(), kCodecPiece), limits);
+  if (!out.reserve(header.size())) return out.too_large();
+  out.wrote(header.view());
+  const size_t most = snappy::MaxCompressedLength(kXerialBlock);
   for (size_t at = 0; at < input.size(); at += kXerialBlock) {
     const ByteView piece = input.subspan(at, std::min(kXerialBlock, input.size() - at));
+    if (!out.reserve(4 + most)) return out.too_large();
     size_t size = 0;
-    snappy::RawCompress(reinterpret_cast<const char*>(piece.data()), piece.size(), block.data(),
-                        &size);
-    out.sized(std::string_view(block.data(), size));
+    snappy::RawCompress(reinterpret_cast<const char*>(piece.data()), piece.size(), reinterpret_cast<char*>(out.data()) + 4, &size);
+    ByteWriter length;
+    length.u32(static_cast<uint32_t>(size));
+    out.wrote(length.view());
+    out.wrote(size);
+    if (!out.worked(piece.size())) return given_up();
   }
-  return Slice(out.view());
+  return out.take();
 }
 
-Slice write_lz4(ByteView input, std::optional<int> level) {
+Result<Slice> write_lz4(ByteView input, std::optional<int> level, const CodecLimits& limits) {
   LZ4F_preferences_t prefs{};
   prefs.frameInfo.blockMode = LZ4F_blockIndependent;
   prefs.frameInfo.blockSizeID = LZ4F_max64KB;
   prefs.compressionLevel = level.value_or(0);
-  std::vector<uint8_t> out(LZ4F_compressFrameBound(input.size(), &prefs));
-  const size_t size =
-      LZ4F_compressFrame(out.data(), out.size(), input.data(), input.size(), &prefs);
-  CHECK(!LZ4F_isError(size));
-  return Slice(ByteView(out).first(size));
+  LZ4F_cctx* raw = nullptr;
+  CHECK(!LZ4F_isError(LZ4F_createCompressionContext(&raw, LZ4F_VERSION)));
+  const std::unique_ptr<LZ4F_cctx, Freer<LZ4F_freeCompressionContext>> ctx(raw);
+  Sink out(LZ4F_HEADER_SIZE_MAX + std::min(input.size(), kCodecPiece), limits);
+  if (!out.reserve(LZ4F_HEADER_SIZE_MAX)) return out.too_large();
+  const auto wrote = [&](size_t size) {
+    CHECK(!LZ4F_isError(size));
+    out.wrote(size);
+  };
+  wrote(LZ4F_compressBegin(ctx.get(), out.data(), LZ4F_HEADER_SIZE_MAX, &prefs));
+  TRY(in_pieces(input, out, [&](ByteView piece, bool last) -> Result<> {
+    const size_t most = LZ4F_compressBound(piece.size(), &prefs);
+    if (!out.reserve(most)) return out.too_large();
+    wrote(LZ4F_compressUpdate(ctx.get(), out.data(), most, piece.data(), piece.size(), nullptr));
+    const size_t end = LZ4F_compressBound(0, &prefs);
+    if (last && !out.reserve(end)) return out.too_large();
+    if (last) wrote(LZ4F_compressEnd(ctx.get(), out.data(), end, nullptr));
+    return {};
+  }));
+  return out.take();
 }
 
-Slice write_zstd(ByteView input, std::optional<int> level, CodecScratch::State& scratch) {
+Result<Slice> write_zstd(ByteView input, std::optional<int> level, const CodecLimits& limits, CodecScratch::State& scratch) {
   ZstdWriter& ctx = scratch.writer;
   if (!ctx) ctx.reset(ZSTD_createCCtx());
   CHECK(ctx != nullptr, "out of memory");
-  std::vector<uint8_t> out(ZSTD_compressBound(input.size()));
-  const size_t size =
-      ZSTD_compressCCtx(ctx.get(), out.data(), out.size(), input.data(), input.size(), level.value_or(3));
-  CHECK(!ZSTD_isError(size));
+  ZSTD_CCtx_reset(ctx.get(), ZSTD_reset_session_and_parameters);
+  ZSTD_CCtx_setParameter(ctx.get(), ZSTD_c_compressionLevel, level.value_or(3));
+  ZSTD_CCtx_setPledgedSrcSize(ctx.get(), input.size());
+  // What fits into one piece is made in one go, without buffers between.
+  Sink out(ZSTD_compressBound(std::min(input.size(), kCodecPiece)), limits);
+  TRY(in_pieces(input, out, [&](ByteView piece, bool last) -> Result<> {
+    ZSTD_inBuffer in{piece.data(), piece.size(), 0};
+    size_t left = 1;
+    do {
+      if (out.room().empty()) return out.too_large();
+      const MutableBytes room = out.rest();
+      ZSTD_outBuffer to{room.data(), room.size(), 0};
+      left = ZSTD_compressStream2(ctx.get(), &to, &in, last ? ZSTD_e_end : ZSTD_e_continue);
+      CHECK(!ZSTD_isError(left));
+      out.wrote(to.pos);
+    } while (last ? left != 0 : in.pos < in.size);
+    return {};
+  }));
   if (ZSTD_sizeof_CCtx(ctx.get()) > kScratchMax) ctx.reset();
-  return Slice(ByteView(out).first(size));
+  return out.take();
+}
+
+Result<Slice> write(Codec codec, ByteView input, std::optional<int> level, const CodecLimits& limits, CodecScratch* scratch) {
+  CHECK(input.size() <= INT32_MAX);
+  switch (codec) {
+    case Codec::kNone:
+      return Slice(input);
+    case Codec::kGzip:
+      return write_gzip(input, level, limits);
+    case Codec::kSnappy:
+      return write_snappy(input, limits);
+    case Codec::kLz4:
+      return write_lz4(input, level, limits);
+    case Codec::kZstd: {
+      CodecScratch::State once;
+      return write_zstd(input, level, limits, scratch == nullptr ? once : scratch->state());
+    }
+  }
+  CHECK(false, "a codec that does not exist");
 }
 
 }  // namespace
@@ -302,14 +436,14 @@ CodecScratch::CodecScratch() : state_(std::make_unique<State>()) {}
 
 CodecScratch::~CodecScratch() = default;
 
-Result<Slice> decompress(Codec codec, ByteView input, const DecompressLimits& limits, CodecScratch* scratch) {
+Result<Slice> decompress(Codec codec, ByteView input, const CodecLimits& limits, CodecScratch* scratch) {
   if (input.size() > UINT32_MAX) return fail(Errc::kTooLarge, "more than 4 GiB of input");
   if (codec == Codec::kNone) {
     if (input.size() > limits.max_bytes)
       return fail(Errc::kTooLarge, fmt::format("more than {} bytes", limits.max_bytes));
     return Slice(input);
   }
-  Sink out(input.size(), limits.max_bytes);
+  Sink out(input.size() * 2, limits);
   switch (codec) {
     case Codec::kGzip:
       return read_gzip(input, std::move(out));
@@ -328,22 +462,15 @@ Result<Slice> decompress(Codec codec, ByteView input, const DecompressLimits& li
 }
 
 Slice compress(Codec codec, ByteView input, std::optional<int> level, CodecScratch* scratch) {
-  CHECK(input.size() <= INT32_MAX);
-  switch (codec) {
-    case Codec::kNone:
-      return Slice(input);
-    case Codec::kGzip:
-      return write_gzip(input, level);
-    case Codec::kSnappy:
-      return write_snappy(input);
-    case Codec::kLz4:
-      return write_lz4(input, level);
-    case Codec::kZstd: {
-      CodecScratch::State once;
-      return write_zstd(input, level, scratch == nullptr ? once : scratch->state());
-    }
-  }
-  CHECK(false, "a codec that does not exist");
+  return *write(codec, input, level, {.max_bytes = 2 * input.size() + kSlack}, scratch);
+}
+
+Result<Slice> compress_within(Codec codec, ByteView input, const CodecLimits& limits) {
+  CodecLimits with_slack = limits;
+  with_slack.max_bytes = std::min(limits.max_bytes, 2 * input.size()) + kSlack;
+  const Slice out = TRY(write(codec, input, {}, with_slack, nullptr));
+  if (out.size() > limits.max_bytes) return fail(Errc::kTooLarge, fmt::format("comes to more than {} bytes", limits.max_bytes));
+  return out;
 }
 
 }  // namespace taffrail

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -35,19 +36,24 @@ class CodecScratch {
   std::unique_ptr<State> state_;
 };
 
-struct DecompressLimits {
+struct CodecLimits {
   /// Of the result. The output grows geometrically as bytes arrive and never past this, whatever a
   /// header promises.
   size_t max_bytes = 100u << 20;
   /// What Kafka's own reader takes. The window is address space until it is really written to.
   int zstd_window_log_max = 27;
+  /// Asked about every kCodecPiece of work, where it is set: a fiber lets others run meanwhile. False: that is enough
+  /// (kCancelled).
+  std::function<bool()> keep_going = nullptr;
 };
+/// Takes a tenth of a millisecond, more or less.
+inline constexpr size_t kCodecPiece = 64 << 10;
 
 /// Reads whole payloads: several gzip members, several zstd frames, xerial or raw snappy, and the
 /// first LZ4 frame. kNone copies.
 /// Errors: kCorrupt; kTooLarge past a limit; kUnsupported for an LZ4 frame of linked blocks, which
-/// Java clients cannot read.
-Result<Slice> decompress(Codec codec, ByteView input, const DecompressLimits& limits = {},
+/// Java clients cannot read; kCancelled.
+Result<Slice> decompress(Codec codec, ByteView input, const CodecLimits& limits = {},
                          CodecScratch* scratch = nullptr);
 
 /// Looks at how a payload begins, and decompresses nothing: what cannot be a stream of that codec, and an LZ4 frame of
@@ -60,5 +66,8 @@ Result<> check_stream_start(Codec codec, ByteView input);
 /// that every client reads. `level` is the codec's own scale, its default if absent; snappy has
 /// none.
 Slice compress(Codec codec, ByteView input, std::optional<int> level = {}, CodecScratch* scratch = nullptr);
+
+/// The same at the codec's default level, within limits.max_bytes and with its pauses. Errors: kTooLarge, kCancelled.
+Result<Slice> compress_within(Codec codec, ByteView input, const CodecLimits& limits);
 
 }  // namespace taffrail

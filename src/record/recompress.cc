@@ -4,11 +4,11 @@
 
 namespace taffrail {
 
-Result<Slice> recompress(const BatchView& batch, Codec codec, const DecompressLimits& limits) {
+Result<Slice> recompress(const BatchView& batch, Codec codec, const CodecLimits& limits) {
   const auto present = batch.codec();
   if (!present) return fail(Errc::kUnsupported, "the batch names a codec that does not exist");
   const Slice records = TRY(decompress(*present, batch.payload(), limits));
-  const Slice payload = compress(codec, records);
+  const Slice payload = TRY(compress_within(codec, records, limits));
   const ByteView header = batch.bytes().first(BatchLayout::kRecords);
   ByteWriter out;
   out.reserve(header.size() + payload.size());

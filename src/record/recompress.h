@@ -8,7 +8,8 @@
 namespace taffrail {
 
 /// The same records under `codec`: length, attributes and CRC follow, every other field stays, holes and
-/// deltas included. Errors: as decompress().
-Result<Slice> recompress(const BatchView& batch, Codec codec, const DecompressLimits& limits = {});
+/// deltas included. `limits` are those of the records unpacked, and of what they are packed into again. Errors: as
+/// decompress() and compress_within().
+Result<Slice> recompress(const BatchView& batch, Codec codec, const CodecLimits& limits = {});
 
 }  // namespace taffrail

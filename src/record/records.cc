@@ -42,20 +42,22 @@ std::optional<RecordHeader> HeaderWalk::next() {
   return read_header(reader_, ok);
 }
 
-RecordWalk::RecordWalk(const BatchView& batch, Slice owned)
+RecordWalk::RecordWalk(const BatchView& batch, Slice owned, std::function<bool()> keep_going)
     : batch_(batch),
       owned_(std::move(owned)),
       payload_(batch.codec() == Codec::kNone ? batch.payload() : owned_.view()),
-      reader_(payload_) {}
+      reader_(payload_),
+      keep_going_(std::move(keep_going)),
+      rested_at_(payload_.size()) {}
 
-Result<RecordWalk> RecordWalk::open(const BatchView& batch, const DecompressLimits& limits, CodecScratch* scratch) {
+Result<RecordWalk> RecordWalk::open(const BatchView& batch, const CodecLimits& limits, CodecScratch* scratch) {
   const std::optional<Codec> codec = batch.codec();
   if (!codec) return fail(Errc::kUnsupported, fmt::format("attributes {}", batch.attributes()));
   Slice owned;
   // Compaction leaves batches without any record, whose payload is empty rather than a stream.
   const bool empty = batch.record_count() == 0 && batch.payload().empty();
   if (*codec != Codec::kNone && !empty) owned = TRY(decompress(*codec, batch.payload(), limits, scratch));
-  RecordWalk walk(batch, std::move(owned));
+  RecordWalk walk(batch, std::move(owned), limits.keep_going);
   if (static_cast<size_t>(batch.record_count()) > walk.payload_.size() / kMinRecordSize)
     return fail(Errc::kCorrupt,
                 fmt::format("{} records in {} bytes", batch.record_count(), walk.payload_.size()));
@@ -67,6 +69,10 @@ Result<std::optional<RecordView>> RecordWalk::next() {
     if (reader_.left() != 0)
       return fail(Errc::kCorrupt, fmt::format("{} bytes after record {}", reader_.left(), read_));
     return std::nullopt;
+  }
+  if (keep_going_ && reader_.left() + kCodecPiece < rested_at_) {
+    rested_at_ = reader_.left();
+    if (!keep_going_()) return fail(Errc::kCancelled);
   }
   const int32_t length = read_varint32(reader_);
   if (!reader_.ok() || length < 0 || static_cast<size_t>(length) > reader_.left())
@@ -129,7 +135,7 @@ Result<> check_record_lengths(const BatchView& batch) {
 
 Result<std::optional<TimestampedOffset>> find_by_timestamp(const BatchView& batch,
                                                            int64_t timestamp_ms, Offset from,
-                                                           const DecompressLimits& limits) {
+                                                           const CodecLimits& limits) {
   if (batch.max_timestamp() < timestamp_ms || batch.last_offset() < from) return std::nullopt;
   RecordWalk records = TRY(RecordWalk::open(batch, limits));
   while (const auto record = TRY(records.next())) {
@@ -140,7 +146,7 @@ Result<std::optional<TimestampedOffset>> find_by_timestamp(const BatchView& batc
 }
 
 Result<std::optional<TimestampedOffset>> find_max_timestamp(const BatchView& batch,
-                                                            const DecompressLimits& limits) {
+                                                            const CodecLimits& limits) {
   std::optional<TimestampedOffset> best;
   RecordWalk records = TRY(RecordWalk::open(batch, limits));
   while (const auto record = TRY(records.next())) {

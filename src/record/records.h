@@ -54,12 +54,12 @@ Result<> check_record_lengths(const BatchView& batch);
 ///   RecordWalk records = TRY(RecordWalk::open(batch));
 ///   while (auto record = TRY(records.next())) ...
 ///
-/// A compressed batch is decompressed at once, within limits. Does not check the CRC.
+/// A compressed batch is decompressed by open(), within limits; next() makes their pauses as well. Does not check the CRC.
 class RecordWalk {
  public:
   /// `batch` must outlive the walk. Errors: as decompress(); kUnsupported for an unknown codec;
   /// kCorrupt if there cannot be as many records as the header says.
-  static Result<RecordWalk> open(const BatchView& batch, const DecompressLimits& limits = {},
+  static Result<RecordWalk> open(const BatchView& batch, const CodecLimits& limits = {},
                                  CodecScratch* scratch = nullptr);
 
   /// The next record, or nothing after the last. Errors: kCorrupt; also when records are left over,
@@ -70,13 +70,15 @@ class RecordWalk {
   ByteView payload() const { return payload_; }
 
  private:
-  RecordWalk(const BatchView& batch, Slice owned);
+  RecordWalk(const BatchView& batch, Slice owned, std::function<bool()> keep_going);
   Result<RecordView> read_record(ByteReader& body);
 
   BatchView batch_;
   Slice owned_;  ///< Of a compressed batch; empty otherwise.
   ByteView payload_;
   ByteReader reader_;
+  std::function<bool()> keep_going_;
+  size_t rested_at_ = 0;  ///< What was left to read then.
   int32_t read_ = 0;
   int32_t last_delta_ = -1;
 };
@@ -91,10 +93,10 @@ struct TimestampedOffset {
 /// time, within one batch. Looks into the records only if the batch's header leaves it open.
 Result<std::optional<TimestampedOffset>> find_by_timestamp(const BatchView& batch,
                                                            int64_t timestamp_ms, Offset from,
-                                                           const DecompressLimits& limits = {});
+                                                           const CodecLimits& limits = {});
 
 /// The first of the records that have the largest timestamp; nothing if there are no records.
 Result<std::optional<TimestampedOffset>> find_max_timestamp(const BatchView& batch,
-                                                            const DecompressLimits& limits = {});
+                                                            const CodecLimits& limits = {});
 
 }  // namespace taffrail

@@ -54,7 +54,7 @@ struct ValidateOptions {
   /// Reads every record even if nothing above asks for it. A batch whose header and CRC are right
   /// but whose records are not is then refused here, instead of at each consumer.
   bool check_records = false;
-  DecompressLimits limits = {};
+  CodecLimits limits = {};
 };
 
 /// Checks the records field of one partition of a Produce request: exactly one batch, fit to

@@ -79,7 +79,7 @@ void Scheduler::spawn(Scope& scope, std::string name, std::function<void(Task&)>
 void Scheduler::add_ready(Task& task) {
   task.ready_ = true;
   const bool was_idle = !has_ready();
-  ready_.push_back(&task);
+  (task.patient_ && patient_wait_ ? patient_ : ready_).push(task);
   if (was_idle) on_ready();
 }
 
@@ -91,23 +91,36 @@ void Scheduler::make_ready(Task& task, Task::Wake why) {
   add_ready(task);
 }
 
+Task& Scheduler::Queue::take(size_t at) {
+  const auto chosen = tasks_.begin() + static_cast<std::ptrdiff_t>(begin_ + at);
+  Task& task = **chosen;
+  if (at == 0) ++begin_;
+  else tasks_.erase(chosen);
+  // What was taken from the front goes once it is half of all: each entry moves at most once.
+  if (begin_ == tasks_.size()) {
+    tasks_.clear();
+    begin_ = 0;
+  } else if (begin_ >= 64 && begin_ * 2 >= tasks_.size()) {
+    tasks_.erase(tasks_.begin(), tasks_.begin() + static_cast<std::ptrdiff_t>(begin_));
+    begin_ = 0;
+  }
+  return task;
+}
+
+void Scheduler::Queue::remove(Task& task) {
+  tasks_.erase(std::remove(tasks_.begin() + static_cast<std::ptrdiff_t>(begin_), tasks_.end(), &task), tasks_.end());
+}
+
 bool Scheduler::run_one() {
   CHECK(running_ == nullptr, "fibers do not run fibers");
-  const size_t count = ready_.size() - ready_begin_;
+  // However many others there are, the patient get somewhere.
+  constexpr uint32_t kFavouredMax = 8;
+  was_patient_ = patient_.size() > 0 && (ready_.size() == 0 || ++favoured_ > kFavouredMax);
+  if (was_patient_) favoured_ = 0;
+  Queue& queue = was_patient_ ? patient_ : ready_;
+  const size_t count = queue.size();
   if (count == 0) return false;
-  const size_t chosen = count == 1 ? 0 : pick(count);
-  const auto at = ready_.begin() + static_cast<std::ptrdiff_t>(ready_begin_ + chosen);
-  Task* task = *at;
-  if (chosen == 0) ++ready_begin_;
-  else ready_.erase(at);
-  // What was taken from the front goes once it is half of all: each entry moves at most once.
-  if (ready_begin_ == ready_.size()) {
-    ready_.clear();
-    ready_begin_ = 0;
-  } else if (ready_begin_ >= 64 && ready_begin_ * 2 >= ready_.size()) {
-    ready_.erase(ready_.begin(), ready_.begin() + static_cast<std::ptrdiff_t>(ready_begin_));
-    ready_begin_ = 0;
-  }
+  Task* task = &queue.take(count == 1 ? 0 : pick(count));
   task->ready_ = false;
   running_ = task;
   task->fiber_.resume();
@@ -194,8 +207,6 @@ Result<> Scheduler::sleep_until(Task& task, Instant deadline) {
 void Scheduler::unwind_all() {
   CHECK(running_ == nullptr, "a node is unwound from outside its fibers");
   unwinding_ = true;
-  ready_.erase(ready_.begin(), ready_.begin() + static_cast<std::ptrdiff_t>(ready_begin_));
-  ready_begin_ = 0;
   while (!tasks_.empty()) {
     Task& task = tasks_.back();
     task.unwinding_ = true;
@@ -207,10 +218,10 @@ void Scheduler::unwind_all() {
       CHECK(task.fiber_.finished(), "an unwinding fiber does not wait");
     }
     if (task.in_timers_ != 0) remove_timer(task);
-    std::erase(ready_, &task);
+    ready_.remove(task);
+    patient_.remove(task);
     finish(task);
   }
-  ready_.clear();
   unwinding_ = false;
 }
 

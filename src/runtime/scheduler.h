@@ -52,6 +52,7 @@ class Task {
   friend class Scheduler;
   friend class Scope;
   friend class WaitQueue;
+  friend class Patience;
   enum class Wake : uint8_t { kNone, kNotified, kTimer, kCancel };
 
   void run();
@@ -75,8 +76,22 @@ class Task {
   bool parked_ = false;
   bool interruptible_ = false;
   bool ready_ = false;
+  bool patient_ = false;
   bool cancelled_ = false;
   bool unwinding_ = false;
+};
+
+/// As long as it lives its fiber has much to do, and does it piece by piece: whenever it is ready, others that are go first.
+class Patience {
+ public:
+  explicit Patience(Task& task) : task_(task), before_(std::exchange(task.patient_, true)) {}
+  ~Patience() { task_.patient_ = before_; }
+  Patience(const Patience&) = delete;
+  Patience& operator=(const Patience&) = delete;
+
+ private:
+  Task& task_;
+  bool before_;
 };
 
 /// The owner of fibers: the last member of the object whose state they touch. Nothing is detached.
@@ -115,7 +130,7 @@ class Scheduler {
 
   /// Runs one ready fiber until it waits or ends; false if none is ready.
   bool run_one();
-  bool has_ready() const { return ready_begin_ < ready_.size(); }
+  bool has_ready() const { return ready_.size() + patient_.size() > 0; }
   /// The earliest deadline of any waiting fiber; never() if there is none.
   Instant next_deadline() const;
   /// Makes ready every fiber whose deadline is at or before `now`.
@@ -138,8 +153,24 @@ class Scheduler {
   virtual size_t pick(size_t count) { (void)count; return 0; }
   /// A fiber became ready although none was before: a sleeping loop has to look.
   virtual void on_ready() {}
+  /// From here on the patient wait for the others. The simulator lets them run in any order.
+  void let_patient_wait() { patient_wait_ = true; }
+  /// Whether it was a patient one that run_one() ran.
+  bool was_patient() const { return was_patient_; }
 
  private:
+  /// Fibers that are ready, the longest waiting first.
+  class Queue {
+   public:
+    size_t size() const { return tasks_.size() - begin_; }
+    void push(Task& task) { tasks_.push_back(&task); }
+    Task& take(size_t at);
+    void remove(Task& task);
+
+   private:
+    std::vector<Task*> tasks_;
+    size_t begin_ = 0;
+  };
   friend class Task;
   friend class WaitQueue;
   friend class Scope;
@@ -156,8 +187,11 @@ class Scheduler {
   std::shared_ptr<StackPool> stacks_;
   uint64_t next_id_ = 1;
   std::list<Task> tasks_;    // In order of birth.
-  std::vector<Task*> ready_; // From ready_begin_ on, the longest waiting first.
-  size_t ready_begin_ = 0;
+  Queue ready_;
+  Queue patient_;
+  uint32_t favoured_ = 0;  ///< Fibers that ran while patient ones were ready.
+  bool patient_wait_ = false;
+  bool was_patient_ = false;
   std::vector<Task*> timers_;  // A binary heap by deadline, then by id. Nothing is allocated for a wait.
   Task* running_ = nullptr;
   bool unwinding_ = false;

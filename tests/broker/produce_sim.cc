@@ -28,6 +28,31 @@ TEST(Produce, AcksAreZeroOneAllAndNothingElse) {
   });
 }
 
+// Unpacking takes its time, and what comes behind such a batch may need none.
+TEST(Produce, WhatHasToBeUnpackedKeepsItsPlace) {
+  BrokerWorld w(21);
+  w.create_topic("zstd", 1, 1, {{"compression.type", "zstd"}});
+  w.run([&](Wire& wire) {
+    constexpr int kBatches = 40;
+    for (int i = 0; i < kBatches; ++i) {
+      BatchBuilder builder({.codec = i % 3 == 0 ? Codec::kGzip : Codec::kZstd, .producer_id = ProducerId(7),
+                            .producer_epoch = ProducerEpoch(0), .base_sequence = Sequence(i)});
+      builder.add(wire.runtime().wall_now().ms, "k", std::string(i % 3 == 0 ? 300'000 : 10, 'v'));
+      wire.send(wire.frame_of(produce_request("zstd", 0, builder.finish()), 8));
+    }
+    for (int i = 0; i < kBatches; ++i) {
+      const auto frame = wire.receive();
+      ASSERT_TRUE(frame.has_value());
+      const auto header = decode_response_header(*frame, ApiKey::kProduce, 8);
+      ASSERT_TRUE(header.has_value());
+      const auto answer = decode<ProduceResponse>(header->body, 8);
+      ASSERT_TRUE(answer.has_value());
+      EXPECT_EQ(answer->responses[0].partition_responses[0].error_code, ErrorCode::kNone) << i;
+      EXPECT_EQ(answer->responses[0].partition_responses[0].base_offset, Offset(i));
+    }
+  });
+}
+
 TEST(Produce, AnErrorUnderAcksZeroClosesTheConnection) {
   BrokerWorld w(2);
   w.create_topic("t");

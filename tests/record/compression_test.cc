@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 #include <rapidcheck/gtest.h>
+#include <snappy.h>
 
 #include "base/random.h"
 
@@ -69,6 +70,65 @@ TEST(Decompress, AWholeBombStopsAtTheLimit) {
         << codec_name(codec) << " exactly at its limit";
     EXPECT_FALSE(decompress(codec, small, {.max_bytes = zeros.size() - 1}).has_value())
         << codec_name(codec) << " one byte past its limit";
+  }
+}
+
+// Records without a pattern of their own, and such that shrink to nothing.
+std::string mixed(size_t size) {
+  CounterRandom random(7);
+  std::string out;
+  while (out.size() < size) out += random.next() % 2 == 0 ? std::string(1000, 'z') : std::to_string(random.next());
+  out.resize(size);
+  return out;
+}
+
+TEST(Codec, WhatIsLargeIsDoneInPieces) {
+  const std::string whole = mixed(3 << 20);
+  for (const Codec codec : kAll) {
+    if (codec == Codec::kNone) continue;
+    SCOPED_TRACE(codec_name(codec));
+    size_t pauses = 0;
+    CodecLimits limits;
+    limits.keep_going = [&] { return ++pauses > 0; };
+    const auto packed = compress_within(codec, as_bytes(whole), limits);
+    ASSERT_TRUE(packed.has_value()) << packed.error().text();
+    EXPECT_GE(pauses, 40u);
+    EXPECT_EQ(*packed, compress(codec, as_bytes(whole)));
+    pauses = 0;
+    const auto back = decompress(codec, *packed, limits);
+    ASSERT_TRUE(back.has_value()) << back.error().text();
+    EXPECT_EQ(as_text(*back), whole);
+    EXPECT_GE(pauses, 20u);
+
+    limits.keep_going = [&] { return --pauses > 10; };
+    EXPECT_EQ(decompress(codec, *packed, limits).error().code, Errc::kCancelled);
+    EXPECT_EQ(compress_within(codec, as_bytes(whole), limits).error().code, Errc::kCancelled);
+  }
+}
+
+// Librdkafka's way: one block, and nothing around it.
+TEST(Codec, ARawSnappyBlockIsDoneInPiecesToo) {
+  const std::string whole(2 << 20, 'y');
+  std::string packed;
+  snappy::Compress(whole.data(), whole.size(), &packed);
+  size_t pauses = 0;
+  CodecLimits limits;
+  limits.keep_going = [&] { return ++pauses > 0; };
+  const auto back = decompress(Codec::kSnappy, as_bytes(packed), limits);
+  ASSERT_TRUE(back.has_value()) << back.error().text();
+  EXPECT_EQ(as_text(*back), whole);
+  EXPECT_GE(pauses, 20u);
+  limits.keep_going = [] { return false; };
+  EXPECT_EQ(decompress(Codec::kSnappy, as_bytes(packed), limits).error().code, Errc::kCancelled);
+}
+
+TEST(Codec, WhatComesToMoreThanItsLimitIsNotGiven) {
+  const std::string whole = mixed(1 << 20);
+  for (const Codec codec : kAll) {
+    SCOPED_TRACE(codec_name(codec));
+    const size_t size = compress(codec, as_bytes(whole)).size();
+    EXPECT_TRUE(compress_within(codec, as_bytes(whole), {.max_bytes = size}).has_value());
+    EXPECT_EQ(compress_within(codec, as_bytes(whole), {.max_bytes = size - 1}).error().code, Errc::kTooLarge);
   }
 }
 

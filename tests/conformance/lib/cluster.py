@@ -14,8 +14,10 @@ def free_port():
 
 
 class Cluster:
-    def __init__(self, binary, directory, nodes=3):
+    def __init__(self, binary, directory, nodes=3, cores=None):
+        """`cores`: where the brokers run; everywhere if it is not given."""
         self.binary = os.path.abspath(binary)
+        self.cores = cores
         self.directory = directory
         self.nodes = nodes
         self.parent = None
@@ -30,7 +32,8 @@ class Cluster:
             # A session of its own, so that a Ctrl-C ends the suite first, and the suite the cluster.
             self.parent = subprocess.Popen(
                 [self.binary, "up", "--nodes", str(self.nodes), "--data", self.data, "--port", "0", "--ready-file", ready],
-                stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, start_new_session=True)
+                stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, start_new_session=True,
+                preexec_fn=self.cores and (lambda: os.sched_setaffinity(0, self.cores)))
         deadline = time.monotonic() + timeout
         while not (os.path.exists(ready) and self.read_table(log)):
             if self.parent.poll() is not None or time.monotonic() > deadline:

@@ -11,7 +11,7 @@
 namespace taffrail {
 namespace {
 
-constexpr DecompressLimits kLimits{.max_bytes = 1 << 20};
+const CodecLimits kLimits{.max_bytes = 1 << 20};
 
 // Returns how many records could be read; -1 after an error.
 int32_t read_all(const BatchView& batch) {

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/plant.h"
+#include "runtime/at_once.h"
 #include "storage/store.h"
 #include "storage/wal_format.h"
 
@@ -28,6 +29,10 @@ void Checkpointer::want_flush(uint32_t slot) {
 }
 
 void Checkpointer::want_unlink(uint32_t slot) { unlink_.insert(slot); }
+
+size_t Checkpointer::segments_max() const {
+  return std::max<size_t>(limit_, 2 * store_.options_.wal_segments_kept);
+}
 
 bool Checkpointer::has_work() const {
   if (!flush_.empty() || store_.wal_->segments_held() > limit_) return true;
@@ -66,7 +71,7 @@ void Checkpointer::run(Task& task) {
 Result<> Checkpointer::round(Task& task) {
   // Each once: under load there is always one that has more, and the oldest segment has its turn, too. At once if there are
   // too many.
-  const bool is_long = store_.wal_->segments_held() > std::max<size_t>(limit_, 2 * store_.options_.wal_segments_kept);
+  const bool is_long = store_.wal_->segments_held() > segments_max();
   const std::set<uint32_t> flush_now = is_long ? std::set<uint32_t>{} : flush_;
   for (const uint32_t slot : flush_now) {
     TRY(flush(task, slot, std::nullopt));
@@ -131,16 +136,27 @@ Result<> Checkpointer::release_oldest(Task& task) {
       TRY(flush(task, slot, here));
   }
   const auto lock = TRY(lock_files(task));
+  TRY(sync_all(task));
   store_.wal_->begin_release();
   const Result<> released = release_below(task, oldest, floor);
   store_.wal_->end_release();
   return released;
 }
 
+// Many at once: file systems put what they have to note of each into one entry of their journal.
+Result<> Checkpointer::sync_all(Task& task) {
+  constexpr size_t kAtOnce = 16;
+  std::vector<uint32_t> slots;
+  for (uint32_t slot = 0; slot < store_.slots_.size(); ++slot)
+    if (const Log* log = store_.slots_[slot]; log != nullptr && log->unsynced()) slots.push_back(slot);
+  return for_each_at_once(task, runtime_, "storage/sync", std::span(slots), kAtOnce, [this](Task& one, uint32_t slot) {
+    Log* log = store_.slots_[slot];
+    return log == nullptr ? Result<>() : log->sync_segments(one);
+  });
+}
+
 Result<> Checkpointer::release_below(Task& task, uint64_t oldest, WalSequence floor) {
   const size_t slots = store_.slots_.size();
-  for (uint32_t slot = 0; slot < slots; ++slot)
-    if (Log* log = store_.slots_[slot]; log != nullptr && log->unsynced()) TRY(log->sync_segments(task));
   for (uint32_t slot = 0; slot < slots; ++slot) TRY(copy_forward(task, slot, oldest));
   TRY(store_.wal_->wait_durable(task, store_.wal_->last()));
   return store_.wal_->release_below(task, floor);
@@ -179,11 +195,10 @@ Result<> Checkpointer::checkpoint(Task& task) {
   for (uint32_t slot = 0; slot < slots; ++slot) TRY(flush(task, slot, LogIndex(INT64_MAX)));
   {
     const auto lock = TRY(lock_files(task));
+    TRY(sync_all(task));
     for (uint32_t slot = 0; slot < slots; ++slot) {
       Log* log = store_.slots_[slot];
-      if (log == nullptr) continue;
-      if (log->unsynced()) TRY(log->sync_segments(task));
-      if (log->stated_ != log->synced_.last) log->push_state(false);
+      if (log != nullptr && log->stated_ != log->synced_.last) log->push_state(false);
     }
     TRY(store_.wal_->wait_durable(task, store_.wal_->last()));
   }

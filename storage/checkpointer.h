@@ -30,8 +30,8 @@ class Checkpointer {
   bool wants_unlink() const { return !unlink_.empty(); }
   /// Since start(), and before stop().
   bool is_running() const { return running_; }
-  /// Of so many write-ahead segments it means to let one go.
-  bool can_release(size_t held) const { return held > limit_; }
+  /// Beyond so many write-ahead segments it lets the oldest go before it does anything else.
+  size_t segments_max() const;
 
   /// Whoever changes a log's files holds this: it protects the files and segment lists of all logs of the
   /// store against a second writer, across its waits for the disk.
@@ -46,6 +46,7 @@ class Checkpointer {
   Result<> round(Task& task);
   Result<> flush(Task& task, uint32_t slot, std::optional<LogIndex> up_to);
   Result<> release_oldest(Task& task);
+  Result<> sync_all(Task& task);
   Result<> release_below(Task& task, uint64_t oldest, WalSequence floor);
   Result<> copy_forward(Task& task, uint32_t slot, uint64_t segment);
 

@@ -15,7 +15,7 @@ namespace {
 
 constexpr uint32_t kSegmentMagic = 0x54465347;  // "TFSG"
 constexpr uint32_t kChunkMagic = 0x5446434b;    // "TFCK"
-constexpr uint16_t kVersion = 1;
+constexpr uint16_t kVersion = 2;  // 1 had no notes.
 constexpr uint32_t kHeaderBytesMax = 1u << 30;
 
 struct Fixed {
@@ -24,6 +24,7 @@ struct Fixed {
   uint64_t position = 0;
   LogIndex first_index;
   uint32_t side_bytes = 0;
+  uint16_t note_bytes = 0;
   uint32_t data_bytes = 0;
   Offset base_offset;
   Offset next_offset;
@@ -35,8 +36,8 @@ Result<Fixed> parse_fixed(const PartitionKey& key, uint64_t position, ByteView b
   ByteReader in(bytes);
   if (in.u32() != kChunkMagic) return fail(Errc::kCorrupt, "there is no chunk here");
   const uint16_t version = in.u16();
-  in.u16();
   Fixed fixed;
+  fixed.note_bytes = in.u16();
   fixed.entry_count = in.u32();
   fixed.key.partition = in.i32();
   fixed.key.topic.high = in.u64();
@@ -50,8 +51,8 @@ Result<Fixed> parse_fixed(const PartitionKey& key, uint64_t position, ByteView b
   fixed.index_span = in.u32();
   fixed.crc = in.u32();
   if (!in.ok()) return fail(Errc::kCorrupt, "the file ends inside a chunk's header");
-  // What the file's header says is its chunks' format: here it is a byte that has changed.
-  if (version != kVersion)
+  // No file has chunks of a later format than its own: here it is a byte that has changed.
+  if (version == 0 || version > kVersion)
     return fail(PLANT("S78") ? Errc::kUnsupported : Errc::kCorrupt, fmt::format("a chunk of format {} in a file of {}", version, kVersion));
   // A chunk of another log, or of another place in this one, is a write that went astray.
   if ((fixed.key != key || fixed.position != position) && !PLANT("S20"))
@@ -60,6 +61,7 @@ Result<Fixed> parse_fixed(const PartitionKey& key, uint64_t position, ByteView b
       fixed.index_span < fixed.entry_count || fixed.first_index.value < 0 ||
       fixed.first_index.value > INT64_MAX / 2 || fixed.base_offset.value < 0 ||
       fixed.next_offset < fixed.base_offset || fixed.next_offset.value > INT64_MAX / 2 ||
+      fixed.note_bytes > fixed.side_bytes ||
       uint64_t{fixed.entry_count} * kEnvelopeSize + fixed.side_bytes > kHeaderBytesMax)
     return fail(Errc::kCorrupt, "a chunk's header makes no sense");
   return fixed;
@@ -68,8 +70,9 @@ Result<Fixed> parse_fixed(const PartitionKey& key, uint64_t position, ByteView b
 }  // namespace
 
 EncodedChunk encode_chunk(const PartitionKey& key, uint64_t position, std::span<const Entry> entries,
-                          std::span<const uint32_t> crcs) {
+                          std::span<const uint32_t> crcs, ByteView note) {
   CHECK(!entries.empty() && entries.size() == crcs.size() && entries.size() <= kChunkEntriesMax);
+  CHECK(note.size() <= kNoteBytesMax);
   EncodedChunk chunk;
   ByteWriter envelopes;
   ByteWriter side;
@@ -94,6 +97,7 @@ EncodedChunk encode_chunk(const PartitionKey& key, uint64_t position, std::span<
       side.bytes(entries[i].payload.view());
     }
   }
+  side.bytes(note);
   static_assert(kEnvelopeSize == 3 * 8 + 2 * 4 + 8 + 4 + 4);
   const EntryMeta& front = entries.front().meta;
   const EntryMeta& back = entries.back().meta;
@@ -106,7 +110,7 @@ EncodedChunk encode_chunk(const PartitionKey& key, uint64_t position, std::span<
   ByteWriter out;
   out.u32(kChunkMagic);
   out.u16(kVersion);
-  out.u16(0);
+  out.u16(static_cast<uint16_t>(note.size()));
   out.u32(static_cast<uint32_t>(entries.size()));
   out.i32(key.partition);
   out.u64(key.topic.high);
@@ -176,11 +180,14 @@ Result<ChunkDirectory> parse_chunk(const PartitionKey& key, uint64_t position, S
       return fail(Errc::kCorrupt, "a chunk's entries are out of order");
     chunk.envelopes.push_back(e);
   }
-  if (side != chunk.data_position || data != chunk.end)
+  if (side + fixed.note_bytes != chunk.data_position || data != chunk.end)
     return fail(Errc::kCorrupt, "a chunk's entries and its size do not fit together");
+  chunk.note = header.sub(header.size() - fixed.note_bytes, fixed.note_bytes);
   chunk.header = std::move(header);
   return chunk;
 }
+
+bool SegmentHeader::is_old() const { return version < kVersion; }
 
 std::string encode_segment_header(const PartitionKey& key, LogIndex first, Offset base) {
   ByteWriter out;
@@ -201,9 +208,9 @@ std::string encode_segment_header(const PartitionKey& key, LogIndex first, Offse
 Result<SegmentHeader> parse_segment_header(ByteView bytes, std::string_view file) {
   ByteReader in(bytes);
   if (in.u32() != kSegmentMagic) return fail(Errc::kCorrupt, fmt::format("{} is not a segment", file));
-  const uint16_t version = in.u16();
-  in.u16();
   SegmentHeader header;
+  header.version = in.u16();
+  in.u16();
   header.key = read_key(in);
   in.u32();
   header.first = LogIndex(in.i64());
@@ -213,10 +220,10 @@ Result<SegmentHeader> parse_segment_header(ByteView bytes, std::string_view file
   const uint32_t crc = in.u32();
   if (!in.ok() || crc != crc32c(bytes.first(kSegmentHeaderSize - 4)))
     return fail(Errc::kCorrupt, fmt::format("{}: the checksum of its header does not match", file));
-  if (version != kVersion)
+  if (header.version == 0 || header.version > kVersion)
     return fail(Errc::kUnsupported,
                 fmt::format("{} has format {}, this program reads up to {}: start the version that wrote "
-                            "it, or a newer one", file, version, kVersion));
+                            "it, or a newer one", file, header.version, kVersion));
   return header;
 }
 

@@ -191,6 +191,14 @@ class Log {
   /// Errors: kCancelled, kIo.
   Result<Scrubbed> scrub(Task& task, LogIndex from, ByteCount bytes);
 
+  // --- Notes: what the owner finds again at the next start, with what lies in segments. ---
+
+  /// Asked for each chunk, for at most so many bytes; an empty one is none. Null: nobody is asked.
+  void set_note_source(std::function<Slice(size_t max)> source) { note_source_ = std::move(source); }
+  /// The newest that can be read. Of entries up to here, or a little further on; never of less than a start before it knew.
+  /// Errors: kIo, kCancelled.
+  Result<Slice> read_note(Task& task);
+
   // --- Repair. ---
 
   /// Puts `entries`, another replica's committed ones, in the place of a hole's first entries. They go to a
@@ -308,6 +316,7 @@ class Log {
   Flushed synced_;             ///< Synced, and so in the next state frame.
   bool seal_next_ = false;
   bool directory_made_ = false;
+  std::function<Slice(size_t max)> note_source_;
 
   std::optional<EntryId> snapshot_id_;
   int64_t joined_ = 0;

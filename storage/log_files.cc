@@ -57,8 +57,8 @@ Result<> Log::flush_chunk(Task& task, LogIndex end) {
   if (entries.empty()) return {};
 
   TRY(make_own_directory(task));
-  const bool full = !segments_.empty() &&
-                    (seal_next_ || segments_.back()->end() >= store_.options().segment_bytes);
+  const bool full = !segments_.empty() && (seal_next_ || segments_.back()->is_old() ||
+                                           segments_.back()->end() >= store_.options().segment_bytes);
   if (full) TRY(segments_.back()->write_index(task));
   if (full || segments_.empty()) {
     const EntryMeta& first = entries.front().meta;
@@ -67,7 +67,10 @@ Result<> Log::flush_chunk(Task& task, LogIndex end) {
     seal_next_ = false;
   }
   const std::shared_ptr<Segment> segment = segments_.back();
-  TRY(segment->append(task, entries, crcs));
+  // A small part of what is written anyway.
+  const size_t note_max = std::min<size_t>(std::max<size_t>(bytes / 8, 512), kNoteBytesMax);
+  const Slice note = note_source_ ? note_source_(note_max) : Slice();
+  TRY(segment->append(task, entries, crcs, note));
   for (const Entry& entry : entries)
     if (const Tail* t = tail_at(entry.meta.index)) committed_unflushed_bytes_ -= t->size;
   flushed_ = {entries.back().meta.id(), entries.back().meta.next_offset(), segment->first(), segment->end()};
@@ -75,11 +78,24 @@ Result<> Log::flush_chunk(Task& task, LogIndex end) {
   return {};
 }
 
+Result<Slice> Log::read_note(Task& task) {
+  // The newest segment may be one that was made and got no chunk.
+  const std::vector<std::shared_ptr<Segment>> segments = segments_;
+  for (size_t i = 0; i < std::min<size_t>(segments.size(), 2); ++i) {
+    Slice note = TRY(segments[segments.size() - 1 - i]->read_note(task));
+    if (!note.empty()) return note;
+  }
+  return Slice();
+}
+
 Result<> Log::sync_segments(Task& task) {
   const Flushed reached = flushed_;
   const std::vector<std::shared_ptr<Segment>> segments = segments_;
   for (const auto& segment : segments)
-    if (!segment->synced()) TRY(segment->sync(task));
+    if (!segment->synced()) {
+      TRY(segment->sync(task));
+      TRY(segment->note_index(task));
+    }
   synced_ = reached;
   return {};
 }

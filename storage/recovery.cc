@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/crc32c.h"
 #include "base/plant.h"
+#include "runtime/at_once.h"
 #include "storage/checkpointer.h"
 #include "storage/read_damaged.h"
 #include "storage/wal_format.h"
@@ -43,7 +44,7 @@ Result<> Recovery::run(Task& task) {
   TRY(disk.make_directory(task, directory + "/damaged"));
   TRY(disk.sync_directory(task, directory));
 
-  scan_ = TRY(scan_wal(task, disk, directory, store_.options_.owner));
+  scan_ = TRY(scan_wal(task, runtime_, directory, store_.options_.owner));
   // Should this start be cut short as well, the next one finds the same: the last group, whole in the page cache now, could
   // be torn by then, beside the part of what follows from it that was written again.
   if (!PLANT("S75"))
@@ -67,7 +68,7 @@ Result<> Recovery::run(Task& task) {
 
   store_.wal_ = std::make_unique<Wal>(runtime_, store_.options_, static_cast<Wal::Listener&>(store_), scan_.next,
                                       scan_.next_segment, scan_.mark, scan_.floor);
-  for (auto& [key, one] : replays) TRY(restore(task, key, one));
+  TRY(restore_all(task, replays));
   TRY(judge_directories(task));
   TRY(keep_damaged(task));
 
@@ -154,8 +155,18 @@ Result<Recovery::Replay> Recovery::replay(const PartitionKey& key, std::vector<S
   return r;
 }
 
-Result<> Recovery::restore(Task& task, const PartitionKey& key, Replay& r) {
-  Log& log = store_.add_log(key);
+Result<> Recovery::restore_all(Task& task, std::map<PartitionKey, Replay>& replays) {
+  constexpr size_t kAtOnce = 8;
+  std::vector<std::pair<Log*, Replay*>> logs;
+  for (auto& [key, replay] : replays) logs.emplace_back(&store_.add_log(key), &replay);
+  TRY(for_each_at_once(task, runtime_, "storage/recovery", std::span(logs), kAtOnce,
+                       [this](Task& one, auto& log) { return restore(one, *log.first, *log.second); }));
+  std::sort(store_.recovery_.logs.begin(), store_.recovery_.logs.end(), [](const auto& a, const auto& b) { return a.key < b.key; });
+  return {};
+}
+
+Result<> Recovery::restore(Task& task, Log& log, Replay& r) {
+  const PartitionKey& key = log.key_;
   const LogState& state = r.state;
   log.hard_ = state.hard;
   log.prefix_ = log.last_ = state.prefix;

@@ -39,7 +39,8 @@ class Recovery {
     std::vector<ScannedFrame*> entries;  ///< Ascending by index; may have gaps where frames were lost.
   };
   Result<Replay> replay(const PartitionKey& key, std::vector<ScannedFrame*>& frames);
-  Result<> restore(Task& task, const PartitionKey& key, Replay& replay);
+  Result<> restore_all(Task& task, std::map<PartitionKey, Replay>& replays);
+  Result<> restore(Task& task, Log& log, Replay& replay);
   Result<> open_segments(Task& task, Log& log, const LogState& state);
   Result<> open_patches(Task& task, Log& log, const std::vector<LogIndex>& patches);
   Result<> judge_directories(Task& task);

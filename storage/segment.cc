@@ -71,6 +71,7 @@ Result<std::unique_ptr<Segment>> Segment::open(Task& task, Disk& disk, const Par
                                             header.key.text(), header.first.value));
   segment->base_ = segment->next_offset_ = header.base;
   segment->name_synced_ = true;
+  segment->old_ = header.is_old();
 
   const uint64_t size = TRY(segment->file_->size(task));
   if (end != 0 && size > end) {
@@ -79,18 +80,18 @@ Result<std::unique_ptr<Segment>> Segment::open(Task& task, Disk& disk, const Par
     TRY(segment->file_->truncate(task, end));
   }
   const uint64_t wanted = end == 0 ? size : end;
-  if (!TRY(segment->load_index(task, wanted))) {
-    TRY(segment->scan(task, wanted, damage));
-    // What is written behind `end` from now on may come to the same length as what an index speaks of that was written
-    // before the start, in other chunks.
-    if (end != 0 && !PLANT("S79")) segment->name_synced_ = !TRY(remove_index(task, disk, segment->index_path()));
-  }
+  segment->end_ = kSegmentHeaderSize;
+  // What is written behind `end` from now on may come to the same length as what an index speaks of that was written
+  // before the start, in other chunks.
+  if (!TRY(segment->load_index(task, wanted)) && end != 0 && !PLANT("S79"))
+    segment->name_synced_ = !TRY(remove_index(task, disk, segment->index_path()));
+  if (segment->end_ < wanted) TRY(segment->scan(task, wanted, damage));
   segment->end_ = segment->synced_end_ = wanted;
   return segment;
 }
 
-Result<> Segment::append(Task& task, std::span<const Entry> entries, std::span<const uint32_t> crcs) {
-  EncodedChunk chunk = encode_chunk(key_, end_, entries, crcs);
+Result<> Segment::append(Task& task, std::span<const Entry> entries, std::span<const uint32_t> crcs, ByteView note) {
+  EncodedChunk chunk = encode_chunk(key_, end_, entries, crcs, note);
   std::vector<ByteView> parts;
   parts.reserve(chunk.data.size() + 1);
   parts.push_back(as_bytes(chunk.header));
@@ -131,14 +132,15 @@ Result<> Segment::sync(Task& task) {
 
 namespace {
 
-Result<ChunkDirectory> read_chunk_at(Task& task, File& file, const PartitionKey& key, uint64_t position) {
-  const Slice fixed = TRY(read_damaged(task, file, position, kChunkHeaderSize));
-  const uint32_t size = TRY(chunk_header_bytes(key, position, fixed.view()));
-  const uint64_t file_size = TRY(file.size(task));
+// `end` is at most the file's.
+Result<ChunkDirectory> read_chunk_at(Task& task, File& file, const PartitionKey& key, uint64_t position, uint64_t end) {
+  // One look is enough for most headers.
+  constexpr uint64_t kLook = 4096;
+  const Slice look = TRY(read_damaged(task, file, position, std::min(kLook, end - position)));
+  const uint32_t size = TRY(chunk_header_bytes(key, position, look.view()));
   // Allocation follows what is there, not what a header claims.
-  if (size > file_size - std::min<uint64_t>(position, file_size))
-    return fail(Errc::kCorrupt, "the file ends inside a chunk's header");
-  const Slice whole = TRY(read_damaged(task, file, position, size));
+  if (size > end - position) return fail(Errc::kCorrupt, "the file ends inside a chunk's header");
+  const Slice whole = size <= look.size() ? Slice(look.view().first(size)) : TRY(read_damaged(task, file, position, size));
   return parse_chunk(key, position, whole);
 }
 
@@ -151,7 +153,7 @@ Result<uint64_t> find_chunk(Task& task, File& file, const PartitionKey& key, Log
     const Slice bytes = TRY(read_damaged(task, file, window, size));
     for (size_t i = 0; i + 4 <= bytes.size() && i < kSearchWindow; ++i) {
       if (ByteReader(bytes.view().subspan(i, 4)).u32() != kChunkMagicBytes) continue;
-      const Result<ChunkDirectory> chunk = read_chunk_at(task, file, key, window + i);
+      const Result<ChunkDirectory> chunk = read_chunk_at(task, file, key, window + i, end);
       if (chunk && chunk->end <= end && chunk->first_index >= least) return window + i;
       if (!chunk && chunk.error().code != Errc::kCorrupt) return std::unexpected(chunk.error());
     }
@@ -161,12 +163,12 @@ Result<uint64_t> find_chunk(Task& task, File& file, const PartitionKey& key, Log
 
 }  // namespace
 
-Result<SegmentScan> scan_segment(Task& task, File& file, const PartitionKey& key, uint64_t end) {
+Result<SegmentScan> scan_segment(Task& task, File& file, const PartitionKey& key, uint64_t end, uint64_t from) {
   SegmentScan scan;
   LogIndex least;
   end = std::min(end, TRY(file.size(task)));
-  for (uint64_t at = kSegmentHeaderSize; at < end;) {
-    Result<ChunkDirectory> chunk = read_chunk_at(task, file, key, at);
+  for (uint64_t at = from; at < end;) {
+    Result<ChunkDirectory> chunk = read_chunk_at(task, file, key, at, end);
     if (!chunk && chunk.error().code != Errc::kCorrupt) return std::unexpected(chunk.error());
     if (chunk && chunk->end > end) chunk = fail(Errc::kCorrupt, "the file ends inside a chunk");
     if (chunk && chunk->first_index < least) chunk = fail(Errc::kCorrupt, "a chunk repeats entries before it");
@@ -185,7 +187,7 @@ Result<SegmentScan> scan_segment(Task& task, File& file, const PartitionKey& key
 }
 
 Result<> Segment::scan(Task& task, uint64_t end, std::vector<Damage>& damage) {
-  Result<SegmentScan> scanned = scan_segment(task, *file_, key_, end);
+  Result<SegmentScan> scanned = scan_segment(task, *file_, key_, end, end_);
   if (!scanned) return fail(scanned.error(), path_);
   for (const ChunkDirectory& chunk : scanned->chunks) {
     if (chunk.first_index < next_) continue;
@@ -242,6 +244,17 @@ Result<std::shared_ptr<const ChunkDirectory>> Segment::read_directory(Task& task
   if (!chunk) return fail(chunk.error(), fmt::format("{} at {}", path_, ref.position));
   last_directory_ = std::make_shared<const ChunkDirectory>(*std::move(chunk));
   return last_directory_;
+}
+
+Result<Slice> Segment::read_note(Task& task) {
+  // A few small chunks may have gone without.
+  constexpr size_t kLooks = 8;
+  for (size_t i = 0; i < std::min(chunks_.size(), kLooks); ++i) {
+    const auto chunk = read_directory(task, chunks_[chunks_.size() - 1 - i].first_index);
+    if (!chunk && chunk.error().code != Errc::kCorrupt) return std::unexpected(chunk.error());
+    if (chunk && !(*chunk)->note.empty()) return Slice((*chunk)->note.view());
+  }
+  return Slice();
 }
 
 Result<std::vector<Entry>> Segment::read_payloads(Task& task, const ChunkDirectory& chunk, size_t from,

@@ -24,6 +24,8 @@ inline constexpr size_t kChunkHeaderSize = 80;
 inline constexpr size_t kEnvelopeSize = 48;
 /// What a chunk may hold at most. Anything larger in a header is not a chunk of ours.
 inline constexpr uint32_t kChunkEntriesMax = 1u << 20;
+/// A note is what the owner of a log wants to find at the next start, beside the newest chunk that has one.
+inline constexpr size_t kNoteBytesMax = 65535;
 
 /// One entry of a chunk: its meta data, and where its payload lies.
 struct Envelope {
@@ -44,6 +46,7 @@ struct ChunkDirectory {
   Offset next_offset;
   std::vector<Envelope> envelopes;  ///< Ascending by index.
   Slice header;              ///< With the payloads that clients never see.
+  Slice note;                ///< Of its bytes; empty if there is none.
 };
 
 /// What the sparse index keeps of a chunk.
@@ -68,7 +71,7 @@ struct EncodedChunk {
 
 /// Encodes `entries` (ascending, with the CRC-32C of each payload) for `position` of a segment of `key`.
 EncodedChunk encode_chunk(const PartitionKey& key, uint64_t position, std::span<const Entry> entries,
-                          std::span<const uint32_t> crcs);
+                          std::span<const uint32_t> crcs, ByteView note = {});
 /// Size of a chunk's header with its envelopes and side data, from its first kChunkHeaderSize bytes, which
 /// must be those of a chunk of `key` at `position`. Errors: kCorrupt, kUnsupported.
 Result<uint32_t> chunk_header_bytes(const PartitionKey& key, uint64_t position, ByteView fixed);
@@ -77,9 +80,12 @@ Result<ChunkDirectory> parse_chunk(const PartitionKey& key, uint64_t position, S
 
 std::string encode_segment_header(const PartitionKey& key, LogIndex first, Offset base);
 struct SegmentHeader {
+  uint16_t version = 0;
   PartitionKey key;
   LogIndex first;
   Offset base;
+  /// Chunks as they are written now have no place behind it.
+  bool is_old() const;
 };
 /// Errors: kCorrupt; kUnsupported for a newer format. `file` is named in the message.
 Result<SegmentHeader> parse_segment_header(ByteView bytes, std::string_view file);
@@ -89,8 +95,9 @@ struct SegmentScan {
   std::vector<ChunkDirectory> chunks;
   std::vector<Damage> damage;  ///< `file` is left to the caller.
 };
-/// Scans up to byte `end` (at most the file's end). Errors: kIo, kUnsupported.
-Result<SegmentScan> scan_segment(Task& task, File& file, const PartitionKey& key, uint64_t end = UINT64_MAX);
+/// Scans from a chunk at byte `from` up to byte `end` (at most the file's end). Errors: kIo, kUnsupported.
+Result<SegmentScan> scan_segment(Task& task, File& file, const PartitionKey& key, uint64_t end = UINT64_MAX,
+                                 uint64_t from = kSegmentHeaderSize);
 
 /// One segment of a log, open as long as it lives. Written by one fiber at a time, read by any.
 class Segment {
@@ -109,7 +116,7 @@ class Segment {
                                                  std::string_view directory, LogIndex first, Offset base,
                                                  bool patch = false);
   /// An old file, known to hold chunks up to byte `end` (0: as far as the file reaches). Reads the index
-  /// beside it if that fits; else scans the chunks' headers. Damage found goes to `damage`, and leaves a
+  /// beside it if that fits, and scans the headers of chunks behind it. Damage found goes to `damage`, and leaves a
   /// hole. Errors: kUnsupported, kIo; kCorrupt if the file's own header is not one of ours.
   static Result<std::unique_ptr<Segment>> open(Task& task, Disk& disk, const PartitionKey& key,
                                                std::string_view directory, LogIndex first, uint64_t end,
@@ -118,20 +125,27 @@ class Segment {
 
   /// Writes one chunk behind the last. Not durable until sync(). After an error nothing has changed, and
   /// the next chunk goes to the same place. Errors: kIo, kNoSpace.
-  Result<> append(Task& task, std::span<const Entry> entries, std::span<const uint32_t> crcs);
+  Result<> append(Task& task, std::span<const Entry> entries, std::span<const uint32_t> crcs, ByteView note = {});
   /// Errors: kIo; never retried by the caller.
   Result<> sync(Task& task);
   bool synced() const { return synced_end_ == end_; }
   uint64_t end() const { return end_; }
   uint64_t synced_end() const { return synced_end_; }
   /// Writes the index beside the file. It is derived: a crash may lose it.
-  Result<> write_index(Task& task);
+  Result<> write_index(Task& task, bool durably = true);
+  /// Of one that still grows, for a start after a mere kill: now and then, and not durably, once all of it is synced.
+  Result<> note_index(Task& task);
 
   /// The header of the chunk that holds `index`. Errors: kCorrupt inside a hole or for a bad header.
   Result<std::shared_ptr<const ChunkDirectory>> read_directory(Task& task, LogIndex index);
   /// Payloads of envelopes [from, to) of a chunk, each verified: fewer if a later one is bad. One read for
   /// the batches among them. Errors: kCorrupt if the first one is bad; kIo.
   Result<std::vector<Entry>> read_payloads(Task& task, const ChunkDirectory& chunk, size_t from, size_t to);
+
+  /// The newest one of its chunks, as open() found it; empty if they have none, or it cannot be read.
+  Result<Slice> read_note(Task& task);
+  /// Made by an earlier version: takes no more chunks.
+  bool is_old() const { return old_; }
 
   LogIndex first() const { return first_; }
   /// One past the last entry.
@@ -183,6 +197,8 @@ class Segment {
   uint64_t end_ = 0;
   uint64_t synced_end_ = 0;
   bool name_synced_ = false;
+  bool old_ = false;
+  size_t indexed_ = 0;  ///< Chunks in the index beside it.
   int64_t max_timestamp_ = -1;
   ByteCount payload_bytes_ = 0;
   std::vector<ChunkRef> chunks_;

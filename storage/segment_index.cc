@@ -1,4 +1,4 @@
-// The index beside a sealed segment: derived, and believed only if it fits the segment exactly.
+// The index beside a segment: derived, and believed only if it accounts for every byte up to where it ends.
 #include <algorithm>
 
 #include "base/crc32c.h"
@@ -19,7 +19,7 @@ std::string Segment::index_path() const {
   return path_.ends_with(".log") ? path_.substr(0, path_.size() - 4) + ".idx" : path_ + ".idx";
 }
 
-Result<> Segment::write_index(Task& task) {
+Result<> Segment::write_index(Task& task, bool durably) {
   // A hole is for the next start to find again: an index over it would hide it.
   if (!holes_.empty()) return {};
   ByteWriter out;
@@ -55,7 +55,23 @@ Result<> Segment::write_index(Task& task) {
     out.sized(config.payload.view());
   }
   out.u32(crc32c(out.view()));
-  return replace_file(task, disk_, index_path(), out.view());
+  indexed_ = chunks_.size();
+  if (durably) return replace_file(task, disk_, index_path(), out.view());
+  const std::string temporary = index_path() + ".new";
+  const auto file = TRY(disk_.open(task, temporary, OpenMode::kOpenOrCreate));
+  TRY(file->truncate(task, 0));
+  TRY(file->write_at(task, 0, out.view()));
+  return disk_.rename(task, temporary, index_path());
+}
+
+Result<> Segment::note_index(Task& task) {
+  constexpr size_t kChunksMin = 16;
+  if (synced_end_ != end_ || chunks_.size() < indexed_ + std::max(kChunksMin, indexed_ / 4)) return {};
+  const Result<> written = write_index(task, /*durably=*/false);
+  if (written || written.error().code != Errc::kNoSpace) return written;
+  // Nobody needs it.
+  (void)disk_.remove(task, index_path() + ".new");
+  return {};
 }
 
 Result<bool> Segment::load_index(Task& task, uint64_t end) {
@@ -72,7 +88,9 @@ Result<bool> Segment::load_index(Task& task, uint64_t end) {
   in.u16();
   const PartitionKey key = read_key(in);
   const LogIndex first(in.i64());
-  if (key != key_ || first != first_ || in.u64() != end) return false;
+  const uint64_t covered = in.u64();
+  // Chunks that a start cut away may be in one that reaches further.
+  if (key != key_ || first != first_ || covered > end) return false;
   const uint64_t payload_bytes = in.u64();
   const uint32_t chunk_count = in.u32();
   const uint32_t term_count = in.u32();
@@ -101,7 +119,7 @@ Result<bool> Segment::load_index(Task& task, uint64_t end) {
     at += uint64_t{ref.header_bytes} + ref.data_bytes;
     chunks.push_back(ref);
   }
-  if (at != end) return false;
+  if (at != covered) return false;
   std::vector<TermStart> terms;
   terms.reserve(term_count);
   for (uint32_t i = 0; i < term_count; ++i) {
@@ -128,6 +146,8 @@ Result<bool> Segment::load_index(Task& task, uint64_t end) {
   terms_ = std::move(terms);
   configs_ = std::move(configs);
   payload_bytes_ = payload_bytes;
+  end_ = covered;
+  indexed_ = chunks_.size();
   for (const ChunkRef& ref : chunks_) {
     next_ = ref.next_index;
     next_offset_ = ref.next_offset;

@@ -114,10 +114,9 @@ void Store::on_durable(WalSequence sequence) {
 // A term or a vote may be in a group, so it never waits for long.
 Duration Store::pace() const {
   if (!checkpointer_->is_running() || PLANT("S81")) return {};
-  // A disk must not be filled by what waits to leave the write-ahead log.
+  // A disk must not be filled by what waits to leave the write-ahead log. One more, for it may be letting go of one.
   constexpr Duration kOfALongLog = 200_ms;
-  const size_t held = wal_->segments_held();
-  if (held > 2 * size_t{options_.wal_segments_kept} + 1 && checkpointer_->can_release(held)) return kOfALongLog;
+  if (wal_->segments_held() > checkpointer_->segments_max() + 1) return kOfALongLog;
   // What has left memory before it stands in a segment has to be read again for it.
   constexpr Duration kOfAFullMemory = 20_ms;
   if (cached_.empty() || cached_bytes_ < options_.arena_bytes / 8 * 7) return {};

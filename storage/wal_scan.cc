@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <charconv>
+#include <numeric>
 
 #include "base/crc32c.h"
 #include "base/plant.h"
+#include "runtime/at_once.h"
 #include "storage/read_damaged.h"
 
 namespace taffrail {
@@ -147,9 +149,10 @@ Result<WalFileScan> scan_wal_file(Task& task, Disk& disk, const std::string& pat
   return out;
 }
 
-Result<WalScan> scan_wal(Task& task, Disk& disk, const std::string& directory, const WalOwner& owner) {
+Result<WalScan> scan_wal(Task& task, Runtime& runtime, const std::string& directory, const WalOwner& owner) {
+  Disk& disk = runtime.disk();
   WalScan scan;
-  std::vector<WalFileScan> files;
+  std::vector<uint64_t> numbers;
   const Result<std::vector<std::string>> names = disk.list(task, directory + "/wal");
   if (!names && names.error().code != Errc::kNotFound) return std::unexpected(names.error());
   for (const std::string& name : names ? *names : std::vector<std::string>{}) {
@@ -157,8 +160,17 @@ Result<WalScan> scan_wal(Task& task, Disk& disk, const std::string& directory, c
     if (!number) continue;
     scan.next_segment = std::max(scan.next_segment, *number + 1);
     scan.files.push_back(directory + "/wal/" + name);
-    files.push_back(TRY(scan_wal_file(task, disk, scan.files.back(), *number, owner)));
+    numbers.push_back(*number);
   }
+  // One is looked through while the next is read.
+  constexpr size_t kAtOnce = 3;
+  std::vector<WalFileScan> files(numbers.size());
+  std::vector<size_t> places(numbers.size());
+  std::iota(places.begin(), places.end(), size_t{0});
+  TRY(for_each_at_once(task, runtime, "storage/scan", std::span(places), kAtOnce, [&](Task& one, size_t i) -> Result<> {
+    files[i] = TRY(scan_wal_file(one, disk, scan.files[i], numbers[i], owner));
+    return {};
+  }));
 
   for (const WalFileScan& file : files) {
     for (const ScannedGroup& group : file.groups) {

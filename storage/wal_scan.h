@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "runtime/disk.h"
+#include "runtime/runtime.h"
 #include "storage/types.h"
 #include "storage/wal.h"
 #include "storage/wal_format.h"
@@ -82,7 +82,7 @@ struct WalScan {
 };
 
 /// Reads every segment below `directory`/wal and judges (docs/formats.md, "Reading it back"). Writes nothing.
-Result<WalScan> scan_wal(Task& task, Disk& disk, const std::string& directory, const WalOwner& owner);
+Result<WalScan> scan_wal(Task& task, Runtime& runtime, const std::string& directory, const WalOwner& owner);
 
 /// The number in a segment's file name; nothing if it is not one.
 std::optional<uint64_t> parse_wal_file_name(std::string_view name);

@@ -65,7 +65,13 @@ void Partition::State::run_applier(Task& task) {
       if (!apply_wake.wait(task)) return;
       continue;
     }
+    // Who reads much at a start does so alone, from its beginning to its end: for the memory that it takes, and so that
+    // some are ready soon.
+    Result<Mutex::Lock> turn;
+    if (options.heavy != nullptr && applied.index < replays_to) turn = options.heavy->lock(task);
+    if (!turn) return;
     const Result<> done = apply_through(task, end);
+    turn = Mutex::Lock();
     if (done) continue;
     if (done.error().code == Errc::kCancelled) return;
     runtime.log().error("partition", "{}-{}: cannot apply entry {}: {}", topic_name, key.partition,
@@ -287,6 +293,23 @@ Result<> Partition::State::load_snapshot(ByteView bytes) {
   // again.
   asked_start = asked;
   if (asked.start > log.start_offset()) pending_start = asked;
+  return {};
+}
+
+// The producers go along with what goes to segments: a restart replays what came behind, however large the log is. What a
+// machine makes of a log is too much for that.
+Result<> Partition::State::load_note(Task& task) {
+  if (machine != nullptr) return {};
+  const Slice note = TRY(log.read_note(task));
+  const Result<> loaded = note.empty() ? Result<>() : load_snapshot(note);
+  if (PLANT("S82") && !note.empty()) table_reaches.index = std::max(table_reaches.index, log.committed());
+  if (!loaded)
+    runtime.log().warn("partition", "{}-{}: the producers beside its newest records are not read: {}; more is replayed", topic_name,
+                       key.partition, loaded.error().text());
+  log.set_note_source([this](size_t max) {
+    Slice now = encode_snapshot(log.start_offset());
+    return now.size() <= max ? now : Slice();
+  });
   return {};
 }
 

@@ -44,14 +44,16 @@ Result<> Partition::start(Task& task, const Configuration& bootstrap) {
       s.runtime.log().error("partition", "{}-{}: {}; the log is replayed from its start", s.topic_name, s.key.partition,
                             snapshot.error().text());
     }
-    // What the table has in it is not read again.
-    const LogIndex known = std::min(s.table_reaches.index, s.log.committed());
-    const auto term = s.log.term_at(known);
-    if (snapshot && known > s.applied.index && term) s.applied = {known, *term};
   }
+  TRY(s.load_note(task));
+  // What the table has in it is not read again.
+  const LogIndex known = std::min(s.table_reaches.index, s.log.committed());
+  const auto term = s.log.term_at(known);
+  if (known > s.applied.index && term) s.applied = {known, *term};
   // What this disk proves to be committed is applied by the applier, and the rest as the group says so: a
   // leader waits for all of it before it serves, and a follower need not.
   s.committed.raise(s.log.committed());
+  s.replays_to = s.log.committed();
   s.group = TRY(s.driver.add(task, s.key, s.log, bootstrap, s));
   s.runtime.spawn(s.scope, "partition/applier", [&s](Task& t) { s.run_applier(t); });
   s.runtime.spawn(s.scope, "partition/housekeeping", [&s](Task& t) { s.run_housekeeping(t); });
@@ -68,6 +70,7 @@ void Partition::stop(Task& task) {
   s.durable.fail_all();
   s.progress.notify_all();
   s.wake_watches();
+  s.log.set_note_source(nullptr);
   if (s.machine != nullptr) s.machine->on_leadership();
   s.scope.cancel();
   s.scope.join(task);
@@ -89,6 +92,7 @@ ByteCount Partition::size_bytes() const { return state_->log.size_bytes(); }
 RaftGroup* Partition::group() const { return state_->group; }
 Log& Partition::log() const { return state_->log; }
 const ProducerTable& Partition::producer_table() const { return state_->producers; }
+uint64_t Partition::entries_unsaved() const { return state_->entries_unsaved; }
 EntryId Partition::applied() const {
   return std::max(state_->applied, state_->table_reaches, [](EntryId a, EntryId b) { return a.index < b.index; });
 }

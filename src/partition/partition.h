@@ -97,7 +97,8 @@ struct PartitionOptions {
   /// however long the log is.
   uint64_t snapshot_entries = 10'000;
   ByteCount snapshot_bytes = 64_MiB;
-  /// Of the shard, held by who unpacks records: that takes memory. Null: each partition for itself.
+  /// Of the shard, held by who unpacks records, or replays what lies in segments: both take memory. Null: each partition for
+  /// itself.
   Mutex* heavy = nullptr;
 };
 
@@ -193,6 +194,8 @@ class Partition {
   Log& log() const;
   const ProducerTable& producer_table() const;
   EntryId applied() const;
+  /// Entries that went into the table of producers since a start found it, or it was last saved as a snapshot.
+  uint64_t entries_unsaved() const;
   /// This replica leads, and has applied all that was committed before its epoch: what a machine decides on is whole.
   bool leads_with_all_applied() const;
 

@@ -88,6 +88,7 @@ struct Partition::State final : GroupEvents {
   void propose_expiry();
   Result<> propose(const PartitionCommand& command);
   Result<> load_snapshot(ByteView bytes);
+  Result<> load_note(Task& task);
   /// `begins`: the offset behind the entry that the log begins behind, for whoever installs it; else of no meaning.
   Slice encode_snapshot(Offset begins) const;
   bool wants_snapshot() const {
@@ -115,6 +116,7 @@ struct Partition::State final : GroupEvents {
   ProducerTable producers;
   EntryId applied;             ///< Entries up to here were looked at.
   EntryId table_reaches;       ///< The producers are those of the log up to here; ahead of `applied` after a snapshot.
+  LogIndex replays_to;           ///< How far segments reached at the start.
   uint64_t entries_unsaved = 0;  ///< Applied since the table was last saved.
   ByteCount bytes_unsaved = 0;
   std::optional<PartitionCommand> pending_start;  ///< Committed; the housekeeper carries it out.

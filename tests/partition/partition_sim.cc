@@ -189,6 +189,30 @@ TEST(Partition, ARestartStartsFromTheLastSavedTable) {
   }
 }
 
+// However large the log is, and although no snapshot was worth it yet.
+TEST(Partition, ARestartFindsTheProducersBesideTheNewestRecords) {
+  PartitionWorld w(44, {}, 10'000, 8_KiB);
+  const uint32_t leader = *w.leader();
+  ASSERT_FALSE(w.write(leader, producer_batch(9, 0, 7)).has_value());
+  for (int32_t i = 0; i < 400; ++i) ASSERT_FALSE(w.write(leader, producer_batch(1, 0, i, 500)).has_value()) << i;
+  w.settle();
+  w.world.run_for(1_s);
+  w.world.power_cut_all();
+  for (uint32_t i = 0; i < 3; ++i) w.world.restart(w.cluster.broker(i));
+  ASSERT_TRUE(w.cluster.await_serving(60_s));
+  w.settle();
+  for (uint32_t i = 0; i < 3; ++i) {
+    EXPECT_FALSE(w.replica(i)->log().snapshot_id().has_value());
+    EXPECT_LE(w.replica(i)->entries_unsaved(), 150u) << "of 402 and more: what was in the write-ahead log";
+  }
+  expect_tables_agree(w);
+  Offset at;
+  EXPECT_FALSE(w.write(*w.leader(), producer_batch(9, 0, 7), &at).has_value());
+  EXPECT_EQ(at, Offset(0));
+  EXPECT_FALSE(w.write(*w.leader(), producer_batch(1, 0, 400, 500), &at).has_value());
+  EXPECT_EQ(at, Offset(401));
+}
+
 TEST(Partition, AFollowerBehindTheStartIsGivenTheProducersToo) {
   PartitionWorld w(41, {{"retention.bytes", "20000"}});
   const uint32_t leader = *w.leader();

@@ -14,8 +14,9 @@ namespace taffrail::test {
 
 class PartitionWorld {
  public:
-  explicit PartitionWorld(uint64_t seed, const ConfigMap& configs = {}, uint64_t snapshot_entries = 10'000)
-      : world(seed), cluster((world.trace().keep_time_line(true), world), {.brokers = 3, .clients = 0, .config = config(snapshot_entries)}) {
+  explicit PartitionWorld(uint64_t seed, const ConfigMap& configs = {}, uint64_t snapshot_entries = 10'000, ByteCount wal_segment = 64_KiB)
+      : world(seed),
+        cluster((world.trace().keep_time_line(true), world), {.brokers = 3, .clients = 0, .config = config(snapshot_entries, wal_segment)}) {
     EXPECT_TRUE(cluster.await_serving(30_s));
     on(0, [&](Task& task, Runtime& runtime) {
       CreateTopicsCommand command;
@@ -32,9 +33,9 @@ class PartitionWorld {
     settle();
   }
 
-  static NodeConfig config(uint64_t snapshot_entries) {
+  static NodeConfig config(uint64_t snapshot_entries, ByteCount wal_segment) {
     NodeConfig c;
-    c.storage.wal_segment_bytes = 64_KiB;
+    c.storage.wal_segment_bytes = wal_segment;
     c.storage.flush_bytes = 2_KiB;
     c.storage.segment_bytes = 8_KiB;
     c.storage.memory = 1_MiB;

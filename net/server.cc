@@ -262,6 +262,10 @@ void ServerConnection::write_answers(Task& task) {
     const Chain chain = take_ready(size);
     const size_t taken = slots_before - slots_.size();
     if (!chain.empty()) {
+      // Who asks for more while much is on its way is in no hurry: it goes piece by piece, and others go first.
+      std::optional<Patience> patience;
+      if (in_flight_ > taken && chain_size(chain) >= kLarge / 2) patience.emplace(task);
+      if (patience) runtime_.scheduler().yield(task);
       const Result<> written = socket_->write(task, chain, runtime_.now() + options_.idle_max);
       if (!written) return fail_writing(written.error());
     }
@@ -347,12 +351,15 @@ struct Server::State {
 };
 
 void Server::State::accept_all(Task& task) {
+  // However many come at once, those who are here are served meanwhile.
+  const Patience patience(task);
   bool told = false;
   for (;;) {
     Result<std::unique_ptr<Connection>> socket = listener->accept(task);
     if (socket) {
       told = false;
       take_in(std::move(*socket));
+      runtime.scheduler().yield(task);
       continue;
     }
     if (socket.error().code != Errc::kUnavailable) {

@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <optional>
 #include <vector>
 
 #include "base/check.h"
@@ -26,8 +25,8 @@ constexpr size_t kVectorsPerCall = 128;
 constexpr uint32_t kTriesPerTurn = 32;
 // As much of a file is looked up in the page cache, and sent, at a time.
 constexpr uint64_t kFileChunk = 512_KiB;
-// What is sent or received at a time: some tens of microseconds. Who has more lets others go first.
-constexpr size_t kPiece = 256 << 10;
+// What is sent or received at a time: a hundred microseconds or so. Who has more lets others go first.
+constexpr size_t kPiece = 512 << 10;
 
 // True while its fiber is in a call of one direction.
 class InUse {
@@ -128,7 +127,8 @@ Result<size_t> PosixConnection::read(Task& task, MutableBytes into, Instant dead
 Result<> PosixConnection::write(Task& task, std::span<const Slice> parts, Instant deadline) {
   const InUse use(writing_, "one writer at a time");
   Vectors<Slice, kVectorsPerCall> vectors(parts);
-  std::optional<Patience> patience;
+  size_t left = 0;
+  for (const Slice& part : parts) left += part.size();
   for (;;) {
     const std::span<iovec> next = vectors.next(kPiece);
     if (next.empty()) return {};
@@ -146,8 +146,8 @@ Result<> PosixConnection::write(Task& task, std::span<const Slice> parts, Instan
     }
     loop_.counters().net_bytes_sent += static_cast<uint64_t>(sent);
     vectors.advance(static_cast<size_t>(sent));
-    if (vectors.next(1).empty()) return {};
-    if (!patience) patience.emplace(task);
+    left -= static_cast<size_t>(sent);
+    if (left == 0) return {};
     loop_.yield(task);
   }
 }

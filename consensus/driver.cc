@@ -6,6 +6,7 @@
 #include "base/plant.h"
 #include "consensus/driver_state.h"
 #include "consensus/membership.h"
+#include "consensus/quorum.h"
 
 namespace taffrail {
 
@@ -80,6 +81,29 @@ std::vector<RaftGroup::MemberView> RaftGroup::members() const {
     out.push_back({p.replica, p.match, contact, configuration.is_voter(p.replica), d.is_replaced(p.replica)});
   }
   return out;
+}
+
+Result<> RaftGroup::confirm_leads(Task& task, Instant asked, Instant deadline) {
+  State& g = *state_;
+  DriverState& d = g.driver;
+  const Term term = g.raft.term();
+  const auto follows = [&](const ReplicaId& voter) {
+    if (voter == g.raft.self()) return true;
+    const PeerShard place = d.place_of(g.key, voter.node);
+    const auto answer = d.answered.find(place);
+    if (answer == d.answered.end() || answer->second.by != voter || !answer->second.whole || answer->second.sent < asked) return false;
+    const auto refused = d.refused.find(place);
+    return refused == d.refused.end() || !refused->second.contains(g.key);
+  };
+  for (bool first = true;; first = false) {
+    if (!g.quarantine.empty() || g.raft.role() != Role::kLeader || g.raft.term() != term) return fail(Errc::kNotLeader);
+    if (quorum_of(g.raft.configuration(), follows)) return {};
+    if (first) {
+      d.heartbeat_due = true;
+      d.heartbeat_wake.notify_all();
+    }
+    TRY(d.answers_came.wait(task, deadline));
+  }
 }
 
 bool DriverState::is_replaced(const ReplicaId& replica) const {
@@ -448,6 +472,10 @@ void DriverState::carry_out_one(RaftGroup::State& g, const Effect& e, const Appe
     relist.insert(g.key);
     heartbeat_due = true;
     heartbeat_wake.notify_all();
+    answers_came.notify_all();
+    // Whoever leads an earlier term still lists the group, and is not told otherwise by answers to a list that has not changed.
+    for (auto& [place, receiver] : heartbeat_from)
+      if (const Listing* listing = receiver.find(g.key); listing != nullptr && listing->term < role->term) receiver.refuse(g.key);
     g.events.on_role(role->role, role->term, role->leader ? role->leader->node : kNoBroker);
   } else if (const auto* q = std::get_if<effect::Quarantine>(&e)) {
     put_in_quarantine(g, q->invariant, fmt::format("from broker {}: {}", q->from.node.value, q->detail));

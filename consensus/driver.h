@@ -108,6 +108,10 @@ class RaftGroup {
   };
   /// Leader only, itself included; empty elsewhere.
   std::vector<MemberView> members() const;
+  /// Returns once a quorum is known to have followed this leader at some time after `asked`: what others were told to be
+  /// committed before that was committed here (thesis, 6.4, with heartbeats for a round). The group outlives the call. Errors:
+  /// kNotLeader, also of another term than at the call; kTimedOut, kCancelled.
+  Result<> confirm_leads(Task& task, Instant asked, Instant deadline);
   /// Campaign at the next chance, without waiting for a timeout: for the first leader of a new group.
   void campaign_soon();
   void transfer_leadership(const ReplicaId& to);

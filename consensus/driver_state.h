@@ -144,8 +144,10 @@ struct DriverState {
   struct Answered {
     Instant sent;   ///< When the heartbeat was sent that was answered last.
     ReplicaId by;   ///< A node's new disk does not speak for its old one.
+    bool whole = false;  ///< By who knew what is led here, as of that heartbeat.
   };
   std::map<PeerShard, Answered> answered;
+  WaitQueue answers_came;
   std::map<PeerShard, std::set<PartitionKey>> refused;
   std::map<PeerShard, uint64_t> incarnations;
   std::set<PartitionKey> relist;  ///< Groups whose leadership or members changed since the last heartbeat.

@@ -174,6 +174,8 @@ void DriverState::heartbeat(const PeerIdentity& from, const Slice& body) {
   }
   HeartbeatReceiver& receiver = heartbeat_from[place];
   const Instant now = runtime.now();
+  // Who sends out of turn wants to know.
+  const bool is_early = now - receiver.last() < options.heartbeat_interval / 2;
   HeartbeatReceiver::Heard heard_now = receiver.on_heartbeat(*heartbeat, now);
   for (const Listing& listing : heard_now.fresh) {
     RaftGroup::State* g = find(listing.group);
@@ -188,7 +190,7 @@ void DriverState::heartbeat(const PeerIdentity& from, const Slice& body) {
   if (heartbeat->digest.count == 0 && !heard_now.answer.need_list) return;
   const std::string answer = encode_heartbeat_answer(heard_now.answer);
   // An answer that tells nothing but that we live waits for our own next heartbeat there: one frame for both.
-  const bool is_news = !heard_now.fresh.empty() || heard_now.answer.need_list || !heard_now.answer.refused.empty();
+  const bool is_news = is_early || !heard_now.fresh.empty() || heard_now.answer.need_list || !heard_now.answer.refused.empty();
   if (is_news || !heartbeat_to.contains(place)) {
     answers_due.erase(place);
     send_heartbeat_body(kAnswerType, place, answer);
@@ -202,8 +204,9 @@ void DriverState::heartbeat_answered(const PeerShard& place, const ReplicaId& by
   if (it == heartbeat_to.end()) return;
   const auto sent = it->second.on_answer(answer);
   if (!sent) return;
-  answered[place] = {*sent, by};
+  answered[place] = {*sent, by, !answer.need_list};
   refused[place] = {answer.refused.begin(), answer.refused.end()};
+  answers_came.notify_all();
 }
 
 }  // namespace taffrail

@@ -97,6 +97,8 @@ class HeartbeatReceiver {
 
   /// When the peer last listed `group` as led in `term`; nothing if it does not.
   std::optional<Instant> heard(const PartitionKey& group, Term term) const;
+  /// When a heartbeat came last; zero if none did.
+  Instant last() const { return heard_; }
   /// The listing of `group`, if any: a group whose term has risen above it tells the old leader.
   const Listing* find(const PartitionKey& group) const;
 

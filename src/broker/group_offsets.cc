@@ -1,6 +1,7 @@
 // OffsetCommit, OffsetFetch and OffsetDelete: how far groups have read.
 #include <algorithm>
 
+#include "base/plant.h"
 #include "broker/group_requests.h"
 
 namespace taffrail::handlers {
@@ -136,21 +137,21 @@ FetchCall begin_fetch(const Request& request, OffsetFetchRequest::Group asked) {
 /// From v8 on; older requests are turned into one of these and back.
 Outcome<OffsetFetchResponse> fetch_here(const Request& request, OffsetFetchRequest message) {
   std::vector<FetchCall> calls;
-  bool done = true;
-  for (auto& asked : message.groups) {
-    calls.push_back(begin_fetch(request, std::move(asked)));
-    done = done && (calls.back().answer == nullptr || calls.back().answer->done.is_set());
-  }
-  const auto finish = [&broker = request.broker, version = request.version](std::vector<FetchCall>& all) {
-    OffsetFetchResponse response;
-    for (FetchCall& call : all) response.groups.push_back(fetched(broker, version, call));
-    return response;
-  };
-  if (done) return finish(calls);
-  return Outcome<OffsetFetchResponse>::later([calls = std::move(calls), finish](Task& task) mutable -> std::optional<OffsetFetchResponse> {
+  for (auto& asked : message.groups) calls.push_back(begin_fetch(request, std::move(asked)));
+  return Outcome<OffsetFetchResponse>::later([calls = std::move(calls), &broker = request.broker,
+                                              version = request.version](Task& task) mutable -> std::optional<OffsetFetchResponse> {
     for (FetchCall& call : calls)
       if (call.answer != nullptr && !call.answer->done.wait(task)) return std::nullopt;
-    return finish(calls);
+    OffsetFetchResponse response;
+    const Instant deadline = broker.runtime().now() + 5_s;
+    for (FetchCall& call : calls) {
+      // A coordinator that was cut off may not have heard yet that another one coordinates.
+      group::Service* groups = call.answer == nullptr ? nullptr : find_groups(broker, call.asked.group_id);
+      if (!PLANT("G20") && (groups == nullptr || !groups->confirm(task, deadline))) call.answer = nullptr;
+      if (task.cancelled()) return std::nullopt;
+      response.groups.push_back(fetched(broker, version, call));
+    }
+    return response;
   });
 }
 

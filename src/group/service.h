@@ -42,6 +42,8 @@ class Service final : public StateMachine {
   std::shared_ptr<Asked> heartbeat(int16_t version, const protocol::HeartbeatRequest& request);
   std::shared_ptr<Asked> leave(int16_t version, const protocol::LeaveGroupRequest& request);
   std::shared_ptr<Asked> commit(int16_t version, const CommitRequest& request);
+  /// Whether what fetch() told before this call was the last word then: no other broker may have begun to coordinate.
+  bool confirm(Task& task, Instant deadline) { return !partition_.confirm_leads(task, deadline).has_value(); }
   std::shared_ptr<Asked> fetch(int16_t version, const FetchRequest& request);
   std::shared_ptr<Asked> describe(int16_t version, const std::string& group);
   std::shared_ptr<Asked> consumer_heartbeat(int16_t version, const protocol::ConsumerGroupHeartbeatRequest& request,

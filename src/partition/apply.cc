@@ -302,7 +302,7 @@ Result<> Partition::State::load_note(Task& task) {
   if (machine != nullptr) return {};
   const Slice note = TRY(log.read_note(task));
   const Result<> loaded = note.empty() ? Result<>() : load_snapshot(note);
-  if (PLANT("S82") && !note.empty()) table_reaches.index = std::max(table_reaches.index, log.committed());
+  if (PLANT("S82") && !note.empty()) table_reaches.index = std::max(table_reaches.index, log.last_index());
   if (!loaded)
     runtime.log().warn("partition", "{}-{}: the producers beside its newest records are not read: {}; more is replayed", topic_name,
                        key.partition, loaded.error().text());

@@ -134,6 +134,21 @@ bool Partition::high_watermark_is_current() const {
   return state_->group != nullptr && state_->group->commit_is_current();
 }
 
+std::optional<Fault> Partition::confirm_leads(Task& task, Instant deadline) {
+  State& s = *state_;
+  const State::Use use(s);
+  // In short waits: whoever stops this partition waits for them.
+  constexpr Duration kStep = 100_ms;
+  const Instant asked = s.runtime.now();
+  for (;;) {
+    if (s.stopping || s.group == nullptr) return Fault{PartitionFault::kDeleted, {}, {}};
+    const Result<> confirmed = s.group->confirm_leads(task, asked, std::min(deadline, s.runtime.now() + kStep));
+    if (confirmed) return std::nullopt;
+    if (confirmed.error().code != Errc::kTimedOut) return s.not_leader();
+    if (s.runtime.now() >= deadline) return Fault{PartitionFault::kTimedOut, {}, {}};
+  }
+}
+
 // Once an entry of this epoch is committed, so is all before it.
 bool Partition::leads_with_all_applied() const {
   return is_leader() && high_watermark_is_current() && state_->applied.index >= state_->group->commit();

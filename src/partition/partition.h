@@ -189,6 +189,9 @@ class Partition {
   /// lie below what the last leader showed to clients (KIP-207).
   bool high_watermark_is_current() const;
 
+  /// RaftGroup::confirm_leads(), for what was read before the call.
+  std::optional<Fault> confirm_leads(Task& task, Instant deadline);
+
   /// For checkers and `cluster health`.
   RaftGroup* group() const;
   Log& log() const;

@@ -279,6 +279,43 @@ TEST(Groups, OutliveTheirCoordinator) {
   }, first == 0 ? 1 : 0);
 }
 
+// A coordinator that hands over and hears nothing more still believes that it coordinates: a read there must not tell what was
+// committed last by then.
+TEST(Groups, WhoWasCutOffTellsNoOldOffsets) {
+  BrokerWorld w(6, 3, with_groups());
+  w.create_topic("t", 1, 3);
+  uint32_t first = 0;
+  w.run([&](Wire& wire) { first = coordinator_of(wire, "g"); });
+  const uint32_t next = (first + 1) % 3;
+  Joined m;
+  w.run([&](Wire& wire) {
+    m = settle(wire, "g");
+    EXPECT_EQ(commit(wire, committing("g", m.member, m.generation, 41)), ErrorCode::kNone);
+  }, first);
+  const auto parts = w.cluster.node(first)->context().controller().image().find_topic(std::string_view("__consumer_offsets"))->partitions.size();
+  std::vector<int32_t> handed;
+  w.run([&](Wire&) {
+    for (int32_t p = 0; p < static_cast<int32_t>(parts); ++p) {
+      Partition* here = w.replica(first, "__consumer_offsets", p);
+      if (!here->is_leader()) continue;
+      for (const auto& member : here->group()->members())
+        if (member.replica.node == w.cluster.node(next)->context().id()) here->group()->transfer_leadership(member.replica);
+      handed.push_back(p);
+    }
+  }, first);
+  for (uint32_t i = 1; i < 3; ++i) w.world.block(w.cluster.broker((first + i) % 3), w.cluster.broker(first));
+  const auto leads = [&](uint32_t broker) {
+    return std::all_of(handed.begin(), handed.end(), [&](int32_t p) { return w.replica(broker, "__consumer_offsets", p)->is_leader(); });
+  };
+  ASSERT_TRUE(w.world.run_until([&] { return leads(next); }, 1_s));
+  ASSERT_TRUE(leads(first)) << "it was to hear nothing of that";
+  w.run([&](Wire& wire) { EXPECT_EQ(commit(wire, committing("g", m.member, m.generation, 42)), ErrorCode::kNone); }, next);
+  ASSERT_TRUE(leads(first));
+  w.run([&](Wire& wire) { EXPECT_NE(committed(wire, "g"), Offset(41)); }, first);
+  w.world.unblock(w.cluster.broker((first + 1) % 3), w.cluster.broker(first));
+  w.world.unblock(w.cluster.broker((first + 2) % 3), w.cluster.broker(first));
+}
+
 TEST(Groups, AreThereAfterARestartOfEverything) {
   NodeConfig config = with_groups();
   config.snapshot_entries = 8;  // A table is saved on the way, and the rest replayed.

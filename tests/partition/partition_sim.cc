@@ -204,6 +204,9 @@ TEST(Partition, ARestartFindsTheProducersBesideTheNewestRecords) {
   for (uint32_t i = 0; i < 3; ++i) {
     EXPECT_FALSE(w.replica(i)->log().snapshot_id().has_value());
     EXPECT_LE(w.replica(i)->entries_unsaved(), 150u) << "of 402 and more: what was in the write-ahead log";
+    const auto producers = w.replica(i)->producers();
+    ASSERT_EQ(producers.size(), 2u);
+    EXPECT_EQ(producers[0].last_sequence, Sequence(399));
   }
   expect_tables_agree(w);
   Offset at;

@@ -493,11 +493,13 @@ void Node::State::learn_address(BrokerId id, const Endpoint& at) {
   peers_.set_address(id, at);
 }
 
-// A broker that is no member yet, or was away while members came, may not know the way to whoever leads group 0, and its
-// acknowledgements could not get there: it asks those that it does know.
+// A broker that is no member yet, or was away while members came, or whose disk has lost them, may not know the way to whoever
+// leads group 0, and its acknowledgements could not get there: it asks those that it does know.
 void Node::State::run_introductions(Task& task) {
   const auto all_known = [this](const RaftGroup& group) {
     const std::vector<ReplicaId> members = group.configuration().members();
+    const BrokerId leader = group.leader();
+    if (leader != kNoBroker && leader != config_.id && !known_.contains(leader) && !PLANT("M60")) return false;
     return group.configuration().is_member(identity_.replica) &&
            std::all_of(members.begin(), members.end(), [this](const ReplicaId& member) {
              return member.node == config_.id || known_.contains(member.node);

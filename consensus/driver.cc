@@ -73,11 +73,7 @@ std::vector<RaftGroup::MemberView> RaftGroup::members() const {
   DriverState& d = state_->driver;
   for (const Progress& p : raft.progress()) {
     Instant contact = p.contact;
-    const PeerShard place = d.place_of(state_->key, p.replica.node);
-    const auto answer = d.answered.find(place);
-    const auto refused = d.refused.find(place);
-    if (answer != d.answered.end() && answer->second.by == p.replica && (refused == d.refused.end() || !refused->second.contains(state_->key)))
-      contact = std::max(contact, answer->second.sent);
+    if (const auto* answer = d.answer_of(state_->key, p.replica)) contact = std::max(contact, answer->sent);
     out.push_back({p.replica, p.match, contact, configuration.is_voter(p.replica), d.is_replaced(p.replica)});
   }
   return out;
@@ -89,11 +85,8 @@ Result<> RaftGroup::confirm_leads(Task& task, Instant asked, Instant deadline) {
   const Term term = g.raft.term();
   const auto follows = [&](const ReplicaId& voter) {
     if (voter == g.raft.self()) return true;
-    const PeerShard place = d.place_of(g.key, voter.node);
-    const auto answer = d.answered.find(place);
-    if (answer == d.answered.end() || answer->second.by != voter || !answer->second.whole || answer->second.sent < asked) return false;
-    const auto refused = d.refused.find(place);
-    return refused == d.refused.end() || !refused->second.contains(g.key);
+    const auto* answer = d.answer_of(g.key, voter);
+    return answer != nullptr && answer->whole && answer->sent >= asked;
   };
   for (bool first = true;; first = false) {
     if (!g.quarantine.empty() || g.raft.role() != Role::kLeader || g.raft.term() != term) return fail(Errc::kNotLeader);

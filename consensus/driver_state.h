@@ -146,6 +146,8 @@ struct DriverState {
     ReplicaId by;   ///< A node's new disk does not speak for its old one.
     bool whole = false;  ///< By who knew what is led here, as of that heartbeat.
   };
+  /// The newest answer of `replica`'s disk that did not say that it does not follow in that group; null if there is none.
+  const Answered* answer_of(const PartitionKey& group, const ReplicaId& replica) const;
   std::map<PeerShard, Answered> answered;
   WaitQueue answers_came;
   std::map<PeerShard, std::set<PartitionKey>> refused;

@@ -32,14 +32,19 @@ void DriverState::run_ticker(Task& task) {
   }
 }
 
+const DriverState::Answered* DriverState::answer_of(const PartitionKey& group, const ReplicaId& replica) const {
+  const PeerShard place = place_of(group, replica.node);
+  const auto answer = answered.find(place);
+  if (answer == answered.end() || (answer->second.by != replica && !PLANT("R64"))) return nullptr;
+  const auto said = refused.find(place);
+  return said != refused.end() && said->second.contains(group) ? nullptr : &answer->second;
+}
+
 // Heartbeats are heard per node; a group is told of them when it would act on their absence.
 void DriverState::tell_contacts(RaftGroup::State& g, Instant now) {
   if (g.raft.role() == Role::kLeader) {
     for (const Progress& p : g.raft.progress()) {
-      const PeerShard place = place_of(g.key, p.replica.node);
-      const auto it = answered.find(place);
-      if (it != answered.end() && (it->second.by == p.replica || PLANT("R64")) && !refused[place].contains(g.key))
-        g.raft.peer_contact(p.replica, it->second.sent);
+      if (const Answered* answer = answer_of(g.key, p.replica)) g.raft.peer_contact(p.replica, answer->sent);
     }
     return;
   }

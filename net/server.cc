@@ -137,8 +137,10 @@ std::string ServerConnection::serve(Task& task) {
     if (++reads_ % kReadsPerTurn == 0) runtime_.scheduler().yield(task);
     // A large request comes piece by piece, and others go first.
     std::optional<Patience> patience;
-    if (in_.pending() >= kLarge) patience.emplace(task);
-    if (patience) runtime_.scheduler().yield(task);
+    if (in_.pending() >= kLarge) {
+      patience.emplace(task);
+      runtime_.scheduler().yield(task);
+    }
     const Result<size_t> count = read_more(task);
     if (!count && count.error().code == Errc::kTimedOut)
       return fmt::format("idle for {} ms", options_.idle_max.ms());
@@ -264,8 +266,10 @@ void ServerConnection::write_answers(Task& task) {
     if (!chain.empty()) {
       // Who asks for more while much is on its way is in no hurry: it goes piece by piece, and others go first.
       std::optional<Patience> patience;
-      if (in_flight_ > taken && chain_size(chain) >= kLarge / 2) patience.emplace(task);
-      if (patience) runtime_.scheduler().yield(task);
+      if (in_flight_ > taken && chain_size(chain) >= kLarge / 2) {
+        patience.emplace(task);
+        runtime_.scheduler().yield(task);
+      }
       const Result<> written = socket_->write(task, chain, runtime_.now() + options_.idle_max);
       if (!written) return fail_writing(written.error());
     }

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <numeric>
 
 #include "base/crc32c.h"
 #include "base/plant.h"
@@ -152,7 +151,7 @@ Result<WalFileScan> scan_wal_file(Task& task, Disk& disk, const std::string& pat
 Result<WalScan> scan_wal(Task& task, Runtime& runtime, const std::string& directory, const WalOwner& owner) {
   Disk& disk = runtime.disk();
   WalScan scan;
-  std::vector<uint64_t> numbers;
+  std::vector<WalFileScan> files;
   const Result<std::vector<std::string>> names = disk.list(task, directory + "/wal");
   if (!names && names.error().code != Errc::kNotFound) return std::unexpected(names.error());
   for (const std::string& name : names ? *names : std::vector<std::string>{}) {
@@ -160,15 +159,14 @@ Result<WalScan> scan_wal(Task& task, Runtime& runtime, const std::string& direct
     if (!number) continue;
     scan.next_segment = std::max(scan.next_segment, *number + 1);
     scan.files.push_back(directory + "/wal/" + name);
-    numbers.push_back(*number);
+    WalFileScan& file = files.emplace_back();
+    file.file = scan.files.back();
+    file.number = *number;
   }
   // One is looked through while the next is read.
   constexpr size_t kAtOnce = 3;
-  std::vector<WalFileScan> files(numbers.size());
-  std::vector<size_t> places(numbers.size());
-  std::iota(places.begin(), places.end(), size_t{0});
-  TRY(for_each_at_once(task, runtime, "storage/scan", std::span(places), kAtOnce, [&](Task& one, size_t i) -> Result<> {
-    files[i] = TRY(scan_wal_file(one, disk, scan.files[i], numbers[i], owner));
+  TRY(for_each_at_once(task, runtime, "storage/scan", std::span(files), kAtOnce, [&](Task& one, WalFileScan& file) -> Result<> {
+    file = TRY(scan_wal_file(one, disk, file.file, file.number, owner));
     return {};
   }));
 

@@ -195,7 +195,7 @@ class Log {
 
   /// Asked for each chunk, for at most so many bytes; an empty one is none. Null: nobody is asked.
   void set_note_source(std::function<Slice(size_t max)> source) { note_source_ = std::move(source); }
-  /// The newest that can be read. Of entries up to here, or a little further on; never of less than a start before it knew.
+  /// The newest that can be read; empty if there is none. It may speak of entries behind the chunk that it stands in.
   /// Errors: kIo, kCancelled.
   Result<Slice> read_note(Task& task);
 

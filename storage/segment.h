@@ -142,7 +142,7 @@ class Segment {
   /// the batches among them. Errors: kCorrupt if the first one is bad; kIo.
   Result<std::vector<Entry>> read_payloads(Task& task, const ChunkDirectory& chunk, size_t from, size_t to);
 
-  /// The newest one of its chunks, as open() found it; empty if they have none, or it cannot be read.
+  /// The newest note of its last few chunks; empty if they have none, or it cannot be read. Errors: kIo, kCancelled.
   Result<Slice> read_note(Task& task);
   /// Made by an earlier version: takes no more chunks.
   bool is_old() const { return old_; }

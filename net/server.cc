@@ -20,6 +20,8 @@ constexpr size_t kWriteMax = 4_MiB;
 constexpr Duration kAcceptPause = 100_ms;
 constexpr uint32_t kReadsPerTurn = 8;
 constexpr size_t kLarge = 1 << 20;
+// More than a kernel holds for a peer that reads nothing: who took as much does read.
+constexpr size_t kProven = 16_MiB;
 
 // One request that was begun, in its place among the others of its connection.
 struct Slot {
@@ -69,6 +71,7 @@ class ServerConnection final : public MemoryBudget::Holder {
   std::deque<Slot> slots_;     // Begun and not yet taken by the writer, oldest first.
   size_t in_flight_ = 0;       // Begun and not yet answered: slots_, and what the writer holds.
   ByteCount in_flight_bytes_ = 0;
+  ByteCount answered_ = 0;     // Bytes that writes took.
   bool writing_ = false;
   bool broken_ = false;        // Writing failed: nothing more is sent.
   bool waits_for_memory_ = false;
@@ -264,14 +267,16 @@ void ServerConnection::write_answers(Task& task) {
     const Chain chain = take_ready(size);
     const size_t taken = slots_before - slots_.size();
     if (!chain.empty()) {
-      // Who asks for more while much is on its way is in no hurry: it goes piece by piece, and others go first.
+      // Who asks for more while much is on its way is in no hurry, and who has never taken much may take nothing at all:
+      // it goes piece by piece, and others go first.
       std::optional<Patience> patience;
-      if (in_flight_ > taken && chain_size(chain) >= kLarge / 2) {
+      if (chain_size(chain) >= kLarge / 2 && (in_flight_ > taken || answered_ < kProven)) {
         patience.emplace(task);
         runtime_.scheduler().yield(task);
       }
       const Result<> written = socket_->write(task, chain, runtime_.now() + options_.idle_max);
       if (!written) return fail_writing(written.error());
+      answered_ += chain_size(chain);
     }
     in_flight_ -= taken;
     in_flight_bytes_ -= size;

@@ -27,6 +27,10 @@ constexpr uint32_t kTriesPerTurn = 32;
 constexpr uint64_t kFileChunk = 512_KiB;
 // What is sent or received at a time: a hundred microseconds or so. Who has more lets others go first.
 constexpr size_t kPiece = 512 << 10;
+// A kernel that holds all it may for a peer that reads nothing tidies up at every piece, for milliseconds where there are
+// many such peers. Who has taken more than a kernel holds does read; until then pieces are small.
+constexpr size_t kUnreadMax = 16 << 20;
+constexpr size_t kFirstPiece = 64 << 10;
 
 // True while its fiber is in a call of one direction.
 class InUse {
@@ -130,7 +134,7 @@ Result<> PosixConnection::write(Task& task, std::span<const Slice> parts, Instan
   size_t left = 0;
   for (const Slice& part : parts) left += part.size();
   for (;;) {
-    const std::span<iovec> next = vectors.next(kPiece);
+    const std::span<iovec> next = vectors.next(sent_ < kUnreadMax ? kFirstPiece : kPiece);
     if (next.empty()) return {};
     TRY(may_try(task));
     msghdr message{};
@@ -145,6 +149,7 @@ Result<> PosixConnection::write(Task& task, std::span<const Slice> parts, Instan
       continue;
     }
     loop_.counters().net_bytes_sent += static_cast<uint64_t>(sent);
+    sent_ += static_cast<size_t>(sent);
     vectors.advance(static_cast<size_t>(sent));
     left -= static_cast<size_t>(sent);
     if (left == 0) return {};

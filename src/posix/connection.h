@@ -47,6 +47,7 @@ class PosixConnection final : public Connection, private Watch {
       false;  // The peer's end or an error is there to be read: no further event will say so.
   bool reading_ = false;
   bool writing_ = false;
+  uint64_t sent_ = 0;
   uint32_t tries_ = 0;
   WaitQueue readers_;
   WaitQueue writers_;

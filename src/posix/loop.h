@@ -63,6 +63,9 @@ class Loop final : public Scheduler {
   /// is followed by a post().
   void run_until(const std::function<bool()>& done);
 
+  /// The loop's thread: another one is about to work on a completion.
+  void handed_over() { ++handed_over_; }
+
   Counters& counters() { return counters_; }
 
  private:
@@ -91,6 +94,7 @@ class Loop final : public Scheduler {
   std::atomic<bool> waiting_ = false;
   std::atomic<uint64_t> wakes_ = 0;
 
+  int64_t handed_over_ = 0;  // Completions that others work on.
   std::vector<std::move_only_function<void()>> running_messages_;  // Keeps its memory over rounds.
 };
 

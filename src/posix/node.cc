@@ -7,8 +7,10 @@
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <filesystem>
@@ -37,6 +39,15 @@ extern "C" void on_stop_signal(int signal) {
   if (signals_seen.fetch_add(1) > 0) _exit(128 + signal);
   request_stop();
   errno = saved;
+}
+
+// Once there are threads, a table of descriptors that has to grow holds its caller up for 10 ms and more, which is felt by
+// everybody while clients come by the thousand. The table is made large while there is one thread, and stays so.
+void make_room_for_descriptors(int any) {
+  constexpr rlim_t kMost = 1 << 16;
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  const Fd last(fcntl(any, F_DUPFD_CLOEXEC, static_cast<int>(std::min(limit.rlim_cur, kMost) - 1)));
 }
 
 Result<Fd> open_directory(const std::string& path) {
@@ -192,6 +203,7 @@ Result<> run_node(const NodeOptions& options,
     data_dirs.push_back(opened ? *std::move(opened) : Fd());
   }
 
+  make_room_for_descriptors(data_dirs[0].get());
   LogSink sink(options.log);
   for (const std::string& why : missing) ShardLogger(sink, "").error("node", "{}", why);
   World world(options, sink, data_dirs);

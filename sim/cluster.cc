@@ -24,7 +24,7 @@ SimCluster::SimCluster(World& world, ClusterOptions options) : world_(world), op
   for (uint32_t i = 0; i < options_.brokers; ++i)
     shards_.push_back(std::max(directories(), options_.shards.empty() ? options_.config.shards : options_.shards[i % options_.shards.size()]));
   for (uint32_t i = 0; i < options_.brokers; ++i) brokers_.push_back(world_.add_node({.shards = shards_of(i), .disks = directories()}));
-  for (uint32_t i = 0; i < options_.clients; ++i) clients_.push_back(world_.add_node());
+  for (uint32_t i = 0; i < options_.clients; ++i) clients_.push_back(world_.add_node({.errors_fail = true}));
   std::vector<Endpoint> seeds;
   const uint32_t founders = options_.seeds == 0 ? options_.brokers : options_.seeds;
   for (uint32_t i = 0; i < founders; ++i) seeds.push_back({world_.name(brokers_[i]), kInternalPort});

@@ -37,12 +37,15 @@ class Machine::NodeScheduler final : public Scheduler {
 class Machine::NodeLogger final : public Logger {
  public:
   explicit NodeLogger(Machine& node) : node_(node) {}
-  bool enabled(LogLevel) const override { return node_.world.engine_.trace.telling(); }
+  bool enabled(LogLevel level) const override {
+    return node_.world.engine_.trace.telling() || (node_.errors_fail && level == LogLevel::kError);
+  }
   void write(LogLevel level, std::string_view component, std::string_view line) override {
     constexpr const char* kNames[] = {"debug", "info", "warn", "error"};
     node_.world.engine_.trace.tell(
         static_cast<int32_t>(node_.number),
         fmt::format("{} {}: {}", kNames[static_cast<size_t>(level)], component, escaped(line, 1024)));
+    if (node_.errors_fail && level == LogLevel::kError) node_.world.fail_run(fmt::format("I-N1 answers in order: {} was told what it cannot take: {}", node_.name, line));
   }
 
  private:

@@ -61,6 +61,7 @@ class Machine final : public EventSink {
   uint64_t slices = 0;
   bool stop_requested = false;
   std::string stop_reason;
+  bool errors_fail = false;  ///< NodeOptions.
 
  private:
   class NodeScheduler;

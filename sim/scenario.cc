@@ -123,6 +123,14 @@ Scenario Scenario::from_seed(uint64_t seed) {
   const bool several = disks.hits(1, 4, "several data directories");
   if (several) s.directories = 2 + static_cast<uint32_t>(disks.draw(2, "three of them"));
   s.other_shards = tape.stream({.kind = StreamKind::kKnobs, .name = "other shards"}).hits(1, 10, "other shards");
+  // In half of the runs somebody administers the topic meanwhile. Where only a majority comes back, no topic can be made.
+  Stream& work = tape.stream({.kind = StreamKind::kKnobs, .name = "work"});
+  s.settings = work.hits(1, 2, "settings change");
+  s.other_topics = work.hits(1, 2, "other topics") && s.settings && s.run == RunKind::kSurvivable;
+  s.bursts = work.hits(1, 2, "bursts");
+  const bool snapshots = work.hits(2, 3, "metadata snapshots");
+  const auto every = static_cast<uint32_t>(work.draw_between(2, 30, "entries between them"));
+  if (snapshots) s.metadata_snapshot = every;
   return s;
 }
 
@@ -172,6 +180,10 @@ std::string Scenario::print() const {
   if (directories != 1) out += fmt::format("directories {}\n", directories);
   if (seeds != 0) out += fmt::format("seeds {}\n", seeds);
   if (other_shards) out += "other_shards 1\n";
+  if (metadata_snapshot != 0) out += fmt::format("metadata_snapshot {}\n", metadata_snapshot);
+  if (settings) out += "settings 1\n";
+  if (other_topics) out += "other_topics 1\n";
+  if (bursts) out += "bursts 1\n";
   if (retention != Duration{}) out += fmt::format("retention_ms {}\n", retention.ms());
   return out + print_faults(faults);
 }
@@ -216,6 +228,10 @@ Result<Scenario> Scenario::parse(std::string_view text) {
     else if (word == "members") s.members = static_cast<uint32_t>(std::min<uint64_t>(*value, 20));
     else if (word == "retention_ms") s.retention = Duration::from_ms(static_cast<int64_t>(std::min<uint64_t>(*value, 86'400'000)));
     else if (word == "other_shards") s.other_shards = *value != 0;
+    else if (word == "metadata_snapshot") s.metadata_snapshot = static_cast<uint32_t>(std::min<uint64_t>(*value, 1'000'000));
+    else if (word == "settings") s.settings = *value != 0;
+    else if (word == "other_topics") s.other_topics = *value != 0;
+    else if (word == "bursts") s.bursts = *value != 0;
     else if (word == "drawn_world") s.drawn_world = *value != 0;
     else return fail(Errc::kInvalid, fmt::format("\"{}\": there is no such line in a scenario", line));
   }
@@ -238,6 +254,7 @@ RunReport run_scenario(const Scenario& scenario, const RunOptions& options) {
     shape.seeds = std::min(scenario.seeds, scenario.brokers);
     Stream& draws = world->stream(StreamKind::kKnobs, 1);
     shape.config = drawn_config(draws);
+    if (scenario.metadata_snapshot > 0) shape.config.metadata_snapshot_entries = scenario.metadata_snapshot;
     for (uint32_t i = 1; i <= scenario.directories; ++i) shape.config.data_dirs.push_back(fmt::format("/disk-{}", i));
     if (scenario.drawn_world) {
       // Half of the worlds have a shard for each broker; in the others every broker draws its own number.
@@ -308,6 +325,9 @@ RunReport run_scenario(const Scenario& scenario, const RunOptions& options) {
     // Where only a random majority of the brokers heals, every partition has to be able to go on with it.
     load.replication_factor = scenario.run == RunKind::kLiveness ? static_cast<int16_t>(scenario.brokers) : int16_t{3};
     load.min_insync_replicas = static_cast<int32_t>(draws.draw_between(1, 2, "min insync"));
+    load.changes_settings = scenario.settings;
+    load.other_topics = scenario.other_topics;
+    load.bursts = scenario.bursts;
     if (draws.hits(1, 4, "retention")) load.topic_configs["retention.bytes"] = std::to_string(draws.draw_between(5'000, 50'000, "retention bytes"));
     Workload workload(cluster, load);
     GroupWorkloadOptions members;
@@ -439,6 +459,8 @@ RunReport run_scenario(const Scenario& scenario, const RunOptions& options) {
       if (report.violation.empty()) {
         report.all_violations = inside.check_settled(damaged, [&](uint32_t i) { return refuses(*world, cluster.broker(i)); });
         for (std::string& v : workload.history().check(/*complete=*/!waits)) report.all_violations.push_back(std::move(v));
+        // A broker that is cut off for good still tells what it knows.
+        if (scenario.run == RunKind::kSurvivable && !workload.lost_setting().empty()) report.all_violations.push_back(workload.lost_setting());
         group.expect_expiry(spread());
         for (std::string& v : group.history().check()) report.all_violations.push_back(std::move(v));
         if (scenario.members > 0) {

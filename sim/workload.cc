@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <charconv>
 
 #include "client/admin.h"
@@ -12,6 +13,10 @@ namespace taffrail::sim {
 namespace {
 
 constexpr uint64_t kNoId = UINT64_MAX;
+// Of the topic's configs the one that is set again and again: larger than any batch, so that it changes nothing.
+constexpr const char* kSetting = "max.message.bytes";
+constexpr int64_t kFirstSetting = 2'000'000;
+constexpr uint32_t kBurst = 8;  // Records.
 
 uint64_t id_of(const client::ConsumedRecord& record) {
   // "<id>" and padding after a blank: what was sent is checked byte for byte by its batch's CRC.
@@ -94,6 +99,8 @@ void Workload::start() {
     view.close(task);
   });
 
+  if (options_.changes_settings) administrate();
+
   uint64_t next_id = 0;
   for (uint32_t w = 0; w < writers; ++w) {
     client::ProducerOptions options;
@@ -102,6 +109,9 @@ void Workload::start() {
     options.acks = kind == 9 ? 1 : kind == 8 ? 0 : -1;
     options.codec = static_cast<Codec>(draws.draw(2, "compressed") == 0 ? 0 : draws.draw_between(1, 4, "codec"));
     options.linger = Duration::from_ms(static_cast<int64_t>(draws.draw(20, "linger")));
+    // In bursts several batches are on their way at a time.
+    const bool bursts = options_.bursts && world.stream(StreamKind::kWorkload, w + 1, 1).hits(1, 2, "in bursts");
+    if (bursts) options.linger = Duration{};
     options.request_timeout = 2_s;
     options.delivery_timeout = options_.delivery_timeout;
     history_.writer(w, {options.acks == -1, options.idempotent});
@@ -110,7 +120,7 @@ void Workload::start() {
     next_id += count;
     const NodeId at = cluster_.client(w % static_cast<uint32_t>(cluster_.machines().size() - cluster_.broker_count()));
     world.spawn(at, fmt::format("workload/writer-{}", w),
-                [this, progress = progress_, w, options, count, first](Task& task, Runtime& runtime) {
+                [this, progress = progress_, w, options, bursts, count, first](Task& task, Runtime& runtime) {
       World& the_world = cluster_.world();
       Recorder recorder(history_, the_world, w);
       Stream& mine = the_world.stream(StreamKind::kWorkload, w + 1);
@@ -127,7 +137,8 @@ void Workload::start() {
           record.key = std::to_string(mine.draw(50, "key"));
           record.value = std::to_string(first + i) + " " + std::string(size, 'x');
           (void)producer.send(task, options_.topic, partition, std::move(record), first + i, runtime.now() + 5_s);
-          const auto wait = static_cast<int64_t>(mine.draw(static_cast<uint64_t>(2 * pause.ns), "pause"));
+          auto wait = static_cast<int64_t>(mine.draw(static_cast<uint64_t>(2 * pause.ns), "pause"));
+          if (bursts) wait = i % kBurst == kBurst - 1 ? wait * kBurst : wait / 100;
           if (!runtime.sleep_for(task, Duration{wait})) break;
         }
         (void)producer.flush(task, runtime.now() + 120_s);
@@ -161,6 +172,52 @@ void Workload::start() {
   }
 }
 
+// One change after another; what nobody answered may come about later.
+void Workload::administrate() {
+  World& world = cluster_.world();
+  const auto clients = static_cast<uint32_t>(cluster_.machines().size() - cluster_.broker_count());
+  world.spawn(cluster_.client(clients - 1), "workload/settings",
+              [this, progress = progress_, settings = settings_](Task& task, Runtime& runtime) {
+    Stream& draws = cluster_.world().stream(StreamKind::kWorkload, 0, 1);
+    client::Cluster view(runtime, cluster_.bootstrap());
+    client::Admin admin(view);
+    while (!progress->created)
+      if (!runtime.sleep_for(task, 20_ms)) break;
+    const Instant end = runtime.now() + options_.spread;
+    const int64_t pause = options_.spread.ms() / 20;
+    bool aside = false;
+    while (runtime.now() < end && runtime.sleep_for(task, Duration::from_ms(draws.draw_between(1, 2 * pause, "pause")))) {
+      if (options_.other_topics && draws.hits(1, 8, "another topic")) {
+        // One that is there already, or not any more, is as good.
+        if (aside) (void)admin.delete_topic(task, "aside", runtime.now() + 2_s);
+        else (void)admin.create_topic(task, {"aside", 2, options_.replication_factor}, runtime.now() + 2_s);
+        aside = !aside;
+        continue;
+      }
+      const size_t at = settings->size();
+      settings->push_back({.value = kFirstSetting + static_cast<int64_t>(at)});
+      const auto set = admin.alter_topic(task, options_.topic, {{kSetting, std::to_string(settings->back().value)}}, runtime.now() + 2_s);
+      settings->at(at).acked = set.has_value();
+    }
+    view.close(task);
+  });
+}
+
+// What was acknowledged last, or what came after it and was not answered. Before it only what nobody ever answered: that may
+// have been on its way for long.
+std::string Workload::check_setting(const std::optional<std::string>& found) const {
+  int64_t value = 0;
+  if (found) std::from_chars(found->data(), found->data() + found->size(), value);
+  const auto is_acked = [](const Setting& setting) { return setting.acked; };
+  const auto last = std::find_if(settings_->rbegin(), settings_->rend(), is_acked);
+  if (last == settings_->rend()) return {};
+  const bool good = value >= last->value || std::any_of(settings_->begin(), settings_->end(), [&](const Setting& setting) {
+    return setting.value == value && !setting.acked;
+  });
+  if (good) return {};
+  return fmt::format("lost-setting: {} of {} was set to {}, and is {}", kSetting, options_.topic, last->value, found.value_or("not set"));
+}
+
 void Workload::change(int32_t partition, const std::vector<uint32_t>& brokers, std::function<void()> done) {
   const auto clients = static_cast<uint32_t>(cluster_.machines().size() - cluster_.broker_count());
   cluster_.world().spawn(cluster_.client(clients - 1), "workload/change",
@@ -184,6 +241,15 @@ std::optional<std::string> Workload::read_finally(Duration limit) {
     client::Cluster view(runtime, cluster_.bootstrap());
     client::Admin admin(view);
     problem.reset();
+    if (!settings_->empty()) {
+      Result<std::vector<client::ConfigEntry>> asked = admin.describe_topic(task, options_.topic, deadline);
+      while (!asked && runtime.now() < deadline && runtime.sleep_for(task, 500_ms))
+        asked = admin.describe_topic(task, options_.topic, deadline);
+      if (!asked) problem = fmt::format("configs of {}: {}", options_.topic, asked.error().text());
+      else
+        for (const client::ConfigEntry& entry : *asked)
+          if (entry.name == kSetting) lost_setting_ = check_setting(entry.is_set() ? entry.value : std::nullopt);
+    }
     for (int32_t p = 0; p < options_.partitions && !problem; ++p) {
       const client::TopicPartition at{options_.topic, p};
       Result<client::OffsetRange> asked = admin.offsets(task, at, deadline);

@@ -151,6 +151,7 @@ NodeId World::add_node(NodeOptions options) {
   if (options.name.empty()) options.name = fmt::format("n{}", number + 1);
   nodes_.push_back(std::make_unique<Machine>(*this, number, options.name, options.shards, options.disks,
                                           options.disk.value_or(knobs_.disk)));
+  nodes_.back()->errors_fail = options.errors_fail;
   const uint32_t known = net_.add_node(options.name, nodes_.back()->clock);
   CHECK(known == number, "the network and the world number nodes alike");
   return NodeId{number};

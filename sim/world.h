@@ -36,6 +36,7 @@ struct NodeOptions {
   uint32_t shards = 1;
   uint32_t disks = 1;     ///< Data directories; not more than it ever has shards.
   std::optional<DiskKnobs> disk = {};  ///< Unlike the others'.
+  bool errors_fail = false;  ///< What it logs as an error ends the run: a client that was answered nonsense.
 };
 
 /// A process that called Runtime::stop_node.

@@ -72,6 +72,7 @@ struct NodeConfig {
   Duration housekeeping_interval = 30_s;  ///< How often leaders look at retention and expiry.
   Duration scrub_round = 604'800_s;       ///< In which all stored records are read once and checked.
   uint64_t snapshot_entries = 10'000;     ///< A partition's entries between two snapshots of its producers.
+  uint64_t metadata_snapshot_entries = 10'000;  ///< The same, of group 0's image.
 
   RaftConfig raft;
   StorageConfig storage;

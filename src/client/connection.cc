@@ -213,13 +213,15 @@ void KafkaConnection::run_reader(Task& task) {
     auto frame = read_frame(task);
     if (!open_) return;
     if (!frame) {
+      if (frame.error().code == Errc::kCorrupt) runtime_.log().error("client", "{}: {}", peer_.text(), frame.error().message);
       shut({Errc::kClosed, fmt::format("{}: {}", peer_.text(), frame.error().text())});
       return;
     }
     const int32_t correlation = ByteReader(*frame).i32();
     if (awaited_.empty() || awaited_.front()->correlation != correlation) {
-      shut({Errc::kCorrupt, fmt::format("{} answered {}, which is not the oldest question",
-                                        peer_.text(), correlation)});
+      const Error wrong{Errc::kCorrupt, fmt::format("{} answered {}, which is not the oldest question", peer_.text(), correlation)};
+      runtime_.log().error("client", "{}", wrong.message);
+      shut(wrong);
       return;
     }
     const auto pending = std::move(awaited_.front());

@@ -86,7 +86,7 @@ Result<> RaftGroup::confirm_leads(Task& task, Instant asked, Instant deadline) {
   const auto follows = [&](const ReplicaId& voter) {
     if (voter == g.raft.self()) return true;
     const auto* answer = d.answer_of(g.key, voter);
-    return answer != nullptr && answer->whole && answer->sent >= asked;
+    return answer != nullptr && answer->whole && (answer->sent >= asked || PLANT("R26"));
   };
   for (bool first = true;; first = false) {
     if (!g.quarantine.empty() || g.raft.role() != Role::kLeader || g.raft.term() != term) return fail(Errc::kNotLeader);
@@ -112,6 +112,8 @@ void RaftGroup::campaign_soon() {
   g.raft.campaign(g.driver.runtime.now(), effects);
   g.driver.carry_out(g, effects, nullptr, {});
 }
+
+void RaftGroup::stand_by(bool standby) { state_->raft.set_standby(standby); }
 
 Result<bool> RaftGroup::step_to_members(std::vector<ReplicaId> voters, std::vector<ReplicaId> learners, int64_t revision) {
   State& g = *state_;
@@ -143,6 +145,8 @@ RaftDriver::RaftDriver(Runtime& runtime, Store& store, PeerChannel& peers, Repli
 }
 
 RaftDriver::~RaftDriver() = default;
+
+const ReplicaId& RaftDriver::self() const { return state_->self; }
 
 void RaftDriver::start() {
   DriverState& d = *state_;
@@ -395,6 +399,8 @@ void DriverState::raft_message(const PeerIdentity& from, const Slice& body) {
   // Who is asked for its vote answers by when it last heard of a leader: heartbeats are told it first.
   if (std::holds_alternative<VoteRequest>(envelope->message)) tell_contacts(*g, now);
   if (!g->quarantine.empty()) return;
+  // What continues the old log must not be appended to the new one. The leader asks again.
+  if (request != nullptr && g->installing_snapshot && !PLANT("R69")) return;
   Effects effects;
   // Whoever answers what this replica sent has heard it. What a node says unasked tells only that one direction works,
   // and a leader whom nobody hears has to step down.

@@ -114,6 +114,8 @@ class RaftGroup {
   Result<> confirm_leads(Task& task, Instant asked, Instant deadline);
   /// Campaign at the next chance, without waiting for a timeout: for the first leader of a new group.
   void campaign_soon();
+  /// Raft::set_standby.
+  void stand_by(bool standby);
   void transfer_leadership(const ReplicaId& to);
   /// Leader only: takes the next step to these members, if it is time for one (consensus/membership.h). True once they
   /// are the members, and that is committed: ask again until then. Does not wait. Errors: Raft::propose_configuration.
@@ -140,15 +142,17 @@ class RaftDriver {
   void start();
   void stop(Task& task);
 
+  const ReplicaId& self() const;
   /// Joins `log`'s group with what the log holds; what log.committed() says is known to be committed.
   /// `bootstrap` is the membership before the log's first entry. `events` outlives the group, and hears
   /// nothing before this returns. The group lives until remove(). Errors: as Log::read_entries, for the
   /// log's uncommitted end.
   Result<RaftGroup*> add(Task& task, const PartitionKey& key, Log& log, const Configuration& bootstrap,
                          GroupEvents& events);
-  /// What the group's leader gives to a member that is behind its log's start: for one whose own snapshot is
-  /// damaged, before add(). `bootstrap` as there. Errors: kUnavailable while nobody is asked who leads.
-  Result<Slice> ask_for_snapshot(Task& task, const PartitionKey& key, const Log& log, const Configuration& bootstrap);
+  /// What the group's leader gives to a member that is behind its log's start, and up to where: for one whose own
+  /// snapshot is damaged. `bootstrap` as for add(). Errors: kUnavailable while nobody is asked who leads.
+  Result<std::pair<EntryId, Slice>> ask_for_snapshot(Task& task, const PartitionKey& key, const Log& log,
+                                                     const Configuration& bootstrap);
   /// The group is forgotten; its log is the caller's to remove.
   void remove(const PartitionKey& key);
   RaftGroup* find(const PartitionKey& key);

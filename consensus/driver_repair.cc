@@ -58,7 +58,8 @@ void DriverState::learn_what_was_hidden(RaftGroup::State& g) {
   if (view && view->last() == g.raft.log().last() && *view != g.raft.log()) g.raft.on_repaired(*std::move(view), runtime.now());
 }
 
-Result<Slice> RaftDriver::ask_for_snapshot(Task& task, const PartitionKey& key, const Log& log, const Configuration& bootstrap) {
+Result<std::pair<EntryId, Slice>> RaftDriver::ask_for_snapshot(Task& task, const PartitionKey& key, const Log& log,
+                                                               const Configuration& bootstrap) {
   DriverState& d = *state_;
   const LogView view = TRY(view_of(log, bootstrap));
   ByteWriter question;
@@ -66,9 +67,11 @@ Result<Slice> RaftDriver::ask_for_snapshot(Task& task, const PartitionKey& key, 
   for (const ReplicaId& member : view.configuration().members()) {
     if (member == d.self || !d.peers.connected(member.node)) continue;
     const Result<Slice> answer = d.peers.call(task, member.node, "snapshot", {Slice(question.view())}, d.runtime.now() + 2_s);
-    if (!answer && answer.error().code == Errc::kCancelled) return answer;
+    if (!answer && answer.error().code == Errc::kCancelled) return std::unexpected(answer.error());
     if (!answer || answer->size() < kSnapshotHead) continue;
-    return answer->sub(kSnapshotHead, answer->size() - kSnapshotHead);
+    ByteReader in(*answer);
+    const LogIndex index(in.i64());
+    return std::pair{EntryId{index, Term(in.i64())}, answer->sub(kSnapshotHead, answer->size() - kSnapshotHead)};
   }
   return fail(Errc::kUnavailable, "none of the replicas that can be reached leads");
 }

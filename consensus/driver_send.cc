@@ -163,10 +163,12 @@ void DriverState::fetch_snapshot(const PartitionKey& key, const effect::FetchSna
     if (!in.ok() || last < fetch.offer.last) return;
     // What is made durable here must be what Raft is told below, and Raft knows only the offer's membership.
     if (last != fetch.offer.last) return;
+    group->installing_snapshot = true;
     const Result<> installed = group->events.on_snapshot(task, last, fetch.offer.configuration,
                                                            answer->sub(kSnapshotHead, answer->size() - kSnapshotHead));
     group = find(key, incarnation);
     if (group == nullptr) return;
+    group->installing_snapshot = false;
     if (!installed) {
       runtime.log().warn("raft", "{}: a snapshot was not installed: {}", key.text(), installed.error().text());
       return;

@@ -33,6 +33,7 @@ struct RaftGroup::State {
   std::string quarantine;
   Instant deadline = Instant::never();  ///< As it stands in DriverState::deadlines.
   bool fetching_snapshot = false;
+  bool installing_snapshot = false;  ///< The log may be the new one already, while Raft knows the old one.
   std::set<ReplicaId> sending_snapshot;
   LogIndex noted_durable;
 };

@@ -44,7 +44,7 @@ void Raft::campaign(Instant now, Effects& out) {
 // uncommitted (thesis, 4.2.2): it may be the only one whose log is long enough to win. Without its
 // own vote it then commits the membership, and steps down.
 bool Raft::may_campaign() const {
-  return has_joined() && !possibly_longer_ && !vote_doubtful_ && log_.is_voter_since(commit_, options_.self);
+  return has_joined() && !standby_ && !possibly_longer_ && !vote_doubtful_ && log_.is_voter_since(commit_, options_.self);
 }
 
 void Raft::start_pre_vote(Instant now, Effects& out) {
@@ -61,9 +61,11 @@ void Raft::start_pre_vote(Instant now, Effects& out) {
 
 void Raft::start_election(bool transfer, Instant now, Effects& out) {
   draw_timeout(now);
-  set_term(term_ + 1, PLANT("R04") && vote_ ? vote_ : options_.self, out);
+  // R05: a vote for itself that the disk remembers is taken up again, as if nothing had been led with it.
+  if (!(PLANT("R05") && vote_ == options_.self && role_ != Role::kCandidate))
+    set_term(term_ + 1, PLANT("R04") && vote_ ? vote_ : options_.self, out);
   set_role(Role::kCandidate, std::nullopt, out);
-  granted_.clear();
+  if (!PLANT("R29")) granted_.clear();
   // Its own vote is one like any other: it counts when it is durable. A group of one that led
   // before would lead the same term twice, with two histories, after a crash at the wrong moment.
   out.send_once_durable(options_.self, VoteReply{.term = term_, .granted = true});

@@ -138,6 +138,8 @@ class Raft {
   /// for had made that term durable before it asked. It then spends its vote of the highest of them
   /// on itself, so that nobody gets a second one. TailSettled says that both doubts are over.
   void set_vote_doubtful(Instant now, Effects& out);
+  /// While set, this replica votes and follows, and does not campaign: it could not do a leader's work.
+  void set_standby(bool standby) { standby_ = standby; }
   /// The node of a voter came up with another disk: what the voter held and promised is gone with the
   /// old one. It counts as having answered, with nothing.
   void voter_lost(ReplicaId voter, Instant now, Effects& out);
@@ -281,6 +283,7 @@ class Raft {
   std::optional<ReplicaId> transfer_to_;
   Instant transfer_deadline_;
 
+  bool standby_ = false;
   bool possibly_longer_ = false;
   EntryId vote_floor_;  ///< The longest log heard of while possibly longer.
   std::vector<ReplicaId> tail_answered_;

@@ -41,9 +41,10 @@ Controller::~Controller() {
 Result<> Controller::start(Task& task, const Configuration& voters) {
   State& s = *state_;
   CHECK(s.group == nullptr && !s.stopping, "a controller starts once");
-  TRY(s.load(task));
+  TRY(s.load(task, voters));
   const bool founding = s.log.last_index() == LogIndex(0);
   s.group = TRY(s.driver.add(task, kMetadataPartition, s.log, voters, s));
+  s.group->stand_by(s.image_missing);
   s.committed = s.group->commit();
   // What this disk knows to be committed is applied before anybody looks. If it cannot be read, the
   // applier goes on trying: others may repair it.
@@ -64,6 +65,7 @@ Result<> Controller::start(Task& task, const Configuration& voters) {
     return (*door)->serve(t, body);
   });
   s.runtime.spawn(s.scope, "controller/applier", [&s](Task& t) { s.run_applier(t); });
+  if (s.image_missing) s.runtime.spawn(s.scope, "controller/image", [&s, voters](Task& t) { s.fetch_image(t, voters); });
   // The first leader of a new cluster need not wait for a timeout to run out.
   if (founding && s.group != nullptr && !voters.voters.empty() && voters.voters.front() == s.group->raft().self())
     s.group->campaign_soon();

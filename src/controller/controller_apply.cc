@@ -41,20 +41,66 @@ Result<StateSnapshot> decode_snapshot(ByteView bytes) {
   return snapshot;
 }
 
+// Whether anybody else may know what the log knew. What does not decode names nobody.
+bool has_others(const Log& log, const Configuration& voters, const ReplicaId& self) {
+  std::vector<ReplicaId> known = voters.members();
+  for (const Entry& entry : log.configs())
+    if (const Result<Configuration> configuration = decode_configuration(entry.payload))
+      for (const ReplicaId& member : configuration->members()) known.push_back(member);
+  return std::any_of(known.begin(), known.end(), [&](const ReplicaId& member) { return member != self; });
+}
+
 }  // namespace
 
-Result<> Controller::State::load(Task& task) {
+Result<> Controller::State::load(Task& task, const Configuration& voters) {
   const std::optional<EntryId> saved = log.snapshot_id();
-  if (!saved || saved->index < log.prefix().index) {
-    if (log.prefix().index == LogIndex(0)) return {};
-    return fail(Errc::kCorrupt, fmt::format("the metadata log begins behind entry {}, and there is no snapshot of what "
-                                            "was before", log.prefix().index.value));
+  const bool whole = log.prefix().index == LogIndex(0);
+  if (!saved && whole) return {};
+  Result<Snapshot> snapshot = fail(Errc::kCorrupt, fmt::format("the metadata log begins behind entry {}, and there is no snapshot "
+                                                               "of what was before", log.prefix().index.value));
+  if (saved && saved->index >= log.prefix().index) snapshot = log.read_snapshot(task);
+  Result<StateSnapshot> state = snapshot ? decode_snapshot(snapshot->state) : std::unexpected(snapshot.error());
+  if (state) {
+    image = std::move(state->image);
+    note_applied(PLANT("R23") ? EntryId{snapshot->last.index + 1, snapshot->last.term} : snapshot->last);
+    return {};
   }
-  const Snapshot snapshot = TRY(log.read_snapshot(task));
-  StateSnapshot state = TRY(decode_snapshot(snapshot.state));
-  image = std::move(state.image);
-  note_applied(PLANT("R23") ? EntryId{snapshot.last.index + 1, snapshot.last.term} : snapshot.last);
+  if (state.error().code != Errc::kCorrupt) return std::unexpected(state.error());
+  // A snapshot is a shortcut as long as the log reaches back to its beginning. Otherwise the others know what is in it.
+  if (!whole && (!has_others(log, voters, driver.self()) || PLANT("M61"))) return std::unexpected(state.error());
+  image_missing = !whole;
+  runtime.log().error("controller", "{}; {}", state.error().text(),
+                      whole ? "the log is replayed from its start" : "the leader of group 0 is asked for its own");
   return {};
+}
+
+void Controller::State::fetch_image(Task& task, const Configuration& voters) {
+  while (image_missing && group != nullptr) {
+    Result<std::pair<EntryId, Slice>> theirs = driver.ask_for_snapshot(task, kMetadataPartition, log, voters);
+    if (!image_missing) return;  // Raft had one sent meanwhile.
+    // It joins on to the log; what the leader saves grows with the log, as here.
+    if (theirs && theirs->first.index < log.prefix().index)
+      theirs = fail(Errc::kUnavailable, fmt::format("the leader's ends at entry {}", theirs->first.index.value));
+    Result<StateSnapshot> state = theirs ? decode_snapshot(theirs->second) : std::unexpected(theirs.error());
+    if (state) {
+      take_image(std::move(state->image), theirs->first);
+      runtime.log().info("controller", "the metadata up to entry {} is here again, as the leader knows it", applied.index.value);
+      return;
+    }
+    runtime.log().debug("controller", "no image of the metadata: {}", state.error().text());
+    if (!runtime.sleep_for(task, kReadRetry)) return;
+  }
+}
+
+void Controller::State::take_image(ClusterImage theirs, EntryId last) {
+  image = std::move(theirs);
+  if (image_missing && group != nullptr) group->stand_by(false);
+  image_missing = false;
+  note_applied(last);
+  committed = std::max(committed, last.index);
+  commit_moved.notify_all();
+  changed.notify_all();
+  if (self.on_applied) self.on_applied(nullptr);
 }
 
 std::optional<ClusterImage> Controller::replay(Task& task) const {
@@ -110,14 +156,14 @@ void Controller::State::run_applier(Task& task) {
       if (!runtime.sleep_for(task, kReadRetry)) return;
       continue;
     }
-    if (group == nullptr || applied.index < committed) continue;
+    if (group == nullptr || (applied.index < committed && !image_missing)) continue;
     if (!commit_moved.wait(task)) return;
   }
 }
 
 // Up to what is committed now. Errors: as Log::read_entries.
 Result<> Controller::State::apply_committed(Task& task) {
-  while (group != nullptr && applied.index < committed) {
+  while (group != nullptr && !image_missing && applied.index < committed) {
     const LogIndex from = applied.index + 1;
     const Result<std::vector<Entry>> entries = log.read_entries(task, from, 1_MiB, 1024);
     if (!entries && entries.error().code == Errc::kOutOfRange) {
@@ -198,6 +244,10 @@ Result<> Controller::State::take_snapshot(Task& task) {
   if (before && before->index >= applied.index) return {};
   const EntryId last = applied;
   const Slice state = encode_snapshot(group->raft().log().configuration_at(last.index), image);
+  if (PLANT("R22") && last.index <= group->raft().durable() && last.index > log.prefix().index) {
+    TRY(log.set_log_start(log.start_offset(), last.index + 1));
+    driver.dropped_prefix(kMetadataPartition, log.prefix().index);
+  }
   TRY(log.save_snapshot(task, Snapshot{last, log.start_offset(), state}));
 
   // The log keeps what lies behind the snapshot before this one: a follower that is a little late is
@@ -214,8 +264,17 @@ Result<std::pair<EntryId, Slice>> Controller::State::make_snapshot(Task& task) {
   const Visit visit(*this);
   if (stopping || group == nullptr) return fail(Errc::kUnavailable);
   if (!log.snapshot_id()) TRY(take_snapshot(task));
-  Snapshot snapshot = TRY(log.read_snapshot(task));
-  return std::pair{snapshot.last, std::move(snapshot.state)};
+  Result<Snapshot> snapshot = log.read_snapshot(task);
+  if (!snapshot && snapshot.error().code == Errc::kCorrupt) {
+    // Nobody is helped by it any more, and all that it says is here.
+    runtime.log().error("controller", "{}; another one takes its place", snapshot.error().text());
+    TRY(take_snapshot(task));
+    snapshot = log.read_snapshot(task);
+    if (!snapshot && group != nullptr)
+      return std::pair{applied, encode_snapshot(group->raft().log().configuration_at(applied.index), image)};
+  }
+  Snapshot saved = TRY(std::move(snapshot));
+  return std::pair{saved.last, std::move(saved.state)};
 }
 
 Result<> Controller::State::on_snapshot(Task& task, EntryId last, const Configuration& members, Slice state) {
@@ -235,11 +294,7 @@ Result<> Controller::State::on_snapshot(Task& task, EntryId last, const Configur
   }
   // The applier may have come further meanwhile.
   if (last.index <= applied.index) return {};
-  image = std::move(snapshot.image);
-  note_applied(last);
-  committed = std::max(committed, last.index);
-  changed.notify_all();
-  if (self.on_applied) self.on_applied(nullptr);
+  take_image(std::move(snapshot.image), last);
   return {};
 }
 

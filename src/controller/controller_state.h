@@ -40,7 +40,9 @@ struct Controller::State final : GroupEvents {
   bool leads() const;
 
   // controller_apply.cc
-  Result<> load(Task& task);
+  Result<> load(Task& task, const Configuration& voters);
+  void fetch_image(Task& task, const Configuration& voters);
+  void take_image(ClusterImage theirs, EntryId last);
   Result<> look_ahead(Task& task);
   void run_applier(Task& task);
   Result<> apply_committed(Task& task);
@@ -70,6 +72,9 @@ struct Controller::State final : GroupEvents {
   RaftGroup* group = nullptr;  ///< Null before start, after stop, and in quarantine.
 
   ClusterImage image;
+  /// The snapshot is damaged, and the log does not reach back to its beginning: nothing is applied before the leader has
+  /// told its image, and until then this broker does not lead.
+  bool image_missing = false;
   std::map<BrokerId, Endpoint> ahead;  ///< Addresses from the end of the log as it was at start, and from others.
   EntryId applied;
   LogIndex committed;

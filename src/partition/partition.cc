@@ -34,9 +34,9 @@ Result<> Partition::start(Task& task, const Configuration& bootstrap) {
       TRY(s.load_snapshot(snapshot->state));
     } else if (needed) {
       // What was before the start is in it and nowhere else here; the others know it, too.
-      const Result<Slice> state = s.driver.ask_for_snapshot(task, s.key, s.log, bootstrap);
-      if (!state) return fail(state.error().code, fmt::format("{}; {}", snapshot.error().text(), state.error().text()));
-      TRY(s.load_snapshot(state->view()));
+      const auto theirs = s.driver.ask_for_snapshot(task, s.key, s.log, bootstrap);
+      if (!theirs) return fail(theirs.error().code, fmt::format("{}; {}", snapshot.error().text(), theirs.error().text()));
+      TRY(s.load_snapshot(theirs->second.view()));
       s.entries_unsaved = s.options.snapshot_entries;  // To be saved again.
       s.runtime.log().error("partition", "{}-{}: {}; it was replaced by the leader's", s.topic_name, s.key.partition,
                             snapshot.error().text());

@@ -6,6 +6,7 @@
 #include "broker/shard.h"
 #include "broker/support/broker_world.h"
 #include "consensus/driver.h"
+#include "consensus/wire.h"
 #include "storage/store.h"
 
 namespace taffrail::test {
@@ -186,6 +187,79 @@ TEST(Replica, ThatComesBackCountsWhatIsBeingWrittenOnlyWhenItIs) {
     driver.remove(key);
     ASSERT_TRUE(shard.store()->remove_log(task, key));
   });
+}
+
+// Whose log is replaced by what its leader gives: it takes its time, as on a slow disk.
+struct Given : Deaf {
+  Log* log = nullptr;
+  Runtime* runtime = nullptr;
+  EntryId last;
+  Configuration members;
+  bool installing = false;
+  Result<> on_snapshot(Task& task, EntryId upto, const Configuration& configuration, Slice state) override {
+    Entry membership;
+    membership.meta = {upto.index, upto.term, EntryKind::kConfig, log->start_offset()};
+    membership.payload = encode_configuration(configuration);
+    const Result<> done = log->install_snapshot(task, {upto, log->start_offset(), std::move(state)}, log->start_offset(), membership);
+    installing = true;
+    (void)runtime->sleep_for(task, 2_s);
+    installing = false;
+    return done;
+  }
+  Result<std::pair<EntryId, Slice>> make_snapshot(Task&) override { return std::pair{last, Slice(std::string("state"))}; }
+};
+
+TEST(Replica, TakesNoEntriesOfItsOldLogWhileASnapshotReplacesIt) {
+  BrokerWorld w(1, 2);
+  const auto shard = [&](uint32_t i) -> BrokerShard& { return *w.cluster.node(i)->shards().front(); };
+  const auto self = [&](uint32_t i) { return shard(i).driver()->self(); };
+  const PartitionKey key{Uuid{7, 7}, 0};
+  const Configuration members{.voters = {self(0)}, .learners = {self(1)}};
+  Given events[2];
+  Log* logs[2];
+  RaftGroup* groups[2];
+  for (uint32_t i = 0; i < 2; ++i)
+    w.world.run_fiber(w.cluster.broker(i), [&](Task& task, Runtime& runtime) {
+      events[i].runtime = &runtime;
+      events[i].log = logs[i] = *shard(i).store()->create_log(key);
+      groups[i] = *shard(i).driver()->add(task, key, *logs[i], members, events[i]);
+    });
+  ASSERT_TRUE(w.world.run_until([&] { return groups[1]->commit() >= LogIndex(1); }, 30_s));
+  // The learner is away, and what it would need next goes.
+  shard(1).driver()->remove(key);
+  w.world.run_fiber(w.cluster.broker(0), [&](Task& task, Runtime& runtime) {
+    Entry entry;
+    entry.meta.kind = EntryKind::kCommand;
+    for (int i = 0; i < 10; ++i) ASSERT_TRUE(groups[0]->propose(std::span(&entry, 1)));
+    while (groups[0]->commit() < LogIndex(11)) ASSERT_TRUE(runtime.sleep_for(task, 10_ms));
+    events[0].last = groups[0]->raft().log().at(LogIndex(9));
+    ASSERT_TRUE(logs[0]->set_log_start(Offset(0), LogIndex(9)));
+    shard(0).driver()->dropped_prefix(key, LogIndex(8));
+  });
+  w.world.run_fiber(w.cluster.broker(1), [&](Task& task, Runtime&) {
+    groups[1] = *shard(1).driver()->add(task, key, *logs[1], members, events[1]);
+  });
+  const EntryId old = groups[1]->raft().log().last();
+  ASSERT_LT(old.index, LogIndex(8));
+  ASSERT_TRUE(w.world.run_until([&] { return events[1].installing; }, 60_s));
+  // What continues the log that it had: of a leader that does not know better.
+  w.world.run_fiber(w.cluster.broker(1), [&](Task&, Runtime&) {
+    AppendRequest request{.term = groups[1]->term(), .serial = 99, .prev = old};
+    request.entries.push_back({old.index + 1, old.term, EntryKind::kCommand, Offset(0)});
+    ByteWriter body;
+    body.sized(encode_envelope({key, self(0), self(1), request, {0}}));
+    PeerIdentity sender;
+    sender.replica = self(0);
+    shard(1).driver()->on_message(sender, PeerKind::kRaft, Slice(body.view()));
+  });
+  EXPECT_EQ(logs[1]->last_index(), LogIndex(9));
+  ASSERT_TRUE(w.world.run_until([&] { return groups[1]->commit() >= LogIndex(11); }, 60_s));
+  EXPECT_EQ(groups[1]->quarantine(), "");
+  for (uint32_t i = 0; i < 2; ++i)
+    w.world.run_fiber(w.cluster.broker(i), [&](Task& task, Runtime&) {
+      shard(i).driver()->remove(key);
+      ASSERT_TRUE(shard(i).store()->remove_log(task, key));
+    });
 }
 
 TEST_F(Moves, MoreReplicasAndFewer) {

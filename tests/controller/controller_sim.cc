@@ -208,6 +208,45 @@ TEST(ControllerSim, WhoeverWasAwayForLongIsGivenASnapshot) {
   }
 }
 
+TEST(ControllerSim, WhoseSnapshotRottedTakesTheLeaders) {
+  for (uint64_t seed = 1; seed <= 5 && !testing::Test::HasFailure(); ++seed) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    sim::World world(seed);
+    ControllerGroup group(world, 3, {.snapshot_every = 5});
+    const uint32_t hurt = (group.await_leader() + 1) % 3;
+    ASSERT_NO_FATAL_FAILURE(group.register_all());
+    const auto fill = [&](const std::string& prefix) {
+      for (int i = 0; i < 12; ++i)
+        ASSERT_TRUE(group.ask((hurt + 1) % 3, create_topic(prefix + std::to_string(i)), 20_s).has_value());
+    };
+    const auto rot = [&] {
+      ASSERT_TRUE(world.run_fiber(ControllerGroup::node(hurt), [&](Task& task, Runtime& runtime) {
+        const Log& log = *group.process(hurt)->store->find_log(kMetadataPartition);
+        ASSERT_GT(log.first_index(), LogIndex(1));
+        const std::string path = "shard-0/logs/" + kMetadataPartition.text() + "/snapshot";
+        const auto file = runtime.disk().open(task, path, OpenMode::kOpenOrCreate);
+        ASSERT_TRUE(file.has_value() && (*file)->write_at(task, 40, as_bytes("rot")) && (*file)->sync(task));
+      }));
+      world.kill(ControllerGroup::node(hurt));
+    };
+    ASSERT_NO_FATAL_FAILURE(fill("a"));
+    ASSERT_NO_FATAL_FAILURE(rot());
+    ASSERT_NO_FATAL_FAILURE(group.expect_converged());
+    // It saves its own again, and what rots there is found as well.
+    ASSERT_NO_FATAL_FAILURE(fill("b"));
+    world.kill(ControllerGroup::node(hurt));
+    ASSERT_NO_FATAL_FAILURE(group.expect_converged());
+    ASSERT_NO_FATAL_FAILURE(rot());
+    // Nobody can do without it now: it votes, and leaves it to the other to lead.
+    const uint32_t other = (hurt + 1) % 3;
+    world.kill(ControllerGroup::node((hurt + 2) % 3));
+    world.restart(ControllerGroup::node(hurt));
+    ASSERT_TRUE(world.run_until([&] { return group.controller(hurt) != nullptr && group.controller(other)->is_leader(); }, 60_s));
+    ASSERT_NO_FATAL_FAILURE(group.expect_converged());
+    EXPECT_EQ(group.controller(hurt)->image().topics().size(), 24u);
+  }
+}
+
 TEST(ControllerSim, WithoutAMajorityACommandEndsAtItsDeadlineAndNotLater) {
   sim::World world(4);
   ControllerGroup group(world, 3);

@@ -59,6 +59,7 @@ void Raft::on_append(ReplicaId from, const AppendRequest& request, Instant now, 
                                       .serial = request.serial,
                                       .hint = log_.hint_for(request.prev, commit_)});
   }
+  if (PLANT("P05")) advance_commit(std::min(request.commit, log_.last().index), out);  // Of a tail that is about to be cut.
   if (!accept_entries(from, request, out)) return;
 
   const LogIndex last_new = request.last();
@@ -140,7 +141,7 @@ void Raft::on_snapshot_offer(ReplicaId from, const SnapshotOffer& offer, Instant
 bool Raft::on_snapshot_installed(EntryId last, const Configuration& configuration, Instant now,
                                  Effects& out) {
   // A download that took so long that the log overtook it.
-  if (last.index <= commit_) return false;
+  if (last.index <= commit_ && !PLANT("R21")) return false;
   if (log_.contains(last)) {
     log_.drop_prefix(last.index);
     durable_ = std::max(durable_, last.index);

@@ -43,7 +43,7 @@ void Raft::rebuild_progress(Instant now) {
 }
 
 bool Raft::accepts_appends() const {
-  return role_ == Role::kLeader && term_start_ > LogIndex{} && !transfer_to_;
+  return role_ == Role::kLeader && term_start_ > LogIndex{} && (!transfer_to_ || PLANT("R41"));
 }
 
 void Raft::append(std::span<const EntryMeta> entries, Instant now, Effects& out,
@@ -77,7 +77,7 @@ bool Raft::has_work(const Progress& progress) const {
 
 void Raft::want(Progress& progress, Effects& out) {
   if (progress.state == Progress::State::kSnapshot) return;
-  if (progress.next <= log_.prefix().index) {
+  if (progress.next <= log_.prefix().index && !PLANT("R08")) {
     progress.state = Progress::State::kSnapshot;
     progress.offered.reset();
     progress.in_flight.clear();
@@ -96,7 +96,7 @@ std::optional<Raft::AppendPlan> Raft::next_append(ReplicaId to) const {
   return AppendPlan{.to = to,
                     .term = term_,
                     .serial = progress->next_serial,
-                    .prev = log_.at(progress->next - 1),
+                    .prev = PLANT("R08") && progress->next <= log_.prefix().index ? EntryId{progress->next - 1, Term(0)} : log_.at(progress->next - 1),
                     .first = progress->next,
                     .last = last,
                     .probe = probe};
@@ -217,6 +217,11 @@ void Raft::lead_commit(Instant now, Effects& out) {
   if (PLANT("R17")) {
     const Configuration all{.voters = configuration().members()};
     reached = std::max(reached, quorum_value<LogIndex>(all, LogIndex{}, match));
+  }
+  if (PLANT("R18") && !configuration().is_voter(options_.self)) {
+    Configuration with_self = configuration();
+    with_self.voters.push_back(options_.self);
+    reached = std::max(reached, quorum_value<LogIndex>(with_self, LogIndex{}, match));
   }
   if (reached <= commit_) return;
   // Figure 8 of the Raft paper: an entry of an earlier term may be on a majority and still be

@@ -43,7 +43,7 @@ MutableBytes FrameBuffer::room() {
     // After a large frame another is likely: few bytes of it will have to move to its own buffer.
     buffer_ = Slice::make(kSharedMin, [](MutableBytes) {});
   }
-  if (pending() == 0 && (buffer_.unique() || PLANT("N62"))) begin_ = end_ = 0;
+  if (pending() == 0 && (buffer_.unique() || PLANT("N03"))) begin_ = end_ = 0;
   if (!has_good_room()) make_room();
   CHECK(end_ < buffer_.size(), "room for at least one byte");
   return buffer_.mutable_view().subspan(end_);

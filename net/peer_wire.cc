@@ -4,6 +4,7 @@
 
 #include <array>
 
+#include "base/plant.h"
 #include "runtime/log.h"
 
 namespace taffrail {
@@ -94,6 +95,7 @@ Result<Greeting> decode_greeting(ByteView frame) {
 }
 
 std::string cluster_mismatch(const PeerIdentity& self, const PeerIdentity& other) {
+  if (PLANT("R40")) return {};
   if (self.cluster.is_zero() || other.cluster.is_zero() || self.cluster == other.cluster) return {};
   return fmt::format("node {} belongs to cluster {}, node {} to {}", other.replica.node.value,
                      other.cluster.text(), self.replica.node.value, self.cluster.text());

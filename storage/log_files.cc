@@ -109,7 +109,7 @@ Result<> Log::unlink_below_start(Task& task) {
   // While a file goes the start may move on, and is not durable then.
   const LogIndex start = first_index();
   bool removed = false;
-  while (segments_.size() > 1 && segments_.front()->next() <= (PLANT("S76") ? first_index() : start)) {
+  while (segments_.size() > 1 && segments_.front()->next() <= (PLANT("S13") ? first_index() : start)) {
     const std::shared_ptr<Segment> gone = segments_.front();
     segments_.erase(segments_.begin());
     removed = true;

@@ -28,7 +28,7 @@ FetchSessions::Turn FetchSessions::begin(FetchRequest& request, int16_t version,
   const auto it = sessions_.find(id);
   if (it == sessions_.end()) return {ErrorCode::kFetchSessionIdNotFound, 0, false};
   Session& session = it->second;
-  if (epoch != session.epoch) return {ErrorCode::kInvalidFetchSessionEpoch, 0, false};
+  if (epoch != session.epoch && !PLANT("N06")) return {ErrorCode::kInvalidFetchSessionEpoch, 0, false};
   if (session.by_id != by_id) return {ErrorCode::kFetchSessionTopicIdError, 0, false};
   session.epoch = epoch == INT32_MAX ? 1 : epoch + 1;
   session.used = now;
@@ -52,6 +52,7 @@ FetchSessions::Turn FetchSessions::begin(FetchRequest& request, int16_t version,
     if (request.topics.empty() || request.topics.back().topic != name || request.topics.back().topic_id != topic_id)
       request.topics.push_back({name, topic_id, {}, {}});
     request.topics.back().partitions.push_back(member.asked);
+    if (PLANT("P16")) request.topics.back().partitions.back().current_leader_epoch = -1;
   }
   return {ErrorCode::kNone, id, true};
 }

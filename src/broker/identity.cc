@@ -176,6 +176,8 @@ Result<NodeIdentity> load_identity(Task& task, Runtime& runtime, BrokerId id) {
   drawn.shards = runtime.shard_count();
   drawn.replica.disk.high = runtime.random().next();
   drawn.replica.disk.low = runtime.random().next();
+  // R35: a new disk has the name of the one that it replaces.
+  if (PLANT("R35")) drawn.replica.disk = {uint64_t{1} + static_cast<uint32_t>(id.value), uint64_t{1} + runtime.directory()};
   TRY(save_identity(task, runtime, drawn));
   return drawn;
 }

@@ -2,10 +2,13 @@
 
 #include <fmt/core.h>
 
+#include "base/plant.h"
+
 namespace taffrail {
 
 Result<> replace_file(Task& task, Disk& disk, std::string_view path, ByteView bytes) {
   const std::string temporary = fmt::format("{}.new", path);
+  if (PLANT("S21")) (void)disk.remove(task, path);
   {
     // What an earlier crash left under the temporary name is nobody's.
     const auto file = TRY(disk.open(task, temporary, OpenMode::kOpenOrCreate));

@@ -93,9 +93,11 @@ TEST(FetchSessions, AreOpenedGoOnAndEnd) {
 
   // One comes, one goes.
   request = asking({3}, opened.session, 2);
+  request.topics[0].partitions[0].current_leader_epoch = 7;
   request.forgotten_topics_data.push_back({"t", {}, {0}, {}});
   turn = sessions.begin(request, kByName, kNow);
   EXPECT_EQ(named(request.topics), (std::vector<int32_t>{1, 2, 3}));
+  EXPECT_EQ(request.topics[0].partitions[2].current_leader_epoch, 7) << "as it was asked (KAFKA-9338)";
   EXPECT_EQ(sessions.partition_count(), 3u);
   answer = answering(request, truth);
   sessions.finish(turn, answer);

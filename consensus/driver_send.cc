@@ -150,31 +150,32 @@ void DriverState::fetch_snapshot(const PartitionKey& key, const effect::FetchSna
                                             runtime.now() + 30_s);
     RaftGroup::State* group = find(key, incarnation);
     if (group == nullptr) return;
-    group->fetching_snapshot = false;
-    if (!answer) {
-      runtime.log().warn("raft", "{}: no snapshot from broker {}: {}", key.text(), fetch.from.node.value,
-                         answer.error().text());
-      return;  // The leader offers again.
+    Result<> installed = answer ? Result<>() : std::unexpected(answer.error());
+    if (installed) {
+      ByteReader in(*answer);
+      EntryId last;
+      last.index = LogIndex(in.i64());
+      last.term = Term(in.i64());
+      // What is made durable here must be what Raft is told below, and Raft knows only the offer's membership.
+      if (!in.ok() || last != fetch.offer.last) {
+        group->fetching_snapshot = false;
+        return;  // The leader offers again.
+      }
+      group->installing_snapshot = true;
+      installed = group->events.on_snapshot(task, last, fetch.offer.configuration,
+                                            answer->sub(kSnapshotHead, answer->size() - kSnapshotHead));
+      group = find(key, incarnation);
+      if (group == nullptr) return;
+      group->installing_snapshot = false;
     }
-    ByteReader in(*answer);
-    EntryId last;
-    last.index = LogIndex(in.i64());
-    last.term = Term(in.i64());
-    if (!in.ok() || last < fetch.offer.last) return;
-    // What is made durable here must be what Raft is told below, and Raft knows only the offer's membership.
-    if (last != fetch.offer.last) return;
-    group->installing_snapshot = true;
-    const Result<> installed = group->events.on_snapshot(task, last, fetch.offer.configuration,
-                                                           answer->sub(kSnapshotHead, answer->size() - kSnapshotHead));
-    group = find(key, incarnation);
-    if (group == nullptr) return;
-    group->installing_snapshot = false;
+    group->fetching_snapshot = false;
     if (!installed) {
-      runtime.log().warn("raft", "{}: a snapshot was not installed: {}", key.text(), installed.error().text());
+      runtime.log().warn("raft", "{}: no snapshot from broker {}: {}", key.text(), fetch.from.node.value,
+                         installed.error().text());
       return;
     }
     Effects effects;
-    if (group->raft.on_snapshot_installed(last, fetch.offer.configuration, runtime.now(), effects)) {
+    if (group->raft.on_snapshot_installed(fetch.offer.last, fetch.offer.configuration, runtime.now(), effects)) {
       group->uncommitted.clear();
       group->commit_offset = group->log.start_offset();
     }

@@ -203,7 +203,7 @@ void Workload::administrate() {
   });
 }
 
-// What was acknowledged last, or what came after it and was not answered. Before it only what nobody ever answered: that may
+// I-M3. What was acknowledged last, or what came after it and was not answered. Before it only what nobody ever answered: that may
 // have been on its way for long.
 std::string Workload::check_setting(const std::optional<std::string>& found) const {
   int64_t value = 0;

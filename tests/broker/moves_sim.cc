@@ -201,7 +201,7 @@ struct Given : Deaf {
     membership.meta = {upto.index, upto.term, EntryKind::kConfig, log->start_offset()};
     membership.payload = encode_configuration(configuration);
     const Result<> done = log->install_snapshot(task, {upto, log->start_offset(), std::move(state)}, log->start_offset(), membership);
-    installing = true;
+    EXPECT_FALSE(std::exchange(installing, true)) << "one at a time";
     (void)runtime->sleep_for(task, 2_s);
     installing = false;
     return done;
@@ -242,7 +242,8 @@ TEST(Replica, TakesNoEntriesOfItsOldLogWhileASnapshotReplacesIt) {
   const EntryId old = groups[1]->raft().log().last();
   ASSERT_LT(old.index, LogIndex(8));
   ASSERT_TRUE(w.world.run_until([&] { return events[1].installing; }, 60_s));
-  // What continues the log that it had: of a leader that does not know better.
+  // What continues the log that it had, and another snapshot: of a leader that does not know better.
+  const EntryId later = events[0].last = groups[0]->raft().log().at(LogIndex(10));
   w.world.run_fiber(w.cluster.broker(1), [&](Task&, Runtime&) {
     AppendRequest request{.term = groups[1]->term(), .serial = 99, .prev = old};
     request.entries.push_back({old.index + 1, old.term, EntryKind::kCommand, Offset(0)});
@@ -251,6 +252,9 @@ TEST(Replica, TakesNoEntriesOfItsOldLogWhileASnapshotReplacesIt) {
     PeerIdentity sender;
     sender.replica = self(0);
     shard(1).driver()->on_message(sender, PeerKind::kRaft, Slice(body.view()));
+    ByteWriter offer;
+    offer.sized(encode_envelope({key, self(0), self(1), SnapshotOffer{.term = groups[1]->term(), .last = later, .configuration = members}, {}}));
+    shard(1).driver()->on_message(sender, PeerKind::kRaft, Slice(offer.view()));
   });
   EXPECT_EQ(logs[1]->last_index(), LogIndex(9));
   ASSERT_TRUE(w.world.run_until([&] { return groups[1]->commit() >= LogIndex(11); }, 60_s));

@@ -31,7 +31,7 @@ struct Scenario {
   uint32_t directories = 1;    ///< Data directories of each broker, on a disk each.
   bool other_shards = false;   ///< Brokers may start again with another number of shards.
   uint32_t metadata_snapshot = 0;  ///< Entries of group 0 between two snapshots of it; 0: as by default.
-  bool settings = false;       ///< A config of the topic is set again and again.
+  bool settings = false;       ///< One quota after another is set.
   bool other_topics = false;   ///< And topics are made and deleted.
   bool bursts = false;         ///< Some of the writers send several batches at a time.
   bool drawn_world = true;     ///< Latencies, windows and clocks by the seed; else as they are by default.

@@ -8,14 +8,13 @@
 #include "client/admin.h"
 #include "client/consumer.h"
 #include "client/producer.h"
+#include "protocol/alter_client_quotas.h"
+#include "protocol/describe_client_quotas.h"
 
 namespace taffrail::sim {
 namespace {
 
 constexpr uint64_t kNoId = UINT64_MAX;
-// Of the topic's configs the one that is set again and again: larger than any batch, so that it changes nothing.
-constexpr const char* kSetting = "max.message.bytes";
-constexpr int64_t kFirstSetting = 2'000'000;
 constexpr uint32_t kBurst = 8;  // Records.
 
 uint64_t id_of(const client::ConsumedRecord& record) {
@@ -172,7 +171,8 @@ void Workload::start() {
   }
 }
 
-// One change after another; what nobody answered may come about later.
+// A quota for another client id each time: brokers that hear no answer ask again, so that of two values of one setting the
+// earlier may well be written last.
 void Workload::administrate() {
   World& world = cluster_.world();
   const auto clients = static_cast<uint32_t>(cluster_.machines().size() - cluster_.broker_count());
@@ -186,7 +186,7 @@ void Workload::administrate() {
     const Instant end = runtime.now() + options_.spread;
     const int64_t pause = options_.spread.ms() / 20;
     bool aside = false;
-    while (runtime.now() < end && runtime.sleep_for(task, Duration::from_ms(draws.draw_between(1, 2 * pause, "pause")))) {
+    for (int i = 0; runtime.now() < end && runtime.sleep_for(task, Duration::from_ms(draws.draw_between(1, 2 * pause, "pause"))); ++i) {
       if (options_.other_topics && draws.hits(1, 8, "another topic")) {
         // One that is there already, or not any more, is as good.
         if (aside) (void)admin.delete_topic(task, "aside", runtime.now() + 2_s);
@@ -194,28 +194,35 @@ void Workload::administrate() {
         aside = !aside;
         continue;
       }
-      const size_t at = settings->size();
-      settings->push_back({.value = kFirstSetting + static_cast<int64_t>(at)});
-      const auto set = admin.alter_topic(task, options_.topic, {{kSetting, std::to_string(settings->back().value)}}, runtime.now() + 2_s);
-      settings->at(at).acked = set.has_value();
+      const std::string name = fmt::format("client-{}", i);
+      protocol::AlterClientQuotasRequest request;
+      request.entries.push_back({{{"client-id", name, {}}}, {{"producer_byte_rate", 1e9, false, {}}}, {}});
+      const Instant deadline = runtime.now() + 2_s;
+      const auto connection = view.connect_any(task, deadline);
+      if (!connection) continue;
+      const auto answer = (*connection)->call(task, request, deadline);
+      if (answer && answer->entries.size() == 1 && answer->entries[0].error_code == protocol::ErrorCode::kNone) settings->insert(name);
     }
     view.close(task);
   });
 }
 
-// I-M3. What was acknowledged last, or what came after it and was not answered. Before it only what nobody ever answered: that may
-// have been on its way for long.
-std::string Workload::check_setting(const std::optional<std::string>& found) const {
-  int64_t value = 0;
-  if (found) std::from_chars(found->data(), found->data() + found->size(), value);
-  const auto is_acked = [](const Setting& setting) { return setting.acked; };
-  const auto last = std::find_if(settings_->rbegin(), settings_->rend(), is_acked);
-  if (last == settings_->rend()) return {};
-  const bool good = value >= last->value || std::any_of(settings_->begin(), settings_->end(), [&](const Setting& setting) {
-    return setting.value == value && !setting.acked;
-  });
-  if (good) return {};
-  return fmt::format("lost-setting: {} of {} was set to {}, and is {}", kSetting, options_.topic, last->value, found.value_or("not set"));
+// I-M3. The reason if it cannot be asked.
+std::optional<std::string> Workload::check_settings(Task& task, client::Cluster& view, Instant deadline) {
+  protocol::DescribeClientQuotasRequest request;
+  request.components.push_back({"client-id", protocol::QuotaMatch::kAny, {}, {}});
+  const auto connection = view.connect_any(task, deadline);
+  if (!connection) return connection.error().text();
+  const auto answer = (*connection)->call(task, request, deadline);
+  if (!answer) return answer.error().text();
+  if (!answer->entries) return fmt::format("quotas: error {}", static_cast<int>(answer->error_code));
+  std::set<std::string> there;
+  for (const auto& entry : *answer->entries)
+    for (const auto& entity : entry.entity) there.insert(entity.entity_name.value_or(""));
+  lost_setting_.clear();
+  for (const std::string& name : *settings_)
+    if (!there.contains(name)) lost_setting_ = fmt::format("lost-setting: the quota of {} was acknowledged, and is not there", name);
+  return std::nullopt;
 }
 
 void Workload::change(int32_t partition, const std::vector<uint32_t>& brokers, std::function<void()> done) {
@@ -242,13 +249,8 @@ std::optional<std::string> Workload::read_finally(Duration limit) {
     client::Admin admin(view);
     problem.reset();
     if (!settings_->empty()) {
-      Result<std::vector<client::ConfigEntry>> asked = admin.describe_topic(task, options_.topic, deadline);
-      while (!asked && runtime.now() < deadline && runtime.sleep_for(task, 500_ms))
-        asked = admin.describe_topic(task, options_.topic, deadline);
-      if (!asked) problem = fmt::format("configs of {}: {}", options_.topic, asked.error().text());
-      else
-        for (const client::ConfigEntry& entry : *asked)
-          if (entry.name == kSetting) lost_setting_ = check_setting(entry.is_set() ? entry.value : std::nullopt);
+      problem = check_settings(task, view, deadline);
+      while (problem && runtime.now() < deadline && runtime.sleep_for(task, 500_ms)) problem = check_settings(task, view, deadline);
     }
     for (int32_t p = 0; p < options_.partitions && !problem; ++p) {
       const client::TopicPartition at{options_.topic, p};

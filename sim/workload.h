@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -23,7 +24,7 @@ struct WorkloadOptions {
   Duration spread = 9_s;       ///< Over which they are sent.
   uint32_t readers = 1;
   Duration delivery_timeout = 8_s;
-  bool changes_settings = false;  ///< An administrator sets a config of the topic again and again.
+  bool changes_settings = false;  ///< An administrator sets one quota after another.
   bool other_topics = false;      ///< And makes topics, and deletes them.
   bool bursts = false;            ///< Half of the writers send several batches at a time.
 };
@@ -44,7 +45,7 @@ class Workload {
   bool readers_done() const;
   /// Reads every partition from its start to its end. The reason if that did not work within `limit`.
   std::optional<std::string> read_finally(Duration limit);
-  /// What read_finally() found wrong with the topic's config: what was set last has to be there.
+  /// What read_finally() did not find of what was acknowledged to the administrator.
   const std::string& lost_setting() const { return lost_setting_; }
 
   /// Asks the cluster, from a client's machine, for new replicas of a partition, brokers from 1 on, or for its preferred
@@ -56,19 +57,14 @@ class Workload {
 
  private:
   struct Progress;
-  /// One attempt to set kSetting; each sets more than the one before.
-  struct Setting {
-    int64_t value = 0;
-    bool acked = false;
-  };
   void administrate();
-  std::string check_setting(const std::optional<std::string>& found) const;
+  std::optional<std::string> check_settings(Task& task, client::Cluster& view, Instant deadline);
 
   SimCluster& cluster_;
   WorkloadOptions options_;
   History history_;
   std::shared_ptr<Progress> progress_;
-  std::shared_ptr<std::vector<Setting>> settings_ = std::make_shared<std::vector<Setting>>();
+  std::shared_ptr<std::set<std::string>> settings_ = std::make_shared<std::set<std::string>>();  ///< Acknowledged.
   std::string lost_setting_;
 };
 

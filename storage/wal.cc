@@ -202,7 +202,6 @@ Result<> Wal::write_group(Task& task, bool mark) {
     for (size_t i = 0; i < frames.size(); ++i) listener_.on_placed(frames[i], places[i]);
   in_flight_ = false;
   note_time(runtime_.now() - std::exchange(began_, Instant::never()));
-  if (!written && PLANT("S18") && written.error().code == Errc::kNoSpace) written = {};
   // How much of it arrived is unknown now: only recovery, into fresh files, goes on from here.
   if (!written) return fail(written.error(), fmt::format("{} at {}", file->path, header.position));
 
@@ -252,7 +251,6 @@ Result<> Wal::make_room(Task& task, WalFile& file, uint64_t size) {
       return {};
     }
     if (made.error().code != Errc::kNoSpace || closing_) return made;
-    if (PLANT("S18")) return {};
     note_disk_full(made.error());
     TRY(runtime_.sleep_for(task, options_.full_disk_retry));
   }

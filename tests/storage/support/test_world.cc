@@ -130,6 +130,7 @@ Result<> TestDisk::remove(Task& task, std::string_view path) {
   if (found == names_.end()) return fail(Errc::kNotFound, std::string(path));
   pending_names_.push_back({NameChange::Kind::kRemove, parent(path), found->first, {}, found->second});
   names_.erase(found);
+  on_remove();
   step(task);
   return {};
 }

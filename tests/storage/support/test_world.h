@@ -51,6 +51,7 @@ class TestDisk final : public Disk {
   /// While set, writes to segments of logs wait.
   bool hold_segments = false;
   void release_segments() { hold_segments = false; held_.notify_all(); }
+  std::function<void()> on_remove = [] {};  ///< Called when a file goes.
 
   /// What was not synced is lost, kept or torn, sector by sector; names likewise.
   void power_cut(Random& random);

@@ -62,7 +62,7 @@ class Recorder final : public client::ClientObserver {
 // Shared with the clients' fibers, which may outlive the workload in a world that is torn down.
 struct Workload::Progress {
   bool created = false;
-  uint32_t writers_left = 0;
+  uint32_t writers_left = 0;  ///< And administrators.
   uint32_t readers_left = 0;
   bool stop_readers = false;
 };
@@ -98,7 +98,10 @@ void Workload::start() {
     view.close(task);
   });
 
-  if (options_.changes_settings) administrate();
+  if (options_.changes_settings) {
+    ++progress_->writers_left;
+    administrate();
+  }
 
   uint64_t next_id = 0;
   for (uint32_t w = 0; w < writers; ++w) {
@@ -204,6 +207,7 @@ void Workload::administrate() {
       if (answer && answer->entries.size() == 1 && answer->entries[0].error_code == protocol::ErrorCode::kNone) settings->insert(name);
     }
     view.close(task);
+    --progress->writers_left;
   });
 }
 

@@ -38,7 +38,7 @@ class Workload {
   /// Creates the topic and starts the clients. They end by themselves; the world has to run.
   void start();
   bool topic_created() const;
-  /// Every writer has settled all it sent.
+  /// Every writer has settled all it sent, and nobody administers any more.
   bool writers_done() const;
   /// Readers stop at their next poll.
   void stop_readers();

@@ -390,12 +390,12 @@ Result<Slice> write(Codec codec, ByteView input, std::optional<int> level, const
       return write_snappy(input, limits);
     case Codec::kLz4:
       return write_lz4(input, level, limits);
-    case Codec::kZstd: {
-      CodecScratch::State once;
-      return write_zstd(input, level, limits, scratch == nullptr ? once : scratch->state());
-    }
+    case Codec::kZstd:
+      break;
   }
-  CHECK(false, "a codec that does not exist");
+  CHECK(codec == Codec::kZstd, "a codec that does not exist");
+  CodecScratch::State once;
+  return write_zstd(input, level, limits, scratch == nullptr ? once : scratch->state());
 }
 
 }  // namespace

@@ -62,16 +62,10 @@ Result<std::pair<EntryId, Slice>> RaftDriver::ask_for_snapshot(Task& task, const
                                                                const Configuration& bootstrap) {
   DriverState& d = *state_;
   const LogView view = TRY(view_of(log, bootstrap));
-  ByteWriter question;
-  write_key(question, key);
   for (const ReplicaId& member : view.configuration().members()) {
     if (member == d.self || !d.peers.connected(member.node)) continue;
-    const Result<Slice> answer = d.peers.call(task, member.node, "snapshot", {Slice(question.view())}, d.runtime.now() + 2_s);
-    if (!answer && answer.error().code == Errc::kCancelled) return std::unexpected(answer.error());
-    if (!answer || answer->size() < kSnapshotHead) continue;
-    ByteReader in(*answer);
-    const LogIndex index(in.i64());
-    return std::pair{EntryId{index, Term(in.i64())}, answer->sub(kSnapshotHead, answer->size() - kSnapshotHead)};
+    Result<std::pair<EntryId, Slice>> answer = d.call_for_snapshot(task, member.node, key, 2_s);
+    if (answer || answer.error().code == Errc::kCancelled) return answer;
   }
   return fail(Errc::kUnavailable, "none of the replicas that can be reached leads");
 }
@@ -163,21 +157,14 @@ bool DriverState::skip_to_start(Task& task, RaftGroup::State& asked, const Repli
   const PartitionKey key = asked.key;
   const uint64_t incarnation = asked.incarnation;
   asked.fetching_snapshot = true;
-  ByteWriter question;
-  write_key(question, key);
-  const Result<Slice> answer = peers.call(task, leader.node, "snapshot", {Slice(question.view())}, runtime.now() + 30_s);
+  Result<std::pair<EntryId, Slice>> answer = call_for_snapshot(task, leader.node, key, 30_s);
   RaftGroup::State* g = find(key, incarnation);
   if (g == nullptr) return true;
   Result<> installed = answer ? Result<>() : std::unexpected(answer.error());
   if (installed) {
-    ByteReader in(*answer);
-    EntryId last;
-    last.index = LogIndex(in.i64());
-    last.term = Term(in.i64());
-    if (!in.ok()) installed = fail(Errc::kCorrupt, "the answer is cut short");
-    else if (last.index <= g->log.prefix().index || last.index > g->raft.commit()) installed = fail(Errc::kUnavailable, "it begins elsewhere");
-    else installed = g->events.on_snapshot(task, last, g->raft.log().configuration_at(last.index),
-                                           answer->sub(kSnapshotHead, answer->size() - kSnapshotHead));
+    const EntryId last = answer->first;
+    if (last.index <= g->log.prefix().index || last.index > g->raft.commit()) installed = fail(Errc::kUnavailable, "it begins elsewhere");
+    else installed = g->events.on_snapshot(task, last, g->raft.log().configuration_at(last.index), std::move(answer->second));
     g = find(key, incarnation);
     if (g == nullptr) return true;
   }

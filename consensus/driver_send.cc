@@ -144,26 +144,18 @@ void DriverState::fetch_snapshot(const PartitionKey& key, const effect::FetchSna
   if (g == nullptr || g->fetching_snapshot || stopping) return;
   g->fetching_snapshot = true;
   runtime.spawn(scope, "raft/fetch-snapshot", [this, key, fetch, incarnation = g->incarnation](Task& task) {
-    ByteWriter question;
-    write_key(question, key);
-    const Result<Slice> answer = peers.call(task, fetch.from.node, "snapshot", {Slice(question.view())},
-                                            runtime.now() + 30_s);
+    Result<std::pair<EntryId, Slice>> answer = call_for_snapshot(task, fetch.from.node, key, 30_s);
     RaftGroup::State* group = find(key, incarnation);
     if (group == nullptr) return;
     Result<> installed = answer ? Result<>() : std::unexpected(answer.error());
     if (installed) {
-      ByteReader in(*answer);
-      EntryId last;
-      last.index = LogIndex(in.i64());
-      last.term = Term(in.i64());
       // What is made durable here must be what Raft is told below, and Raft knows only the offer's membership.
-      if (!in.ok() || last != fetch.offer.last) {
+      if (answer->first != fetch.offer.last) {
         group->fetching_snapshot = false;
         return;  // The leader offers again.
       }
       group->installing_snapshot = true;
-      installed = group->events.on_snapshot(task, last, fetch.offer.configuration,
-                                            answer->sub(kSnapshotHead, answer->size() - kSnapshotHead));
+      installed = group->events.on_snapshot(task, answer->first, fetch.offer.configuration, std::move(answer->second));
       group = find(key, incarnation);
       if (group == nullptr) return;
       group->installing_snapshot = false;
@@ -181,6 +173,17 @@ void DriverState::fetch_snapshot(const PartitionKey& key, const effect::FetchSna
     }
     carry_out(*group, effects, nullptr, {});
   });
+}
+
+Result<std::pair<EntryId, Slice>> DriverState::call_for_snapshot(Task& task, BrokerId node, const PartitionKey& key, Duration wait) {
+  ByteWriter question;
+  write_key(question, key);
+  const Slice answer = TRY(peers.call(task, node, "snapshot", {Slice(question.view())}, runtime.now() + wait));
+  ByteReader in(answer);
+  const LogIndex index(in.i64());
+  const Term term(in.i64());
+  if (!in.ok()) return fail(Errc::kCorrupt, "a snapshot that is cut short");
+  return std::pair{EntryId{index, term}, answer.sub(answer.size() - in.left(), in.left())};
 }
 
 Result<Chain> DriverState::serve_snapshot(Task& task, Slice body) {

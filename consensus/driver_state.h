@@ -61,9 +61,6 @@ struct PeerShard {
   auto operator<=>(const PeerShard&) const = default;
 };
 
-/// Of the answer to a call for a snapshot: the entry that it reaches to. Its state follows.
-constexpr size_t kSnapshotHead = 16;
-
 /// Raft's view of the log: terms and memberships from what storage keeps in memory, no payloads.
 Result<LogView> view_of(const Log& log, const Configuration& bootstrap);
 
@@ -95,6 +92,8 @@ struct DriverState {
   bool send_next(Task& task, const PartitionKey& key, const ReplicaId& to);
   void offer_snapshot(const PartitionKey& key, const ReplicaId& to);
   void fetch_snapshot(const PartitionKey& key, const effect::FetchSnapshot& fetch);
+  /// What `node` gives if it leads the group: up to which entry, and its state. Errors: PeerChannel::call, kCorrupt.
+  Result<std::pair<EntryId, Slice>> call_for_snapshot(Task& task, BrokerId node, const PartitionKey& key, Duration wait);
   Result<Chain> serve_snapshot(Task& task, Slice body);
   Result<Chain> serve_transfer(Task& task, Slice body);
   void send_by_and_by(const RaftGroup::State& g, const ReplicaId& to, const CommitNotice& notice);

@@ -101,6 +101,11 @@ class FileWalk {
   ByteView bytes_;
 };
 
+BadStretch whole_file(const std::string& path, uint64_t size) {
+  return {.file = path, .position = 0, .size_bytes = size, .what = "the segment's header does not read, nor does any group",
+          .sequences = std::nullopt, .group_next = {}, .logs = std::nullopt};
+}
+
 }  // namespace
 
 std::optional<uint64_t> parse_wal_file_name(std::string_view name) {
@@ -119,28 +124,31 @@ Result<WalFileScan> scan_wal_file(Task& task, Disk& disk, const std::string& pat
   out.number = number;
   const auto file = TRY(disk.open(task, path, OpenMode::kRead));
   const uint64_t size = TRY(file->size(task));
+  out.size = size;
   const Slice bytes = TRY(read_damaged(task, *file, 0, size));
   const ByteView all = bytes.view();
   const Result<WalSegmentHeader> header = parse_wal_segment_header(all.first(std::min(kWalBlock, all.size())), path);
-  if (header) {
-    if (owner && header->owner.disk != owner->disk)
-      return fail(Errc::kCorrupt, fmt::format("{} belongs to disk {}, not to {}: was it copied here?", path,
-                                              header->owner.disk.text(), owner->disk.text()));
-    // Shard 0's may be any shard's of an older version.
-    if (owner && header->owner.shard != 0 && header->owner.shard != owner->shard)
-      return fail(Errc::kCorrupt, fmt::format("{} belongs to shard {}, not to {}: was it copied here?", path,
-                                              header->owner.shard, owner->shard));
-    owner = header->owner;
-    // A file that was being recycled when the node died still has the header of its older use.
-    if (header->number == number) out.header = *header;
-  } else if (header.error().code == Errc::kUnsupported) {
-    return std::unexpected(header.error());
-  }
+  if (!header && header.error().code == Errc::kUnsupported) return std::unexpected(header.error());
+  const std::optional<WalOwner> named = header ? std::optional(header->owner) : owner;
+  if (!owner) owner = named;
+  if (PLANT("S83") && header && *named != *owner) return fail(Errc::kCorrupt, path + " belongs to somebody else");
   if (owner) FileWalk(out, *owner, all).run();
+  if (header && *named != *owner && out.groups.empty()) {
+    WalFileScan theirs;
+    theirs.file = path;
+    theirs.number = number;
+    theirs.size = size;
+    FileWalk(theirs, *named, all).run();
+    if (!theirs.groups.empty()) {
+      out = std::move(theirs);
+      out.other = owner = named;
+    }
+  }
+  // A file that was being recycled when the node died still has the header of its older use.
+  if (header && *named == *owner && header->number == number) out.header = *header;
   // Half a header is what a failed write leaves of a new segment, or damage of an old one: what it held nobody knows.
-  if (!header && out.groups.empty() && !all_zero(all.first(std::min(kWalBlock, all.size()))))
-    out.bad.push_back({.file = path, .position = 0, .size_bytes = size, .what = "the segment's header does not read, nor does any group",
-                       .sequences = std::nullopt, .group_next = {}, .logs = std::nullopt});
+  if ((!header || *named != *owner) && out.groups.empty() && !all_zero(all.first(std::min(kWalBlock, all.size()))))
+    out.bad.push_back(whole_file(path, size));
   // Before a group is written to it a file is as long as its header says, durably.
   if (out.header && !out.groups.empty() && size < out.header->capacity)
     out.bad.push_back({.file = path, .position = size, .size_bytes = out.header->capacity - size,
@@ -169,6 +177,21 @@ Result<WalScan> scan_wal(Task& task, Runtime& runtime, const std::string& direct
     file = TRY(scan_wal_file(one, disk, file.file, file.number, owner));
     return {};
   }));
+
+  // Files from elsewhere; or, among ours, pages that went astray, headers too.
+  const bool any_ours = std::ranges::any_of(files, [](const WalFileScan& file) { return !file.other && !file.groups.empty(); });
+  for (WalFileScan& file : files) {
+    if (!file.other) continue;
+    // Shard 0's may be any shard's of an older version.
+    if (!any_ours && file.other->disk == owner.disk && file.other->shard == 0) continue;
+    if (!any_ours)
+      return fail(Errc::kCorrupt, fmt::format("{} belongs to disk {}, shard {}, not to disk {}, shard {}: was it copied here?", file.file,
+                                              file.other->disk.text(), file.other->shard, owner.disk.text(), owner.shard));
+    file.header.reset();
+    file.groups.clear();
+    file.frames.clear();
+    file.bad = {whole_file(file.file, file.size)};
+  }
 
   for (const WalFileScan& file : files) {
     for (const ScannedGroup& group : file.groups) {

@@ -49,15 +49,16 @@ struct BadStretch {
 struct WalFileScan {
   std::string file;
   uint64_t number = 0;
-  std::optional<WalSegmentHeader> header;  ///< Empty if the first block is bad.
+  uint64_t size = 0;
+  std::optional<WalOwner> other;           ///< Whose it is by its header and its groups, if not whose it should be.
+  std::optional<WalSegmentHeader> header;  ///< Empty if the first block is bad, or somebody else's over groups that are not.
   std::vector<ScannedGroup> groups;
   std::vector<ScannedFrame> frames;
   std::vector<BadStretch> bad;
 };
 
 /// Reads one segment. `number` is that of its name; `owner` empty: taken from its first block (for looking
-/// at files of any disk). Never fails for what the bytes are, but for kUnsupported, and kCorrupt if they
-/// belong to another disk or shard. Errors: kIo, kNotFound too.
+/// at files of any disk). Never fails for what the bytes are, but for kUnsupported. Errors: kIo, kNotFound too.
 Result<WalFileScan> scan_wal_file(Task& task, Disk& disk, const std::string& path, uint64_t number,
                                   std::optional<WalOwner> owner);
 
@@ -81,7 +82,8 @@ struct WalScan {
   uint64_t groups = 0;
 };
 
-/// Reads every segment below `directory`/wal and judges (docs/formats.md, "Reading it back"). Writes nothing.
+/// Reads every segment below `directory`/wal and judges (docs/formats.md, "Reading it back"). Writes nothing. Errors: those
+/// of one segment; kCorrupt if what reads there belongs to another disk or shard.
 Result<WalScan> scan_wal(Task& task, Runtime& runtime, const std::string& directory, const WalOwner& owner);
 
 /// The number in a segment's file name; nothing if it is not one.

@@ -52,8 +52,8 @@ std::vector<Found> frames(TestWorld& world, std::string_view kind, std::optional
 }
 
 // Two logs, five groups each, one entry a group.
-void write_ten_groups(TestWorld& world) {
-  ASSERT_TRUE(world.open(roomy()));
+void write_ten_groups(TestWorld& world, const StoreOptions& options = roomy()) {
+  ASSERT_TRUE(world.open(options));
   ASSERT_TRUE(world.run([&](Task& task) {
     Log* a = *world.store->create_log(test_key(0));
     Log* b = *world.store->create_log(test_key(1));
@@ -150,6 +150,58 @@ TEST(Damage, OfAHeaderInTheMiddleIsDamage) {
   EXPECT_FALSE(world.store->recovery().set_aside.empty());
   EXPECT_TRUE(world.store->find_log(test_key(0))->possibly_longer());
   EXPECT_TRUE(world.store->find_log(test_key(1))->possibly_longer());
+}
+
+// The header of another shard's segment, of shard 0 or not, over ours: a page that went astray, and no file from elsewhere.
+TEST(Damage, OnlyAHeaderOfAnotherShardIsDamage) {
+  for (const auto& [own, other] : {std::pair(0U, 1U), std::pair(1U, 0U), std::pair(1U, 2U)}) {
+    TestWorld world;
+    StoreOptions options = roomy();
+    options.owner.shard = own;
+    write_ten_groups(world, options);
+    world.crash(false);
+    const std::string file = wal_files(world).front();
+    std::string bytes = world.disk.contents(file);
+    WalSegmentHeader header = *parse_wal_segment_header(as_bytes(bytes).first(kWalBlock), file);
+    ASSERT_EQ(header.owner.shard, own);
+    header.owner.shard = other;
+    const std::string astray = encode_wal_segment_header(header);
+    bytes.replace(0, astray.size(), astray);
+    world.disk.overwrite(file, bytes);
+    ASSERT_TRUE(world.open(options)) << own << " " << other;
+    EXPECT_FALSE(world.store->recovery().damage.empty());
+    EXPECT_EQ(world.store->find_log(test_key(0))->last_index(), LogIndex(5));
+    EXPECT_EQ(world.store->find_log(test_key(1))->last_index(), LogIndex(5));
+  }
+}
+
+// A whole one among ours went astray page by page; where all are somebody else's, somebody copied them.
+TEST(Damage, ASegmentOfAnotherShardIsDamageUnlessAllAre) {
+  StoreOptions ours = tiny_options();
+  StoreOptions theirs = ours;
+  theirs.owner.shard = 1;
+  TestWorld world;
+  TestWorld other;
+  write_ten_groups(world, ours);
+  write_ten_groups(other, theirs);
+  world.crash(false);
+  other.crash(false);
+  const std::vector<std::string> files = wal_files(world);
+  ASSERT_EQ(files, wal_files(other));
+  ASSERT_GE(files.size(), 2u);
+  world.disk.overwrite(files[0], other.disk.contents(files[0]));
+  ASSERT_TRUE(world.open(ours));
+  EXPECT_FALSE(world.store->recovery().damage.empty());
+  for (int n : {0, 1}) EXPECT_TRUE(world.store->find_log(test_key(n))->possibly_longer()) << n;
+  TestWorld copied;
+  write_ten_groups(copied, ours);
+  copied.crash(false);
+  for (const std::string& file : files) copied.disk.overwrite(file, other.disk.contents(file));
+  ASSERT_TRUE(copied.run([&](Task& task) {
+    const auto opened = Store::open(task, copied.runtime(), ours);
+    ASSERT_FALSE(opened.has_value());
+    EXPECT_NE(opened.error().message.find("was it copied here?"), std::string::npos) << opened.error().message;
+  }));
 }
 
 TEST(Damage, AFileThatIsCutShortIsDamageAlsoBetweenGroups) {

@@ -139,6 +139,25 @@ void RaftGroup::transfer_leadership(const ReplicaId& to) {
     g.driver.carry_out(g, effects, nullptr, {});
 }
 
+std::optional<ReplicaId> RaftGroup::hand_over(const std::function<bool(BrokerId)>& fit) {
+  State& g = *state_;
+  const Instant now = g.driver.runtime.now();
+  const Duration timeout = g.raft.options().election_timeout_max;
+  if (g.raft.transferring_to() || (now < g.ask_next && !PLANT("M62"))) return std::nullopt;
+  const auto rank = [&g](const MemberView& member) { return std::pair(member.replica != g.asked_to_lead, member.match); };
+  std::optional<MemberView> best;
+  for (const MemberView& member : members()) {
+    if (!member.voter || member.replica == g.raft.self()) continue;
+    if ((member.replaced || member.last_contact + timeout < now) && !PLANT("M62")) continue;
+    if (fit(member.replica.node) && (!best || rank(*best) < rank(member))) best = member;
+  }
+  if (!best) return std::nullopt;
+  g.asked_to_lead = best->replica;
+  g.ask_next = now + timeout * 4;
+  transfer_leadership(best->replica);
+  return best->replica;
+}
+
 RaftDriver::RaftDriver(Runtime& runtime, Store& store, PeerChannel& peers, ReplicaId self, DriverOptions options)
     : state_(std::make_unique<DriverState>(runtime, store, peers, self, options)) {
   state_->owner = this;

@@ -117,6 +117,10 @@ class RaftGroup {
   /// Raft::set_standby.
   void stand_by(bool standby);
   void transfer_leadership(const ReplicaId& to);
+  /// Leader only: asks another voter whose node is `fit` to lead: one that was heard of within an election timeout, not
+  /// the one that did not take it the last time if there is another, the furthest of them. Whom; nothing if there is
+  /// nobody, or it has asked lately: nothing is appended while one is asked, and has to be in between.
+  std::optional<ReplicaId> hand_over(const std::function<bool(BrokerId)>& fit);
   /// Leader only: takes the next step to these members, if it is time for one (consensus/membership.h). True once they
   /// are the members, and that is committed: ask again until then. Does not wait. Errors: Raft::propose_configuration.
   Result<bool> step_to_members(std::vector<ReplicaId> voters, std::vector<ReplicaId> learners, int64_t revision);

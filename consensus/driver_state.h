@@ -36,6 +36,8 @@ struct RaftGroup::State {
   bool installing_snapshot = false;  ///< The log may be the new one already, while Raft knows the old one.
   std::set<ReplicaId> sending_snapshot;
   LogIndex noted_durable;
+  std::optional<ReplicaId> asked_to_lead;  ///< The last one (RaftGroup::hand_over).
+  Instant ask_next;
 };
 
 /// Something that waits for the disk, in the order of the write-ahead log.

@@ -14,16 +14,8 @@ constexpr Duration kLook = 500_ms;
 
 }  // namespace
 
-std::optional<ReplicaId> successor_in(const RaftGroup& group, const ClusterImage& image, const std::vector<BrokerId>& alive) {
-  if (group.raft().transferring_to()) return std::nullopt;
-  std::optional<RaftGroup::MemberView> best;
-  for (const RaftGroup::MemberView& member : group.members()) {
-    const BrokerId node = member.replica.node;
-    if (!member.voter || member.replica == group.raft().self() || !takes_replicas(image, node)) continue;
-    if (!std::binary_search(alive.begin(), alive.end(), node)) continue;
-    if (!best || best->match < member.match) best = member;
-  }
-  return best ? std::optional(best->replica) : std::nullopt;
+std::optional<ReplicaId> pass_on(RaftGroup& group, const ClusterImage& image, const std::vector<BrokerId>& alive) {
+  return group.hand_over([&](BrokerId node) { return takes_replicas(image, node) && std::binary_search(alive.begin(), alive.end(), node); });
 }
 
 // A look now and then for as long as there is something to do, and none otherwise.
@@ -75,9 +67,7 @@ bool Retiring::pass_on_group_zero() {
   RaftGroup* group = driver_.find(kMetadataPartition);
   if (group == nullptr || group->role() != Role::kLeader) return false;
   if (takes_replicas(controller_.image(), self_.node)) return false;
-  const auto to = successor_in(*group, controller_.image(), alive_());
-  if (to) group->transfer_leadership(*to);
-  return to.has_value();
+  return pass_on(*group, controller_.image(), alive_()).has_value();
 }
 
 }  // namespace taffrail

@@ -45,8 +45,7 @@ class Retiring {
   WaitQueue changed_;
 };
 
-/// The voter of `group`, led here, that takes over from a broker that retires: alive, staying, heard of lately and the
-/// furthest of them; nothing if there is none, or one is about to.
-std::optional<ReplicaId> successor_in(const RaftGroup& group, const ClusterImage& image, const std::vector<BrokerId>& alive);
+/// What `group`, led here by a broker that retires, goes to: a broker that is alive and stays. Whom it asked, if anybody.
+std::optional<ReplicaId> pass_on(RaftGroup& group, const ClusterImage& image, const std::vector<BrokerId>& alive);
 
 }  // namespace taffrail

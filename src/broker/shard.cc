@@ -343,7 +343,7 @@ void BrokerShard::run_movers(Task& task) {
       const PartitionRecord* record = cluster_->image().find_partition(key);
       if (retires && partition->is_leader() && partition->group() != nullptr) {
         under_way = under_way || record == nullptr || record->replicas.size() > 1;
-        if (const auto to = successor_in(*partition->group(), cluster_->image(), alive)) partition->group()->transfer_leadership(*to);
+        (void)pass_on(*partition->group(), cluster_->image(), alive);
       }
       if (record == nullptr || !record->moving() || !partition->is_leader() || partition->group() == nullptr) continue;
       under_way = true;

@@ -78,7 +78,7 @@ std::optional<Fault> Partition::State::refuse_all() {
     hand_over("is full");
     return Fault{PartitionFault::kStorage, "the leader's disk is full", {}};
   }
-  if (!log.disk_slow()) handed_over = false;
+  if (!log.disk_slow()) handed_over.reset();
   else if (!PLANT("S61")) hand_over("is slow");
   return std::nullopt;
 }
@@ -219,19 +219,14 @@ void Partition::State::run_unpacker(Task& task) {
   }
 }
 
-// Once for each time that the disk fills or becomes slow: where all are, the leadership would go round.
+// Once for each time that the disk fills or becomes slow, for where all are the leadership would go round; but if nobody
+// took it, again.
 void Partition::State::hand_over(std::string_view why) {
-  if (std::exchange(handed_over, true)) return;
-  std::optional<RaftGroup::MemberView> best;
-  for (const RaftGroup::MemberView& member : group->members()) {
-    const bool fit = member.voter && member.replica.node != leader &&
-                     std::find(in_sync.begin(), in_sync.end(), member.replica.node) != in_sync.end();
-    if (fit && (!best || member.match > best->match)) best = member;
-  }
-  if (!best) return;
-  runtime.log().warn("partition", "{}-{}: the disk {} here, broker {} shall lead", topic_name, key.partition, why,
-                     best->replica.node.value);
-  group->transfer_leadership(best->replica);
+  if (handed_over && *handed_over != term) return;
+  const auto to = group->hand_over([this](BrokerId node) { return std::find(in_sync.begin(), in_sync.end(), node) != in_sync.end(); });
+  if (!to) return;
+  handed_over = term;
+  runtime.log().warn("partition", "{}-{}: the disk {} here, broker {} shall lead", topic_name, key.partition, why, to->node.value);
 }
 
 size_t Partition::State::copies_of(LogIndex index) const {

@@ -135,7 +135,7 @@ struct Partition::State final : GroupEvents {
   void scrub_some(Task& task);
   LogIndex scrub_at;
   Instant scrub_due = Instant::never();  ///< never(): not begun.
-  bool handed_over = false;  ///< Since the disk filled, or became slow.
+  std::optional<Term> handed_over;  ///< The term in which that was tried, since the disk filled or became slow.
   std::map<ProducerId, Instant> producer_seen;  ///< Leader, this term: for expiry, on the monotonic clock.
 
   /// Batches whose records have to be unpacked, and those that came behind them, in order.

@@ -98,5 +98,31 @@ TEST(SlowDisk, LosesItsLeaderships) {
   EXPECT_TRUE(w.world.stops().empty());
 }
 
+TEST(SlowDisk, LosesItsLeadershipsAlsoIfTheFirstThatShallLeadDoesNotHear) {
+  BrokerWorld w(55, 3);
+  w.create_topic("t", 1, 3);
+  const uint32_t slow = w.leader_of("t");
+  const uint32_t first = slow == 0 ? 1 : 0;  // Of two that are equally far.
+  w.run([&](Wire& wire) {
+    EXPECT_EQ(wire.produce("t", batch_of({"before"})).error_code, ErrorCode::kNone);
+    w.world.disk(w.cluster.broker(slow)).slow_down(100'000, Instant::never());
+    EXPECT_EQ(wire.produce("t", batch_of({"the others have it"})).error_code, ErrorCode::kNone);
+    (void)wire.runtime().sleep_for(wire.task(), 4_s);
+    w.world.pause(w.cluster.broker(first));
+    for (int i = 0; i < 10; ++i) {
+      (void)wire.produce("t", batch_of({"too long"}));
+      (void)wire.runtime().sleep_for(wire.task(), 500_ms);
+    }
+  }, slow);
+  const auto lines = w.log_lines("the disk is slow here");
+  ASSERT_EQ(lines.size(), 2u);
+  EXPECT_NE(lines[0].find(fmt::format("broker {} shall lead", first + 1)), std::string::npos) << lines[0];
+  w.world.resume(w.cluster.broker(first));
+  w.world.run_for(3_s);
+  const uint32_t next = w.leader_of("t");
+  ASSERT_NE(next, slow);
+  w.run([&](Wire& wire) { EXPECT_EQ(wire.produce("t", batch_of({"after"})).error_code, ErrorCode::kNone); }, next);
+}
+
 }  // namespace
 }  // namespace taffrail::test

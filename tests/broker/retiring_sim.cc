@@ -80,6 +80,28 @@ TEST_F(Retiring, LeadersLeaveABrokerAndStayAwayOverRestarts) {
   EXPECT_TRUE(w->world.run_until([&] { return led() > 0; }, 10_s)) << "it leads again what it is preferred for";
 }
 
+// The first of the other members is a disk that is gone: its node is alive, with another one, and waits to be taken in.
+TEST_F(Retiring, LeadersGoPastAMemberWhoseDiskIsGone) {
+  w = std::make_unique<BrokerWorld>(7, 3);
+  w->create_topic("t", 3, 3);
+  produce("t", 5);
+  const uint32_t leaves = 2;
+  const auto wiped = w->cluster.broker(0);
+  w->world.wipe(wiped);
+  retire(leaves, "leaders", 1);
+  w->world.restart(wiped);
+  EXPECT_TRUE(w->world.run_until([&] { return led_by(leaves) == 0; }, 10_s));
+  const auto replaced = [&] {
+    for (const auto& [id, topic] : image(1).topics())
+      for (int32_t p = 0; p < static_cast<int32_t>(topic.partitions.size()); ++p)
+        if (Partition* replica = w->cluster.node(0) == nullptr ? nullptr : w->cluster.node(0)->find_partition({id, p});
+            replica == nullptr || replica->group()->raft().leader() == std::nullopt)
+          return false;
+    return true;
+  };
+  EXPECT_TRUE(w->world.run_until(replaced, 20_s)) << "the new disk gets its replicas meanwhile";
+}
+
 TEST_F(Retiring, ABrokerIsEmptiedUnderLoadAndLeaves) {
   w = std::make_unique<BrokerWorld>(2, 4, small_config(), sim::Knobs{}, 3);
   w->create_topic("t", 1, 3);

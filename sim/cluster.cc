@@ -8,6 +8,7 @@
 #include "broker/node_part.h"
 #include "broker/shard.h"
 #include "consensus/driver.h"
+#include "controller/setting_keys.h"
 
 namespace taffrail::sim {
 
@@ -83,6 +84,10 @@ std::optional<uint32_t> SimCluster::failed_directory(uint32_t i) const {
   return std::nullopt;
 }
 
+bool SimCluster::left(uint32_t i) const {
+  return std::ranges::any_of(world_.stops(), [&](const Stop& stop) { return stop.node == brokers_[i] && left(stop); });
+}
+
 bool SimCluster::serving(uint32_t i) const {
   const auto process = processes_[i].lock();
   return process && process->serving;
@@ -105,7 +110,7 @@ bool SimCluster::await_serving(Duration limit) {
 std::string SimCluster::unsettled(const std::vector<bool>& counts) const {
   const ClusterImage* image = nullptr;
   for (uint32_t i = 0; i < options_.brokers; ++i) {
-    if (!counts[i]) continue;
+    if (!counts[i] || left(i)) continue;
     if (!serving(i)) return fmt::format("broker {} does not serve", i + 1);
     const ClusterImage& mine = node(i)->context().controller().image();
     if (image != nullptr && !(mine == *image)) {
@@ -116,6 +121,11 @@ std::string SimCluster::unsettled(const std::vector<bool>& counts) const {
       return "the brokers' images of group 0 differ:" + commits;
     }
     image = &mine;
+  }
+  for (uint32_t i = 0; i < options_.brokers; ++i) {
+    const BrokerId id(static_cast<int32_t>(i) + 1);
+    if (left(i) && image->find_broker(id) != nullptr) return fmt::format("broker {} has left, and is still registered", id.value);
+    if (counts[i] && !left(i) && retirement_of(*image, id) == Retirement::kReplicas) return fmt::format("broker {} is to leave, and has not", id.value);
   }
   for (const auto& [id, topic] : image->topics()) {
     for (size_t p = 0; p < topic.partitions.size(); ++p) {
@@ -128,6 +138,10 @@ std::string SimCluster::unsettled(const std::vector<bool>& counts) const {
           leader = replica;
       }
       if (leader == nullptr || !leader->high_watermark_is_current()) return fmt::format("{}-{} has no leader", topic.name, p);
+      const auto takes_over = [&](const ReplicaId& r) { return counts.at(static_cast<size_t>(r.node.value) - 1) && takes_replicas(*image, r.node); };
+      if (const BrokerId on = leader->group()->raft().self().node;
+          !takes_replicas(*image, on) && std::ranges::any_of(topic.partitions[p].replicas, takes_over))
+        return fmt::format("broker {} is to give up its leaderships, and leads {}-{}", on.value, topic.name, p);
       // It arrives where all that it moves to are there, and a majority of where it comes from.
       const PartitionRecord& record = topic.partitions[p];
       const auto there = [&](const ReplicaId& r) { return counts.at(static_cast<size_t>(r.node.value) - 1); };

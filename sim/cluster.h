@@ -48,6 +48,9 @@ class SimCluster {
   taffrail::Node* node(uint32_t i) const;
   /// Which of its data directories has failed, so that it goes on with the others; nothing while all are well.
   std::optional<uint32_t> failed_directory(uint32_t i) const;
+  /// Whether it was told to leave the cluster, and has.
+  bool left(uint32_t i) const;
+  static bool left(const Stop& stop) { return stop.why.find("has left the cluster") != std::string::npos; }
   /// Whether the broker has served clients since its last start.
   bool serving(uint32_t i) const;
   /// How clients find the cluster.
@@ -56,7 +59,7 @@ class SimCluster {
   /// Until every broker serves. False after `limit`.
   bool await_serving(Duration limit);
   /// Until every partition that group 0 knows has one leader that all its live brokers agree on, and every
-  /// replica has caught up with it. Of the brokers in `who` only, which must be a majority of each group;
+  /// replica has caught up with it, and brokers that are to retire have (I-M4). Of the brokers in `who` only, which must be a majority of each group;
   /// empty: of all. The reason if that does not happen within `limit`.
   std::optional<std::string> await_settled(Duration limit, const std::vector<NodeId>& who = {});
 

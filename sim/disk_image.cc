@@ -446,9 +446,9 @@ std::vector<uint64_t> DiskImage::pages_at_rest(const Inode& file) {
   return cold;
 }
 
-void DiskImage::rot(Inode& file, uint64_t page, uint32_t bits, Stream& draws) {
+void DiskImage::rot(Inode& file, uint64_t page, uint32_t bits, Stream& draws, uint64_t within) {
   Inode::Entry& entry = file.at(page);
-  const uint64_t length = std::min<uint64_t>(kPageBytes, file.size_ - page * kPageBytes);
+  const uint64_t length = std::min<uint64_t>(within, file.size_ - page * kPageBytes);
   PageRef rotten = entry.durable;
   uint8_t* bytes = rotten.own();
   for (uint32_t i = 0; i < bits; ++i) {

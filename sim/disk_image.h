@@ -126,7 +126,7 @@ class DiskImage {
   /// `land` says for each page where it went; astray, it replaces another page of the disk.
   template <class Land>
   void commit(const SyncSet& set, Land&& land) {
-    for (const auto& [page, content] : set.pages) settle(set, page, content, land());
+    for (const auto& [page, content] : set.pages) settle(set, page, content, land(page));
     set.inode->durable_size_ = set.size;
   }
   /// The failed sync: pages count as clean although they are not durable.
@@ -151,8 +151,8 @@ class DiskImage {
   std::vector<std::pair<std::string, InodeRef>> files() const;
   /// Pages that are on the medium as they are in the cache, and were ever written, ascending.
   static std::vector<uint64_t> pages_at_rest(const Inode& file);
-  /// Flips `bits` drawn bits within a page, durably.
-  static void rot(Inode& file, uint64_t page, uint32_t bits, Stream& draws);
+  /// Flips `bits` drawn bits among the first `within` bytes of a page, durably.
+  static void rot(Inode& file, uint64_t page, uint32_t bits, Stream& draws, uint64_t within = kPageBytes);
   /// The page gives kIo until it is written again.
   static void spoil(Inode& file, uint64_t page);
   /// Digest of all durable names and bytes; zero pages and absent ones are the same.

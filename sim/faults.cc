@@ -17,7 +17,8 @@ constexpr std::array<std::string_view, kFaultKinds> kNames{
     "wipe",       "isolate",    "split",         "one_way",       "bridge",     "link_slow",
     "conn_reset", "half_open",  "disk_slow",     "stuck_sync",    "sync_fail",  "read_error",
     "write_error", "bad_page",  "disk_full",     "bit_rot",       "misdirected", "lost_write",
-    "clock_jump", "clock_drift", "heal",         "heal_core",  "move",       "elect"};
+    "clock_jump", "clock_drift", "heal",         "heal_core",  "move",       "elect",
+    "retire"};
 
 std::string print_time(int64_t ns) {
   if (ns % 1'000'000'000 == 0) return fmt::format("{}s", ns / 1'000'000'000);
@@ -304,18 +305,66 @@ Result<std::vector<Fault>> parse_faults(std::string_view text) {
   return faults;
 }
 
+namespace {
+
+// Within what a round trip takes, or a change of leaders.
+Duration soon_after(Stream& s) {
+  constexpr int64_t kWithin[] = {5'000'000, 50'000'000, 500'000'000, 2'000'000'000};
+  return Duration{s.draw_between(0, kWithin[s.draw(4, "how soon, roughly")], "how soon")};
+}
+
+constexpr uint32_t kFirstChange = 1000;  // Above the ids of expand(), whose streams they would share.
+
+// In half of the runs that can spare a broker one of them is to leave, or hands over what it leads and, half of the time,
+// is told later that it may stay.
+void add_retirement(const Profile& profile, Tape& tape, std::vector<Fault>& faults) {
+  Stream& s = tape.stream({.kind = StreamKind::kFaultPlan, .a = kFirstChange - 1});
+  if (profile.brokers <= profile.replicas || !s.hits(1, 2, "a broker retires")) return;
+  const int64_t span = profile.heal_at.ns - profile.from.ns;
+  Fault f{.id = kFirstChange - 1, .kind = FaultKind::kRetire};
+  f.nodes = {static_cast<uint32_t>(s.draw(profile.brokers, "which broker"))};
+  f.at = profile.from + Duration{s.draw_between(0, span - 1, "when")};
+  f.amount = s.hits(1, 3, "its leaders only") ? 1 : 2;
+  faults.push_back(f);
+  const Instant later = f.at + Duration{s.draw_between(0, span / 2, "how long")};
+  if (f.amount != 1 || !s.hits(1, 2, "it may stay") || later >= profile.heal_at) return;
+  f.id = kFirstChange - 2;
+  f.at = later;
+  f.amount = 0;
+  faults.push_back(std::move(f));
+}
+
+}  // namespace
+
 void add_changes(const Profile& profile, uint32_t partitions, Tape& tape, std::vector<Fault>& faults) {
-  constexpr uint32_t kFirstId = 1000;  // Above those of expand(), whose streams they would share.
-  Stream& plan = tape.stream({.kind = StreamKind::kFaultPlan, .a = kFirstId});
-  const uint64_t count = 1 + plan.draw(5, "how many changes");
+  Stream& plan = tape.stream({.kind = StreamKind::kFaultPlan, .a = kFirstChange});
+  const uint64_t count = 1 + plan.draw(8, "how many changes");
+  const size_t drawn = faults.size() - 1;  // Without the heal.
+  add_retirement(profile, tape, faults);
+  const bool one_less = faults.back().kind == FaultKind::kRetire;
+  std::vector<Fault> moves;
   for (uint32_t i = 1; i <= count; ++i) {
-    Stream& s = tape.stream({.kind = StreamKind::kFaultPlan, .a = kFirstId + i});
-    Fault f{.id = kFirstId + i, .kind = s.draw(4, "what changes") == 3 ? FaultKind::kElect : FaultKind::kMove};
+    Stream& s = tape.stream({.kind = StreamKind::kFaultPlan, .a = kFirstChange + i});
+    Fault f{.id = kFirstChange + i, .kind = s.draw(4, "what changes") == 3 ? FaultKind::kElect : FaultKind::kMove};
     f.at = profile.from + Duration{s.draw_between(0, profile.heal_at.ns - profile.from.ns - 1, "when")};
     f.amount = static_cast<int64_t>(s.draw(partitions, "of which partition"));
     if (f.kind == FaultKind::kMove) {
       f.nodes = shuffled(s, profile.brokers);
-      f.nodes.resize(profile.replicas);
+      // Whoever leaves needs another that has none of it.
+      const uint32_t most = std::min(profile.replicas + 1, profile.brokers - (one_less ? 1 : 0));
+      f.nodes.resize(s.hits(1, 4, "to one more") ? most : profile.replicas);
+      // Where one moves another moved a moment ago: what has just left comes back, what has just come leaves.
+      if (!moves.empty() && s.hits(1, 2, "after another")) {
+        const Fault& other = moves[s.draw(moves.size(), "of which")];
+        f.amount = other.amount;
+        if (const Instant soon = other.at + soon_after(s); soon < profile.heal_at) f.at = soon;
+      }
+      moves.push_back(f);
+    }
+    // What changes is hit while it changes.
+    if (drawn > 0 && s.hits(1, 2, "and is hit")) {
+      Fault& other = faults[s.draw(drawn, "by which fault")];
+      if (const Instant soon = f.at + soon_after(s); soon < profile.heal_at) other.at = soon;
     }
     faults.push_back(std::move(f));
   }

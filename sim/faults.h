@@ -46,8 +46,9 @@ enum class FaultKind : uint8_t {
   // Not faults, but what an operator does while there are some.
   kMove,          ///< Partition `amount` of the workload's topic moves to nodes.
   kElect,         ///< It gets its preferred leader.
+  kRetire,        ///< nodes[0] is to give up its leaderships (amount 1), or its replicas too, and to leave (2); or to stay (0).
 };
-inline constexpr size_t kFaultKinds = static_cast<size_t>(FaultKind::kElect) + 1;
+inline constexpr size_t kFaultKinds = static_cast<size_t>(FaultKind::kRetire) + 1;
 
 /// "power_cut".
 std::string_view fault_kind_name(FaultKind kind);
@@ -95,8 +96,9 @@ struct Profile {
 /// recovers is hit while it recovers.
 std::vector<Fault> expand(const Profile& profile, Tape& tape);
 
-/// What an operator does in the meantime with a topic of so many partitions and profile.replicas replicas, put among
-/// `faults` by time. Drawn from streams of its own: the faults stay what they were.
+/// What an operator does in the meantime with a topic of so many partitions and profile.replicas replicas, and, of more
+/// brokers than that, with one of them; put among `faults` by time. Drawn from streams of its own: the faults stay what
+/// they were, but some strike when a change has just begun.
 void add_changes(const Profile& profile, uint32_t partitions, Tape& tape, std::vector<Fault>& faults);
 
 }  // namespace taffrail::sim

@@ -10,7 +10,7 @@ namespace taffrail::sim {
 
 Nemesis::Nemesis(World& world, std::vector<NodeId> machines, std::vector<Fault> faults, Options options)
     : world_(world), machines_(std::move(machines)), faults_(std::move(faults)), options_(options),
-      down_(machines_.size()), stopped_(machines_.size()), gone_(machines_.size()) {
+      down_(machines_.size()), stopped_(machines_.size()), gone_(machines_.size()), left_(machines_.size()) {
   if (options_.brokers == 0) options_.brokers = static_cast<uint32_t>(machines_.size());
 }
 
@@ -25,6 +25,11 @@ void Nemesis::release() {
     const auto at = std::find(machines_.begin(), machines_.end(), node);
     if (at == machines_.end()) return;
     const auto machine = static_cast<size_t>(at - machines_.begin());
+    if (leaves && leaves(world_.stops().back())) {
+      left_[machine] = true;
+      std::erase(core_, node);
+      return;
+    }
     Stream& draws = world_.stream(StreamKind::kFault, 0, node.value);
     const Duration wait{options_.restart_stopped.base.ns +
                         draws.draw_between(0, options_.restart_stopped.jitter.ns, "started again after")};
@@ -92,6 +97,7 @@ void Nemesis::begin(const Fault& fault) {
       return heal(fault);
     case FaultKind::kMove:
     case FaultKind::kElect:
+    case FaultKind::kRetire:
       if (on_change) on_change(fault);
       return;
     default:
@@ -158,7 +164,7 @@ void Nemesis::repair_directories(const std::function<bool(uint32_t)>& failed) {
 }
 
 void Nemesis::bring_up(size_t machine) {
-  if (is_up(machine) || down_[machine] > 0 || gone_[machine]) return;
+  if (is_up(machine) || down_[machine] > 0 || gone_[machine] || left_[machine]) return;
   if (on_start && machine < options_.brokers) on_start(static_cast<uint32_t>(machine));
   world_.restart(machines_[machine]);
 }
@@ -224,7 +230,7 @@ void Nemesis::heal(const Fault& fault) {
   for (uint32_t i = 0; i < options_.brokers; ++i) {
     const bool in_core = fault.kind == FaultKind::kHeal ||
                          std::find(fault.nodes.begin(), fault.nodes.end(), i) != fault.nodes.end();
-    if (in_core) core_.push_back(machines_[i]);
+    if (in_core && !left_[i]) core_.push_back(machines_[i]);
     gone_[i] = !in_core && fault.amount == 1;
     if (gone_[i]) world_.power_cut(machines_[i]);
     else bring_up(i);

@@ -31,7 +31,7 @@ class Nemesis {
 
   /// Told of each broker that is about to be started again.
   std::function<void(uint32_t)> on_start;
-  /// Asked to do what an operator does (kMove, kElect), and to say took() when it worked. Without it nothing is done.
+  /// Asked to do what an operator does (kMove, kElect, kRetire), and to say took() when it worked. Without it nothing is done.
   std::function<void(const Fault&)> on_change;
   void took(FaultKind kind) { count(kind, true); }
   /// The operator looks for brokers of which a data directory has failed, by number: `failed` outlives the run.
@@ -46,7 +46,9 @@ class Nemesis {
   /// "kill 3, isolate 1, ..."; kinds that never took effect are left out.
   std::string summary() const;
   bool healed() const { return healed_; }
-  /// After kHealCore: who must make progress. After kHeal everybody.
+  /// Whether a broker that stopped for that reason is not started again. Without it all are.
+  std::function<bool(const Stop&)> leaves;
+  /// After kHealCore: who must make progress. After kHeal everybody. Without who has left for good.
   const std::vector<NodeId>& core() const { return core_; }
 
  private:
@@ -75,6 +77,7 @@ class Nemesis {
   bool healed_ = false;
   std::vector<NodeId> core_;
   std::vector<bool> gone_;         // Down for good.
+  std::vector<bool> left_;         // And nobody misses it.
 };
 
 }  // namespace taffrail::sim

@@ -98,10 +98,10 @@ Scenario Scenario::from_seed(uint64_t seed) {
   Stream& changes = tape.stream({.kind = StreamKind::kKnobs, .name = "changes"});
   const bool changing = changes.hits(1, 2, "the cluster changes") && s.run != RunKind::kLiveness;
   const bool growing = changes.hits(1, 2, "brokers beyond the seeds");
-  if (changing && growing) {
-    s.seeds = 3;
-    s.brokers = std::max<uint32_t>(s.brokers, 4);
-  }
+  // Three of four have a broker more than a partition has replicas: what moves, or leaves, has somewhere to go.
+  const bool spare = changes.hits(3, 4, "a broker to spare");
+  if (changing && growing) s.seeds = 3;
+  if (changing && (growing || spare)) s.brokers = std::max<uint32_t>(s.brokers, 4);
   Profile profile;
   profile.run = s.run;
   profile.brokers = s.brokers;
@@ -329,6 +329,12 @@ RunReport run_scenario(const Scenario& scenario, const RunOptions& options) {
     load.other_topics = scenario.other_topics;
     load.bursts = scenario.bursts;
     if (draws.hits(1, 4, "retention")) load.topic_configs["retention.bytes"] = std::to_string(draws.draw_between(5'000, 50'000, "retention bytes"));
+    // In one run of six the brokers store what comes with another codec than it has.
+    Stream& codecs = world->stream(StreamKind::kKnobs, 9);
+    constexpr const char* kCodecs[] = {"uncompressed", "gzip", "snappy", "lz4", "zstd"};
+    const bool forced = codecs.hits(1, 6, "a codec of its own");
+    const uint64_t codec = codecs.draw(5, "which codec");
+    if (forced) load.topic_configs["compression.type"] = kCodecs[codec];
     Workload workload(cluster, load);
     GroupWorkloadOptions members;
     members.topic = load.topic;
@@ -345,18 +351,22 @@ RunReport run_scenario(const Scenario& scenario, const RunOptions& options) {
     members.ready = [&workload] { return workload.topic_created(); };
     GroupWorkload group(cluster, members);
     nemesis.on_change = [&](const Fault& fault) {
-      if (!workload.topic_created() || fault.amount < 0 || fault.amount >= load.partitions) return;
+      if (!workload.topic_created()) return;
+      if (fault.kind == FaultKind::kRetire)
+        return workload.retire(fault.nodes[0] + 1, fault.amount, [&nemesis] { nemesis.took(FaultKind::kRetire); });
+      if (fault.amount < 0 || fault.amount >= load.partitions) return;
       std::vector<uint32_t> brokers;
       for (const uint32_t node : fault.nodes) brokers.push_back(node + 1);
       workload.change(static_cast<int32_t>(fault.amount), brokers, [&nemesis, kind = fault.kind] { nemesis.took(kind); });
     };
-    // A broker that lost one of its disks goes on without, until its operator has seen to it.
+    nemesis.leaves = [](const Stop& stop) { return SimCluster::left(stop); };
+    // A broker that lost one of its disks goes on without: its operator sees to it soon, or, in half of the runs, when all
+    // else has healed.
+    const bool repaired = scenario.directories > 1 && world->stream(StreamKind::kKnobs, 8).hits(1, 2, "disks are replaced");
     std::function<void()> operator_looks = [&] {
-      nemesis.repair_directories([&](uint32_t i) {
-        const bool failed = cluster.failed_directory(i).has_value();
-        if (failed) ++report.directories_failed;
-        return failed;
-      });
+      const auto failed = [&](uint32_t i) { return cluster.failed_directory(i).has_value(); };
+      for (uint32_t i = 0; i < cluster.broker_count(); ++i) report.directories_failed += failed(i) ? 1 : 0;
+      if (repaired || nemesis.healed()) nemesis.repair_directories(failed);
       world->after(500_ms, operator_looks);
     };
     if (scenario.directories > 1) world->after(500_ms, operator_looks);
@@ -449,6 +459,11 @@ RunReport run_scenario(const Scenario& scenario, const RunOptions& options) {
       look();
       if (report.violation.empty() && grouped && retention > Duration{})
         if (const auto why = group.await_expiry(spread())) report.violation = "I-G6 expiry: " + *why;
+      const Duration scrubbed = shape.config.scrub_round * 2 + shape.config.housekeeping_interval * 2 + 2_s;
+      if (report.violation.empty() && !waits && scrubbed <= 20_s && std::ranges::count(damaged, true) > 0) {
+        go(scrubbed);
+        if (auto v = inside.check_scrubbed(damaged); v && report.violation.empty()) report.violation = std::move(*v);
+      }
       workload.stop_readers();
       for (int i = 0; i < 100 && look() && !workload.readers_done(); ++i) world->run_for(100_ms);
       std::optional<std::string> unread;

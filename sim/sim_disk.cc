@@ -249,8 +249,8 @@ Result<> SimDisk::room_for(const Inode& inode, uint64_t size) {
   return fail(Errc::kNoSpace, "no space left on the disk");
 }
 
-// Where the next page of a sync goes, as the armed faults have it.
-Landing SimDisk::land(SyncSet& set) {
+// Where a page of a sync goes, as the armed faults have it.
+Landing SimDisk::land(SyncSet& set, uint64_t page) {
   if (losing_ > 0) {
     --losing_;
     ++fault_stats_.lost_writes;
@@ -264,7 +264,9 @@ Landing SimDisk::land(SyncSet& set) {
     if (!files.empty()) {
       set.astray = files[draws_.draw(files.size(), "the file it lands in")].second;
       const uint64_t pages = (set.astray->size() + kPageBytes - 1) / kPageBytes;
-      set.astray_page = draws_.draw(pages, "the page it lands on");
+      // A bit of an address that flips leads as far into another file as it was to go into its own.
+      const bool as_far = draws_.hits(1, 2, "it lands as far into it") && set.astray != set.inode && page < pages;
+      set.astray_page = as_far ? page : draws_.draw(pages, "the page it lands on");
     }
     return Landing::kAstray;
   }
@@ -366,7 +368,7 @@ Result<> SimDisk::SimFile::sync(Task& task) {
       got = fail(Errc::kIo, fmt::format("syncing {}: input/output error", path_));
       return;
     }
-    disk_.image_.commit(set, [&] { return disk_.land(set); });
+    disk_.image_.commit(set, [&](uint64_t page) { return disk_.land(set, page); });
     disk_.engine_.trace.add(TraceKind::kSync, disk_.node_, set.pages.size(), set.size);
   }, [&] { disk_.image_.abandon(set); });
   return got;
@@ -427,11 +429,12 @@ void SimDisk::slow_down(uint32_t factor, Instant until) {
 
 // A disk does not know files: of all that was written, every page is as likely to go as the next.
 template <class Hit>
-bool SimDisk::hit_a_page(Stream& draws, Hit&& hit) {
+bool SimDisk::hit_a_page(Stream& draws, bool at_head, Hit&& hit) {
   std::vector<std::pair<Inode*, uint64_t>> pages;
   const auto files = image_.files();
   for (const auto& [path, file] : files)
-    for (const uint64_t page : DiskImage::pages_at_rest(*file)) pages.emplace_back(file.get(), page);
+    for (const uint64_t page : DiskImage::pages_at_rest(*file))
+      if (page == 0 || !at_head) pages.emplace_back(file.get(), page);
   if (pages.empty()) return false;
   const auto& [file, page] = pages[draws.draw(pages.size(), "which page is hit")];
   hit(*file, page);
@@ -439,14 +442,17 @@ bool SimDisk::hit_a_page(Stream& draws, Hit&& hit) {
 }
 
 bool SimDisk::rot(uint32_t bits, Stream& draws) {
-  return hit_a_page(draws, [&](Inode& file, uint64_t page) {
-    DiskImage::rot(file, page, bits, draws);
+  // What says how to read the rest is a small part of each file, and every bit of it matters.
+  constexpr uint64_t kHeadBytes = 128;
+  const bool at_head = draws.hits(1, 4, "a file's head rots");
+  return hit_a_page(draws, at_head, [&](Inode& file, uint64_t page) {
+    DiskImage::rot(file, page, bits, draws, at_head ? kHeadBytes : kPageBytes);
     ++fault_stats_.rotten_pages;
   });
 }
 
 bool SimDisk::spoil(Stream& draws) {
-  return hit_a_page(draws, [&](Inode& file, uint64_t page) {
+  return hit_a_page(draws, /*at_head=*/false, [&](Inode& file, uint64_t page) {
     DiskImage::spoil(file, page);
     ++fault_stats_.spoiled_pages;
   });

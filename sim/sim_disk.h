@@ -99,7 +99,7 @@ class SimDisk final : public Disk, public EventSink {
 
  private:
   template <class Hit>
-  bool hit_a_page(Stream& draws, Hit&& hit);
+  bool hit_a_page(Stream& draws, bool at_head, Hit&& hit);
   class SimFile;
   class SimLock;
   struct Op;
@@ -114,7 +114,7 @@ class SimDisk final : public Disk, public EventSink {
   template <class Finish>
   void perform_names(Task& task, Finish&& finish);
   Result<> room_for(const Inode& inode, uint64_t size);
-  Landing land(SyncSet& set);
+  Landing land(SyncSet& set, uint64_t page);
   Result<> check_alive() const;
 
   Engine& engine_;

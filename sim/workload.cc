@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "client/admin.h"
+#include "client/cluster_admin.h"
 #include "client/consumer.h"
 #include "client/producer.h"
 #include "protocol/alter_client_quotas.h"
@@ -241,6 +242,19 @@ void Workload::change(int32_t partition, const std::vector<uint32_t>& brokers, s
     const Instant deadline = runtime.now() + 5_s;
     const Result<> asked = to.empty() ? admin.elect_preferred(task, at, deadline) : admin.move_partition(task, at, to, deadline);
     if (asked) done();
+    view.close(task);
+  });
+}
+
+void Workload::retire(uint32_t broker, int64_t how, std::function<void()> done) {
+  const auto clients = static_cast<uint32_t>(cluster_.machines().size() - cluster_.broker_count());
+  cluster_.world().spawn(cluster_.client(clients - 1), "workload/retire", [this, broker, how, done = std::move(done)](Task& task, Runtime& runtime) {
+    client::Cluster view(runtime, cluster_.bootstrap());
+    client::ClusterAdmin admin(view);
+    std::optional<std::string> value;
+    if (how != 0) value = how == 1 ? "leaders" : "replicas";
+    const std::map<std::string, std::optional<std::string>> changes{{"taffrail.retire", std::move(value)}};
+    if (admin.alter_configs(task, BrokerId(static_cast<int32_t>(broker)), changes, runtime.now() + 5_s)) done();
     view.close(task);
   });
 }

@@ -52,6 +52,9 @@ class Workload {
   /// leader (nowhere to go). `done` is told if that was taken on.
   void change(int32_t partition, const std::vector<uint32_t>& brokers, std::function<void()> done);
 
+  /// Likewise for a broker, from 1 on: it is to stay (0), to give up its leaderships (1) or to leave (2).
+  void retire(uint32_t broker, int64_t how, std::function<void()> done);
+
   History& history() { return history_; }
   const WorkloadOptions& options() const { return options_; }
 

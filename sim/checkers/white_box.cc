@@ -303,6 +303,53 @@ std::optional<std::string> WhiteBox::check_lonely(uint32_t broker) {
   return std::nullopt;
 }
 
+// Whether a replica in sync could lead now: its broker runs, the two hear each other, and its disk is well.
+bool WhiteBox::has_successor(uint32_t broker, const Partition& partition) const {
+  World& world = cluster_.world();
+  const NodeId me = cluster_.broker(broker);
+  const std::vector<BrokerId> in_sync = partition.in_sync();
+  return std::ranges::any_of(partition.group()->members(), [&](const RaftGroup::MemberView& member) {
+    const auto other = static_cast<uint32_t>(member.replica.node.value) - 1;
+    if (!member.voter || other == broker || other >= cluster_.broker_count() || !cluster_.serving(other)) return false;
+    const NodeId it = cluster_.broker(other);
+    if (std::ranges::count(in_sync, member.replica.node) == 0 || world.paused(it)) return false;
+    if (world.net().blocked(me.value, it.value) || world.net().blocked(it.value, me.value)) return false;
+    const Partition* replica = cluster_.node(other)->find_partition(partition.key());
+    return replica != nullptr && !replica->log().disk_full() && !replica->log().disk_slow();
+  });
+}
+
+// I-S11: a leader whose disk is full takes no more records, and says so; one whose disk takes seconds for a write passes
+// its leadership on once it is given some, if anybody could take it.
+std::optional<std::string> WhiteBox::check_bad_disk(uint32_t broker, const Partition& partition) {
+  constexpr Duration kFlaps = 500_ms;  // A segment that goes makes room for a moment.
+  World& world = cluster_.world();
+  const std::pair key(broker, partition.key());
+  const bool full = partition.log().disk_full();
+  if (!partition.is_leader() || (!full && !partition.log().disk_slow()) || world.paused(cluster_.broker(broker))) {
+    bad_disks_.erase(key);
+    return std::nullopt;
+  }
+  const BadDisk now{world.incarnation(cluster_.broker(broker)), partition.group()->term(), full, world.now(), partition.log().next_offset(), {}};
+  BadDisk& bad = bad_disks_.try_emplace(key, now).first->second;
+  if (bad.incarnation != now.incarnation || bad.term != now.term || bad.full != full) bad = now;
+  if (full) {
+    if (now.end > bad.end && world.now() > bad.since + kFlaps)
+      return fmt::format("I-S11 a bad disk: broker {} leads {} on a disk that has been full for {} ms, and takes records", broker + 1,
+                         partition.key().text(), (world.now() - bad.since).ms());
+    return std::nullopt;
+  }
+  if (!has_successor(broker, partition)) bad.takes.reset(), bad.end = now.end;
+  else if (now.end > bad.end && !bad.takes) bad.takes = world.now();
+  // The first that is asked may not be able to, and the next is asked when four timeouts are over.
+  const Delay& latency = world.knobs().net.latency;
+  const Duration allowed = partition.group()->raft().options().election_timeout_max * 6 + (latency.base + latency.jitter) * 8 + 1_s;
+  if (prompt_ && bad.takes && world.now() > *bad.takes + allowed)
+    return fmt::format("I-S11 a bad disk: broker {} leads {} on a disk that has been slow for {} ms, and takes records", broker + 1,
+                       partition.key().text(), (world.now() - bad.since).ms());
+  return std::nullopt;
+}
+
 std::optional<std::string> WhiteBox::check_now() {
   if (seen_) return seen_;
   for (uint32_t i = 0; i < cluster_.broker_count(); ++i) {
@@ -325,8 +372,10 @@ std::optional<std::string> WhiteBox::check_now() {
     for (const auto& [key, invariant] : node->quarantines())
       return fmt::format("{}: broker {} put {} in quarantine", invariant, i + 1, key.text());
     for (Partition* partition : node->partitions())
-      if (partition->group() != nullptr)
+      if (partition->group() != nullptr) {
         if (auto violation = check_partition(i, *partition)) return violation;
+        if (auto violation = check_bad_disk(i, *partition)) return violation;
+      }
   }
   return std::nullopt;
 }
@@ -344,6 +393,24 @@ std::optional<std::string> WhiteBox::check_left_behind() {
   };
   cluster_.world().run_until([&] { return !left(); }, 5_s);
   return left();
+}
+
+std::optional<std::string> WhiteBox::check_scrubbed(const std::vector<bool>& of) {
+  std::optional<std::string> found;
+  for (uint32_t i = 0; i < cluster_.broker_count() && !found; ++i) {
+    if (!of[i] || !cluster_.serving(i)) continue;
+    (void)cluster_.world().run_fiber(cluster_.broker(i), [&](Task& task, Runtime&) {
+      for (Partition* partition : cluster_.node(i)->partitions()) {
+        const auto held = partition->hold();
+        Log& log = partition->log();
+        // What is known to be bad is passed over.
+        const auto seen = log.scrub(task, log.first_index(), UINT32_MAX);
+        if (seen && seen->bad > 0 && !found)
+          found = fmt::format("I-S12 a scrub: broker {} holds damaged records of {} that it does not know of", i + 1, partition->key().text());
+      }
+    }, 30_s);
+  }
+  return found;
 }
 
 // I-S9: a log is where its owner looks for it, however often the number of shards has changed.

@@ -27,6 +27,10 @@ class WhiteBox {
   /// One that refuses to start since is left out.
   std::vector<std::string> check_settled(const std::vector<bool>& damaged, const std::function<bool(uint32_t)>& refuses);
 
+  /// When every stored record has been read by a scrub since the last fault: what is damaged is known to whoever has it
+  /// (I-S12). By broker, whether it is looked at. The first violation.
+  std::optional<std::string> check_scrubbed(const std::vector<bool>& of);
+
   /// Once every client has closed what it opened: nothing of theirs is left at the brokers. The first violation.
   std::optional<std::string> check_left_behind();
 
@@ -58,6 +62,8 @@ class WhiteBox {
   std::optional<std::string> check_recovery(uint32_t broker);
   std::optional<std::string> check_lonely(uint32_t broker);
   std::optional<std::string> check_directories(uint32_t broker);
+  bool has_successor(uint32_t broker, const Partition& partition) const;
+  std::optional<std::string> check_bad_disk(uint32_t broker, const Partition& partition);
   SimDisk& disk_of(uint32_t broker, const PartitionKey& key) const;
   WalOwner owner_of(uint32_t broker, const RaftGroup& replica) const;
   std::optional<std::string> check_places(uint32_t broker) const;
@@ -79,6 +85,15 @@ class WhiteBox {
   std::map<uint32_t, std::pair<uint64_t, Instant>> cut_off_;  ///< By broker that reaches no quorum: incarnation, since when.
   std::map<std::pair<uint32_t, uint32_t>, Instant> failing_;  ///< By broker and shard whose directory failed, with replicas: since when.
   size_t stops_seen_ = 0;
+  struct BadDisk {
+    uint64_t incarnation = 0;
+    Term term;
+    bool full = false;
+    Instant since;
+    Offset end;                    ///< Of the log, then.
+    std::optional<Instant> takes;  ///< Since when it has taken more, and somebody could take over.
+  };
+  std::map<std::pair<uint32_t, PartitionKey>, BadDisk> bad_disks_;  ///< Of leaders, while it lasts.
   std::map<PartitionKey, Group> groups_;
   std::optional<std::string> seen_;  ///< What look() found first.
   std::vector<ReplicaView> views_;

@@ -272,6 +272,15 @@ void BrokerShard::forget_deleted_topics() {
   for (const auto& [id, topic] : topics) topics_seen_.try_emplace(id, topic.name);
 }
 
+// It has moved away by the image; but its log, which hears of the partition's leader and not of group 0's, tells of a later
+// assignment that brought it back. Its leader counts on what it holds.
+bool BrokerShard::comes_back(const PartitionKey& key, const Partition& partition) const {
+  const PartitionRecord* record = cluster_->image().find_partition(key);
+  if (record == nullptr || partition.group() == nullptr) return false;
+  const Configuration& members = partition.group()->configuration();
+  return members.revision > record->revision && members.is_member(identity_.replica);
+}
+
 // The image may change during every wait, so what is to be done is collected first and looked up again.
 Result<> BrokerShard::reconcile(Task& task) {
   forget_deleted_topics();
@@ -304,7 +313,7 @@ Result<> BrokerShard::reconcile(Task& task) {
   }
   std::vector<PartitionKey> to_close;
   for (const auto& [key, partition] : partitions_)
-    if (!wanted.contains(key)) to_close.push_back(key);
+    if (!wanted.contains(key) && !(comes_back(key, *partition) && !PLANT("M63"))) to_close.push_back(key);
   for (const PartitionKey& key : to_close) {
     close_partition(task, key);
     if (cluster_->image().find_topic(key.topic) == nullptr) leaders_.forget_topic(key.topic);

@@ -101,6 +101,7 @@ class BrokerShard final : public BrokerContext {
   // Keeping what group 0 says true here.
   bool is_mine(const PartitionKey& key) const;
   bool is_assigned_here(const PartitionRecord& record) const;
+  bool comes_back(const PartitionKey& key, const Partition& partition) const;
   void run_reconciler(Task& task);
   Result<> reconcile(Task& task);
   void let_go_of_replicas(Task& task);

@@ -149,6 +149,52 @@ TEST_F(Moves, ThereAndBackAgain) {
   EXPECT_EQ(read("t"), 6);
 }
 
+// Group 0 does not reach a replica that leaves and comes back, its partition's leader does. Then a snapshot tells it of a
+// time at which it was away.
+TEST_F(Moves, ThereAndBackAgainBehindTheImage) {
+  for (uint64_t seed = 0; seed < 10; ++seed) {
+    NodeConfig config = small_config();
+    config.metadata_snapshot_entries = 4;
+    w = std::make_unique<BrokerWorld>(seed, 5, config);
+    uint32_t controller = 0;
+    while (w->cluster.node(controller)->find_group(kMetadataPartition)->role() != Role::kLeader) ++controller;
+    const auto id = [&](uint32_t nth) { return BrokerId(static_cast<int32_t>((controller + nth) % 5) + 1); };
+    w->create_topic("t", 1, 3);
+    const std::vector<BrokerId> home{id(1), id(2), id(3)};
+    EXPECT_EQ(move("t", home), ErrorCode::kNone);
+    settle();
+    if (w->leader_of("t") == (controller + 3) % 5) continue;  // Who leads is not cut off from its followers' news.
+    w->run([&](Wire& wire) { EXPECT_EQ(wire.produce("t", batch_of({"v"})).error_code, ErrorCode::kNone); }, w->leader_of("t"));
+    const auto behind = w->cluster.broker((controller + 3) % 5);
+    w->world.block(behind, w->cluster.broker(controller));
+    w->world.run_for(3_s);
+    const auto members_are = [&](const std::vector<BrokerId>& wanted) {
+      return w->world.run_until([&] {
+        std::vector<BrokerId> now;
+        const uint32_t leader = w->leader_of("t");
+        for (const ReplicaId& voter : w->replica(leader, "t")->group()->configuration().voters) now.push_back(voter.node);
+        return std::ranges::is_permutation(now, wanted) && w->replica(leader, "t")->group()->raft().members_settled();
+      }, 20_s);
+    };
+    const std::vector<BrokerId> away{id(1), id(2), id(4)};
+    EXPECT_EQ(move("t", away), ErrorCode::kNone);
+    ASSERT_TRUE(members_are(away));
+    w->world.run_for(3_s);
+    w->run([&](Wire& wire) {
+      for (uint64_t i = 0; i < seed; ++i) {
+        protocol::IncrementalAlterConfigsRequest request;
+        const std::string value = std::to_string(100'000 + i);
+        request.resources.push_back({protocol::ConfigResourceType::kTopic, "t", {{"retention.ms", protocol::AlterConfigOp::kSet, value, {}}}, {}});
+        EXPECT_EQ(wire.ask(request, 1).responses[0].error_code, ErrorCode::kNone);
+      }
+    }, controller);
+    EXPECT_EQ(move("t", home), ErrorCode::kNone);
+    ASSERT_TRUE(members_are(home));
+    w->world.unblock(behind, w->cluster.broker(controller));
+    settle();
+  }
+}
+
 struct Deaf : GroupEvents {
   void on_commit(LogIndex, Offset) override {}
   void on_durable(LogIndex) override {}

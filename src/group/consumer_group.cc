@@ -72,6 +72,7 @@ void ConsumerGroup::apply(const Record& record) {
       session_ends_.erase(member->name);
       revocation_ends_.erase(member->name);
       rejoin_ends_.erase(member->name);
+      unconfirmed_.erase(member->name);
     }
   }
   state_.apply(record);
@@ -207,7 +208,16 @@ void ConsumerGroup::heartbeat(const Beat& beat, Effects& out) {
   const bool full = request.rebalance_timeout_ms >= 0 && request.topic_partitions &&
                     (request.subscribed_topic_names || request.subscribed_topic_regex);
   const PartitionSet has = set_of(held_of(now.assigned_partitions, 0));
-  if (joins || full || has != had) response.assignment = {list_of(has), {}};
+  // Whoever was told that, and has not said since that it owns it, may not have heard: an old request that came late, by a
+  // connection that nobody reads any more, was answered last. Whoever owned it already says nothing.
+  constexpr int kTold = 3;
+  const bool news = joins || full || has != had;
+  if (owned && *owned == has) unconfirmed_.erase(id);
+  else if (news || owned) unconfirmed_[id] = kTold;
+  const auto unconfirmed = unconfirmed_.find(id);
+  const bool again = unconfirmed != unconfirmed_.end() && !PLANT("G21");
+  if (again && --unconfirmed->second == 0) unconfirmed_.erase(unconfirmed);
+  if (news || again) response.assignment = {list_of(has), {}};
   out.replies.push_back({beat.token, std::move(response)});
 }
 

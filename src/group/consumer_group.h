@@ -137,6 +137,7 @@ class ConsumerGroup {
   std::map<std::string, Instant> session_ends_;
   std::map<std::string, std::pair<int32_t, Instant>> revocation_ends_;  ///< Of the epoch; past it the member is out.
   std::map<std::string, Instant> rejoin_ends_;  ///< Of classic members: until when each has to join again, or to sync.
+  std::map<std::string, int> unconfirmed_;  ///< Members that have not said that they own what they were told: how often they are told it yet.
   int64_t seen_version_ = -1;                                           ///< Of the topics.
   int64_t matched_version_ = -1;                                        ///< That expressions were matched against.
   Instant matched_;

@@ -47,6 +47,22 @@ TEST(ConsumerGroup, AHeartbeatThatChangesNothingWritesNothing) {
   EXPECT_EQ(w.log.size(), records);
 }
 
+// A request that was sent before comes late and is answered to nobody: what it was told is told again.
+TEST(ConsumerGroup, AnAssignmentIsToldUntilItsMemberSaysThatItOwnsIt) {
+  World w;
+  Consumer a{.id = "a"};
+  ASSERT_TRUE(settle(w, {&a}));
+  EXPECT_FALSE(w.ask(a.brief()).assignment.has_value());
+  const Consumer late{.id = "a"};
+  ASSERT_TRUE(w.ask(late.full()).assignment.has_value());
+  const Response answer = w.ask(a.brief());
+  ASSERT_TRUE(answer.assignment.has_value());
+  EXPECT_EQ(answer.assignment->topic_partitions[0].partitions, (std::vector<int32_t>{0, 1, 2, 3}));
+  // It owns that already, and has nothing to say.
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(a.beat(w), ErrorCode::kNone);
+  EXPECT_FALSE(w.ask(a.brief()).assignment.has_value());
+}
+
 // What a member loses is first given up by it, and then given on.
 TEST(ConsumerGroup, APartitionIsGivenOnOnceItsHolderLetGo) {
   World w;

@@ -36,7 +36,7 @@ SimCluster::SimCluster(World& world, ClusterOptions options) : world_(world), op
     config.listeners["PLAINTEXT"] = {{name, kKafkaPort}, {name, kKafkaPort}};
     config.internal = {{name, kInternalPort}, {name, kInternalPort}};
     config.seeds = seeds;
-    world_.start(brokers_[i], [this, i, config](Runtime& runtime) mutable -> std::shared_ptr<void> {
+    NodeMain main = [this, i, config](Runtime& runtime) mutable -> std::shared_ptr<void> {
       config.shards = runtime.shard_count();
       if (runtime.shard() != ShardId(0)) return std::make_shared<NodePart>(runtime, config, processes_[i].lock()->shards);
       auto process = std::make_shared<Process>(runtime, config);
@@ -55,7 +55,9 @@ SimCluster::SimCluster(World& world, ClusterOptions options) : world_(world), op
         }
       });
       return process;
-    });
+    };
+    if (i >= options_.starts.size()) world_.start(brokers_[i], std::move(main));
+    else world_.after(options_.starts[i], [this, i, m = std::move(main)] { world_.start(brokers_[i], m); });
   }
   for (const NodeId id : clients_) world_.start(id);
 }

@@ -22,6 +22,7 @@ struct ClusterOptions {
   uint32_t seeds = 0;         ///< The first of them found the cluster, the others join it; 0: all found it.
   uint32_t clients = 1;       ///< Machines without a broker, for workloads.
   NodeConfig config;          ///< Of every broker; ids, addresses, shards and seeds are filled in. Each data directory is a disk.
+  std::vector<Duration> starts = {};  ///< When each starts first; missing: at once.
   std::vector<uint32_t> shards = {};  ///< Of each broker, repeated as needed; empty: as `config` has it.
 };
 

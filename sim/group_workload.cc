@@ -265,6 +265,22 @@ bool GroupWorkload::all_owned() const {
   return true;
 }
 
+std::string GroupWorkload::told() {
+  std::string out = "its coordinator does not say more";
+  (void)cluster_.world().run_fiber(cluster_.client(0), [&](Task& task, Runtime& runtime) {
+    client::Cluster view(runtime, cluster_.bootstrap());
+    if (const auto group = client::GroupAdmin(view).describe(task, options_.group, runtime.now() + 5_s)) {
+      out = fmt::format("its coordinator, broker {}, says {}", group->coordinator.value, group->state);
+      for (const auto& member : group->members) {
+        out += fmt::format("; {}{}{}:", member.id, member.instance ? " as " : "", member.instance.value_or(""));
+        for (const auto& at : member.partitions) out += fmt::format(" {}", at.partition);
+      }
+    }
+    view.close(task);
+  }, 10_s);
+  return out;
+}
+
 std::optional<std::string> GroupWorkload::finish(Duration limit) {
   World& world = cluster_.world();
   const Instant end = world.now() + limit;
@@ -273,7 +289,7 @@ std::optional<std::string> GroupWorkload::finish(Duration limit) {
   if (!all_owned()) {
     std::string state;
     for (const auto& [member, partitions] : progress_->owned) state += fmt::format(" member {} owns {}", member, partitions.size());
-    return fmt::format("the group does not come to own its {} partitions once each:{}", options_.partitions, state);
+    return fmt::format("the group does not come to own its {} partitions once each:{}; {}", options_.partitions, state, told());
   }
   progress_->stop = true;
   for (int i = 0; i < 200 && progress_->running > 0 && !world.failure(); ++i) world.run_for(100_ms);

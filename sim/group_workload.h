@@ -58,6 +58,8 @@ class GroupWorkload {
   template <class Member>
   static void run_member(Task& task, Runtime& runtime, GroupWorkload& self, std::shared_ptr<Progress> progress, uint32_t number);
   bool all_owned() const;
+  /// What the group's coordinator says of it, for people.
+  std::string told();
 
   SimCluster& cluster_;
   GroupWorkloadOptions options_;

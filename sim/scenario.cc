@@ -300,6 +300,10 @@ RunReport run_scenario(const Scenario& scenario, const RunOptions& options) {
       set.consumer_heartbeat_interval = 200_ms;
       set.consumer_assignment_interval = Duration::from_ms(protocol.draw_between(0, 300, "assignment interval"));
     }
+    // In half of the worlds the brokers do not start at the same time. Not where one may go for good before it has founded.
+    Stream& starts = world->stream(StreamKind::kKnobs, 11);
+    if (starts.hits(1, 2, "one after another") && scenario.run != RunKind::kLiveness)
+      for (uint32_t i = 0; i < scenario.brokers; ++i) shape.starts.push_back(Duration::from_ms(static_cast<int64_t>(starts.draw(1'000, "starts after"))));
     SimCluster cluster(*world, shape);
     Nemesis nemesis(*world, cluster.machines(), scenario.faults, {.brokers = scenario.brokers});
     if (scenario.other_shards) {
@@ -318,12 +322,23 @@ RunReport run_scenario(const Scenario& scenario, const RunOptions& options) {
       return f.kind == FaultKind::kSlowCpu || f.kind == FaultKind::kLinkSlow;
     });
     WhiteBox inside(cluster, prompt);
+    // Retiring takes leaderships away; what else happens needs a while to be over, and some of it waits for its moment.
+    const bool changes = std::ranges::any_of(scenario.faults, [](const Fault& f) { return f.kind == FaultKind::kMove || f.kind == FaultKind::kElect; });
+    inside.calm = [&scenario, changes](const PartitionKey& key, Instant now) {
+      return now > Instant{} + 3_s && now < Instant{} + scenario.length && (key == kMetadataPartition || !changes) &&
+             std::ranges::none_of(scenario.faults, [&](const Fault& f) {
+               const bool harmless = f.kind == FaultKind::kClockJump || f.kind == FaultKind::kClockDrift;
+               const bool lasts = Profile::damages(f.kind) || f.kind == FaultKind::kRetire || f.kind == FaultKind::kRestartStorm;
+               return !harmless && f.at <= now && (lasts || now < f.at + f.duration + 3_s);
+             });
+    };
     WorkloadOptions load;
     load.operations = scenario.operations;
     load.partitions = scenario.partitions;
     load.spread = scenario.length - 1_s;
     // Where only a random majority of the brokers heals, every partition has to be able to go on with it.
     load.replication_factor = scenario.run == RunKind::kLiveness ? static_cast<int16_t>(scenario.brokers) : int16_t{3};
+    load.default_replication = scenario.run != RunKind::kLiveness && world->stream(StreamKind::kKnobs, 10).hits(1, 2, "default replication");
     load.min_insync_replicas = static_cast<int32_t>(draws.draw_between(1, 2, "min insync"));
     load.changes_settings = scenario.settings;
     load.other_topics = scenario.other_topics;
@@ -420,6 +435,11 @@ RunReport run_scenario(const Scenario& scenario, const RunOptions& options) {
       const bool idle = !workload.topic_created() && fit < static_cast<size_t>(load.replication_factor);
       // Nor can anything be written any more where too few are left.
       bool waits = fit <= static_cast<size_t>(load.replication_factor) / 2;
+      // Nor where a group's last words were torn on one disk, and it lost another for good.
+      const auto waits_for_operator = [&](const std::vector<NodeId>& core) {
+        return core.size() < cluster.broker_count() && scenario.faults.back().amount != 0 && waits_for_others(cluster, core);
+      };
+      if (!workload.writers_done()) waits = waits || waits_for_operator(nemesis.core());
       if (waits) ++report.waiting;
       if (report.violation.empty() && !workload.writers_done() && !idle && !waits) report.violation = "liveness: writers did not come to an end";
       if (report.violation.empty() && !waits) {
@@ -446,9 +466,7 @@ RunReport run_scenario(const Scenario& scenario, const RunOptions& options) {
           ++report.refused;
           why = cluster.await_settled(30_s, core);
         }
-        // A group whose last words were torn on one disk, and that lost another for good.
-        waits = why && nemesis.core().size() < cluster.broker_count() && scenario.faults.back().amount != 0 &&
-                waits_for_others(cluster, core);
+        waits = why && waits_for_operator(nemesis.core());
         if (waits) ++report.waiting;
         if (why && !waits) report.violation = "liveness: " + *why;
       }

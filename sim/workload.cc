@@ -88,7 +88,8 @@ void Workload::start() {
   world.spawn(machine, "workload/admin", [this, progress = progress_](Task& task, Runtime& runtime) {
     client::Cluster view(runtime, cluster_.bootstrap());
     client::Admin admin(view);
-    client::NewTopic topic{options_.topic, options_.partitions, options_.replication_factor, options_.topic_configs};
+    const int16_t factor = options_.default_replication ? int16_t{-1} : options_.replication_factor;
+    client::NewTopic topic{options_.topic, options_.partitions, factor, options_.topic_configs};
     topic.configs["min.insync.replicas"] = std::to_string(options_.min_insync_replicas);
     for (;;) {
       const auto created = admin.create_topic(task, topic, runtime.now() + 5_s);
@@ -115,6 +116,9 @@ void Workload::start() {
     // In bursts several batches are on their way at a time.
     const bool bursts = options_.bursts && world.stream(StreamKind::kWorkload, w + 1, 1).hits(1, 2, "in bursts");
     if (bursts) options.linger = Duration{};
+    // One in four has sent so much before that its sequences soon begin anew.
+    Stream& past = world.stream(StreamKind::kWorkload, w + 1, 2);
+    if (past.hits(1, 4, "a long past")) options.first_sequence = Sequence(INT32_MAX - static_cast<int32_t>(past.draw(20, "how long")));
     options.request_timeout = 2_s;
     options.delivery_timeout = options_.delivery_timeout;
     history_.writer(w, {options.acks == -1, options.idempotent});

@@ -18,6 +18,7 @@ struct WorkloadOptions {
   std::string topic = "orders";
   int32_t partitions = 3;
   int16_t replication_factor = 3;
+  bool default_replication = false;  ///< It is not asked for; the brokers' own default is the same.
   int32_t min_insync_replicas = 1;
   std::map<std::string, std::string> topic_configs;
   uint32_t operations = 200;   ///< Records to send, over all writers.

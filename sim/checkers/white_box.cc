@@ -219,8 +219,12 @@ void WhiteBox::look(const PartitionKey& key, const RaftSent* sent) {
     return;
   }
   for (const ReplicaView& view : views_) {
-    if (view.raft->role() == Role::kLeader && group.leaders.emplace(view.raft->term(), view.id.node).second)
-      elections_ += group.leaders.size() > 1 ? 1 : 0;
+    if (view.raft->role() == Role::kLeader && group.leaders.emplace(view.raft->term(), view.id.node).second && group.leaders.size() > 1) {
+      ++elections_;
+      if (calm && calm(key, cluster_.world().now()))
+        seen_ = fmt::format("I-K1 clocks: broker {} came to lead {} in term {}, and nothing had happened to the leader before it",
+                            view.id.node.value, key.text(), view.raft->term().value);
+    }
     auto& [incarnation, end] = group.last[view.id.node];
     const LogView& log = view.raft->log();
     if (incarnation == view.incarnation && end.index > log.prefix().index && !log.contains(end)) ++truncations_;
@@ -452,7 +456,8 @@ namespace {
 
 // I-D6: an epoch ends where the first entry of a later one begins; one without entries, where the one before it does.
 std::optional<std::string> check_epochs(const Log& log, const std::vector<EntryMeta>& walked) {
-  if (walked.empty()) return std::nullopt;
+  // Retention may have moved its start meanwhile.
+  if (walked.empty() || log.first_index() > walked.front().index) return std::nullopt;
   for (size_t i = 1; i < walked.size(); ++i)
     if (walked[i].term < walked[i - 1].term)
       return fmt::format("I-D6 epochs: entry {} is of an older term than the one before it", walked[i].index.value);

@@ -20,6 +20,9 @@ class WhiteBox {
   WhiteBox(SimCluster& cluster, bool prompt);
   ~WhiteBox();
 
+  /// Whether nothing but a clock has troubled the brokers lately: groups keep their leaders then (I-K1).
+  std::function<bool(const PartitionKey&, Instant)> calm;
+
   /// Cheap checks, for many moments of a run. The first violation, by name.
   std::optional<std::string> check_now();
   /// Everything, when the cluster has settled: reads every log of every replica. By broker, whether faults

@@ -247,7 +247,8 @@ Result<> Producer::identify(Task& task, Partition& p, Instant deadline) {
     identity_ = {answer.producer_id, answer.producer_epoch};
   }
   p.identity = identity_;
-  p.next = Sequence(0);
+  // A later epoch of a producer that is known begins at 0.
+  p.next = identity_->second == ProducerEpoch(0) ? options_.first_sequence : Sequence(0);
   p.established = false;
   return {};
 }

@@ -40,6 +40,7 @@ struct ProducerOptions {
   uint32_t in_flight_max = 5;        ///< Batches of one partition on their way; at most 5 if idempotent.
   Duration request_timeout = 30_s;   ///< Of one attempt.
   Duration delivery_timeout = 120_s; ///< Of all attempts together; past it a batch is given up.
+  Sequence first_sequence{0};        ///< Of each partition: brokers that know nothing of a producer let it begin anywhere.
   bool create_topics = true;         ///< Ask the broker to create a topic that does not exist.
 };
 

@@ -324,12 +324,13 @@ RunReport run_scenario(const Scenario& scenario, const RunOptions& options) {
     WhiteBox inside(cluster, prompt);
     // Retiring takes leaderships away; what else happens needs a while to be over, and some of it waits for its moment.
     const bool changes = std::ranges::any_of(scenario.faults, [](const Fault& f) { return f.kind == FaultKind::kMove || f.kind == FaultKind::kElect; });
-    inside.calm = [&scenario, changes](const PartitionKey& key, Instant now) {
+    const Duration recovers = shape.config.raft.election_max * 5 + 2_s;
+    inside.calm = [&scenario, changes, recovers](const PartitionKey& key, Instant now) {
       return now > Instant{} + 3_s && now < Instant{} + scenario.length && (key == kMetadataPartition || !changes) &&
              std::ranges::none_of(scenario.faults, [&](const Fault& f) {
                const bool harmless = f.kind == FaultKind::kClockJump || f.kind == FaultKind::kClockDrift;
                const bool lasts = Profile::damages(f.kind) || f.kind == FaultKind::kRetire || f.kind == FaultKind::kRestartStorm;
-               return !harmless && f.at <= now && (lasts || now < f.at + f.duration + 3_s);
+               return !harmless && f.at <= now && (lasts || now < f.at + f.duration + recovers);
              });
     };
     WorkloadOptions load;

@@ -144,7 +144,7 @@ std::optional<ReplicaId> RaftGroup::hand_over(const std::function<bool(BrokerId)
   const Instant now = g.driver.runtime.now();
   const Duration timeout = g.raft.options().election_timeout_max;
   if (g.raft.transferring_to() || (now < g.ask_next && !PLANT("M62"))) return std::nullopt;
-  const auto rank = [&g](const MemberView& member) { return std::pair(member.replica != g.asked_to_lead, member.match); };
+  const auto rank = [&g](const MemberView& member) { return std::pair(PLANT("M62") || member.replica != g.asked_to_lead, member.match); };
   std::optional<MemberView> best;
   for (const MemberView& member : members()) {
     if (!member.voter || member.replica == g.raft.self()) continue;

@@ -101,8 +101,8 @@ class FileWalk {
   ByteView bytes_;
 };
 
-BadStretch whole_file(const std::string& path, uint64_t size) {
-  return {.file = path, .position = 0, .size_bytes = size, .what = "the segment's header does not read, nor does any group",
+BadStretch whole_file(const std::string& path, uint64_t size, std::string what) {
+  return {.file = path, .position = 0, .size_bytes = size, .what = std::move(what),
           .sequences = std::nullopt, .group_next = {}, .logs = std::nullopt};
 }
 
@@ -148,7 +148,7 @@ Result<WalFileScan> scan_wal_file(Task& task, Disk& disk, const std::string& pat
   if (header && *named == *owner && header->number == number) out.header = *header;
   // Half a header is what a failed write leaves of a new segment, or damage of an old one: what it held nobody knows.
   if ((!header || *named != *owner) && out.groups.empty() && !all_zero(all.first(std::min(kWalBlock, all.size()))))
-    out.bad.push_back(whole_file(path, size));
+    out.bad.push_back(whole_file(path, size, "the segment's header does not read, nor does any group"));
   // Before a group is written to it a file is as long as its header says, durably.
   if (out.header && !out.groups.empty() && size < out.header->capacity)
     out.bad.push_back({.file = path, .position = size, .size_bytes = out.header->capacity - size,
@@ -190,7 +190,7 @@ Result<WalScan> scan_wal(Task& task, Runtime& runtime, const std::string& direct
     file.header.reset();
     file.groups.clear();
     file.frames.clear();
-    file.bad = {whole_file(file.file, file.size)};
+    file.bad = {whole_file(file.file, file.size, "the segment's header and groups are another shard's or disk's")};
   }
 
   for (const WalFileScan& file : files) {

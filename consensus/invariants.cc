@@ -32,6 +32,7 @@ uint64_t look_of(const ReplicaView& replica) {
   const auto fold = [&](auto value) { look = std::rotl((look ^ static_cast<uint64_t>(value.value)) * 0x9e3779b97f4a7c15, 29); };
   fold(raft.term());
   fold(raft.commit());
+  fold(raft.durable());
   fold(log.prefix().index);
   fold(log.prefix().term);
   fold(log.last().index);
@@ -151,10 +152,18 @@ std::optional<std::string> GroupChecker::check_replica(const ReplicaView& replic
   seen.term = raft.term();
   seen.vote = raft.vote();
   seen.commit = raft.commit();
+  // Of a later term is later, though it may stand where others were cut away.
+  const LogIndex durable = std::min(raft.durable(), raft.log().last().index);
+  if (const auto term = raft.log().term_at(durable); term && std::pair(*term, durable) > std::pair(seen.claim.term, seen.claim.index))
+    seen.claim = {durable, *term};
 
   if (raft.log().prefix().index > raft.commit()) {
     return fmt::format("I-R12 snapshots: {} dropped entries that are not committed",
                        at_node(replica.id));
+  }
+  if (const auto* there = membership_at(raft.log().prefix().index); there && raft.log().memberships().front().value != there->value) {
+    return fmt::format("I-R12 snapshots: {} begins behind entry {} with the membership \"{}\", there it was \"{}\"", at_node(replica.id),
+                       raft.log().prefix().index.value, raft.log().memberships().front().value.text(), there->value.text());
   }
   if (raft.role() == Role::kLeader) {
     if (auto wrong = check_leader(replica, replicas, commit_before)) return wrong;
@@ -163,7 +172,13 @@ std::optional<std::string> GroupChecker::check_replica(const ReplicaView& replic
     return fmt::format("I-R11 voters only: {} campaigns and has no vote", at_node(replica.id));
   }
   if (auto wrong = check_memberships(replica, seen)) return wrong;
-  return extend_committed(replica);
+  return extend_committed(replica, replicas);
+}
+
+// The last one that was committed up to there.
+const LogView::Membership* GroupChecker::membership_at(LogIndex index) const {
+  const auto behind = std::ranges::upper_bound(memberships_, index, {}, &LogView::Membership::index);
+  return behind == memberships_.begin() ? nullptr : &*std::prev(behind);
 }
 
 void GroupChecker::forget(const ReplicaId& replica) {
@@ -220,10 +235,10 @@ std::optional<std::string> GroupChecker::check_leader(const ReplicaView& replica
           at_node(replica.id), term.value, must.value);
     }
     // Holding the entry is not enough: one that does not know who votes counts the wrong quorums.
-    const auto behind = std::upper_bound(memberships_.begin(), memberships_.end(), must);
-    if (behind != memberships_.begin() && raft.log().configuration_index() < *std::prev(behind)) {
+    const LogView::Membership* known = membership_at(must);
+    if (known && raft.log().configuration_index() < known->index) {
       return fmt::format("I-R10 config safety: {} leads term {} and does not know the membership of entry {}",
-                         at_node(replica.id), term.value, std::prev(behind)->value);
+                         at_node(replica.id), term.value, known->index.value);
     }
   }
   if (raft.commit() <= commit_before || raft.commit() <= committed_.last().index) {
@@ -257,8 +272,7 @@ std::optional<std::string> GroupChecker::check_memberships(const ReplicaView& re
     if (memberships[i].index > std::max(raft.commit(), committed_.last().index)) ++uncommitted;
     if (unchanged || memberships[i - 1].value.empty()) continue;
     // Damage may hide some of them, which were committed, as all that a hole hides: these two do not follow one another.
-    const auto hidden = std::upper_bound(memberships_.begin(), memberships_.end(), memberships[i - 1].index);
-    if (hidden != memberships_.end() && *hidden < memberships[i].index) continue;
+    if (const auto* before = membership_at(memberships[i].index - 1); before && before->index > memberships[i - 1].index) continue;
     if (!quorums_meet(memberships[i - 1].value, memberships[i].value)) {
       return fmt::format("I-R10 config safety: from \"{}\" to \"{}\" at {}, two majorities",
                          memberships[i - 1].value.text(), memberships[i].value.text(),
@@ -273,7 +287,27 @@ std::optional<std::string> GroupChecker::check_memberships(const ReplicaView& re
   return std::nullopt;
 }
 
-std::optional<std::string> GroupChecker::extend_committed(const ReplicaView& replica) {
+// Where nobody looks at disks: a quorum of what leads to a commit has said that it holds the entry.
+std::optional<std::string> GroupChecker::check_claimed(const Raft& leader, std::span<const ReplicaView> replicas) const {
+  const LogView& log = leader.log();
+  const LogIndex commit = leader.commit();
+  bool known = true;
+  const bool quorum = quorum_of(leader.configuration(), [&](const ReplicaId& voter) {
+    const ReplicaView* view = find_view(replicas, voter);
+    if (view && view->raft && std::min(view->raft->durable(), agreed_up_to(view->raft->log(), log)) >= commit) return true;
+    // It may have lost it since, or be down.
+    const auto seen = seen_.find(voter);
+    if (seen == seen_.end()) return false;
+    const EntryId claim = seen->second.claim;
+    if (claim.index >= commit && !log.contains(claim)) known = false;
+    return claim.index >= commit;
+  });
+  if (quorum || !known) return std::nullopt;
+  return fmt::format("I-R8 commit rule: {} commits {}, and no quorum of \"{}\" says that it holds it",
+                     at_node(leader.options().self), commit.value, leader.configuration().text());
+}
+
+std::optional<std::string> GroupChecker::extend_committed(const ReplicaView& replica, std::span<const ReplicaView> replicas) {
   const Raft& raft = *replica.raft;
   const LogView& log = raft.log();
   const LogIndex shared = std::min(raft.commit(), committed_.last().index);
@@ -289,9 +323,11 @@ std::optional<std::string> GroupChecker::extend_committed(const ReplicaView& rep
     return fmt::format("I-R8 commit rule: {} commits {} before any leader did", at_node(replica.id),
                        raft.commit().value);
   }
+  if (started_ && !replica.durable_log)
+    if (auto wrong = check_claimed(raft, replicas)) return wrong;
   for (const LogView::Membership& membership : log.memberships())
     if (membership.index > committed_.last().index && membership.index > log.prefix().index && membership.index <= raft.commit())
-      memberships_.push_back(membership.index);
+      memberships_.push_back(membership);
   if (log.prefix().index > committed_.last().index) committed_.reset(log.prefix(), {});
   for (LogIndex i = committed_.last().index + 1; i <= raft.commit(); ++i)
     committed_.append(log.at(i));

@@ -19,7 +19,7 @@ struct ReplicaView {
   uint64_t incarnation = 0;    ///< Counts the starts of the replica.
   const Raft* raft = nullptr;  ///< Null while it is down.
   /// What a power cut at this moment would leave; null if that is not known. The checks that need
-  /// it (I-R8, I-R9, and half of I-R1, I-R6 and I-R7) are left out then.
+  /// it (I-R9, and half of I-R1, I-R6 and I-R7) are left out then, and I-R8 takes the replicas' word.
   const HardState* durable_hard = nullptr;
   const LogView* durable_log = nullptr;
 };
@@ -49,6 +49,7 @@ class GroupChecker {
     std::optional<ReplicaId> vote;
     LogIndex commit;
     std::optional<HardState> durable;
+    EntryId claim;  ///< The last entry that it said is on its disk.
     std::vector<LogView::Membership> memberships;  ///< Found to overlap; not looked at again.
     uint64_t look = 0;  ///< A digest of all that is looked at; 0 before the first look, and while disks are known.
   };
@@ -57,7 +58,9 @@ class GroupChecker {
                          LogIndex commit_before);
   Violation check_durables(const ReplicaView& replica, Seen& seen);
   Violation check_memberships(const ReplicaView& replica, Seen& seen);
-  Violation extend_committed(const ReplicaView& replica);
+  Violation extend_committed(const ReplicaView& replica, std::span<const ReplicaView> replicas);
+  const LogView::Membership* membership_at(LogIndex index) const;
+  Violation check_claimed(const Raft& leader, std::span<const ReplicaView> replicas) const;
   Violation on_acknowledged(const ReplicaView& follower, const AppendReply& reply,
                             std::span<const ReplicaView> replicas);
 
@@ -65,7 +68,7 @@ class GroupChecker {
   std::map<std::pair<ReplicaId, Term>, ReplicaId> votes_;
   std::map<ReplicaId, Seen> seen_;
   LogView committed_;
-  std::vector<LogIndex> memberships_;  ///< Where memberships were committed; ascending.
+  std::vector<LogView::Membership> memberships_;  ///< That were committed; ascending.
   bool started_ = false;
   /// Up to which index things were committed by the end of which term; both ascending.
   std::vector<std::pair<Term, LogIndex>> committed_by_;

@@ -146,6 +146,68 @@ TEST(GroupChecker, AVoteForItselfThatDamageTookCountsOnlyIfItLed) {
   EXPECT_TRUE(second_vote(false, false).starts_with("I-R1"));
 }
 
+// Replica 1 leads term 1 and commits entries 1 and 2; replica 2 has said that it holds the first of them, or both.
+std::string commits_two(LogIndex said_by_other) {
+  GroupChecker checker;
+  const Configuration two = voters({replica(1), replica(2)});
+  std::vector<Raft> replicas;
+  replicas.push_back(raft_of(LogView({}, two)));
+  replicas.emplace_back(Raft::Options{.self = replica(2)}, HardState{}, LogView({}, two), LogIndex{}, 1, kStart);
+  const std::vector<ReplicaView> views = {{replica(1), 1, &replicas[0], nullptr, nullptr}, {replica(2), 1, &replicas[1], nullptr, nullptr}};
+  EXPECT_EQ(checker.check(views), std::nullopt);
+  Effects out;
+  Raft& leader = replicas[0];
+  campaign(leader);
+  for (const bool pre : {true, false}) {
+    leader.step(replica(1), VoteReply{Term(1), pre, true}, kStart, out);
+    leader.step(replica(2), VoteReply{Term(1), pre, true}, kStart, out);
+  }
+  const auto meta = [](int64_t index, EntryKind kind) {
+    EntryMeta of;
+    of.index = LogIndex(index);
+    of.term = Term(1);
+    of.kind = kind;
+    return of;
+  };
+  const std::vector<EntryMeta> entries = {meta(1, EntryKind::kNoop), meta(2, EntryKind::kBatch)};
+  leader.append(entries, kStart, out);
+  leader.set_durable(LogIndex(2));
+  EXPECT_EQ(checker.check(views), std::nullopt);
+  Raft& follower = replicas[1];
+  follower.step(replica(1), AppendRequest{.term = Term(1), .serial = 1, .prev = {}, .commit = {}, .entries = entries, .configurations = {}}, kStart, out);
+  follower.set_durable(said_by_other);
+  EXPECT_EQ(checker.check(views), std::nullopt);
+  const auto plan = leader.next_append(replica(2));
+  EXPECT_TRUE(plan && leader.make_append(*plan, {entries.data(), 1}, kStart));
+  leader.step(replica(2), AppendReply{.term = Term(1), .serial = plan->serial, .ok = true, .match = LogIndex(2)}, kStart, out);
+  EXPECT_EQ(leader.commit(), LogIndex(2));
+  return checker.check(views).value_or("");
+}
+
+TEST(GroupChecker, ACommitThatNoQuorumSaidItHolds) {
+  EXPECT_EQ(commits_two(LogIndex(2)), "");
+  EXPECT_TRUE(commits_two(LogIndex(1)).starts_with("I-R8"));
+}
+
+// Entry 2 changes the members; a snapshot that covers it says who they are behind it.
+std::string begins_behind(const Configuration& told) {
+  GroupChecker checker;
+  LogView whole({}, voters({replica(1)}));
+  whole.append({LogIndex(1), Term(1)});
+  whole.append({LogIndex(2), Term(1)}, voters({replica(1), replica(2)}));
+  const Raft first = raft_of(std::move(whole), {Term(1), std::nullopt}, LogIndex(2));
+  const ReplicaView before{replica(1), 1, &first, nullptr, nullptr};
+  EXPECT_EQ(checker.check({&before, 1}), std::nullopt);
+  const Raft second = raft_of(LogView({LogIndex(2), Term(1)}, told), {Term(1), std::nullopt}, LogIndex(2));
+  const ReplicaView after{replica(2), 1, &second, nullptr, nullptr};
+  return checker.check({&after, 1}).value_or("");
+}
+
+TEST(GroupChecker, ASnapshotThatSaysSomethingElseOfTheMembers) {
+  EXPECT_EQ(begins_behind(voters({replica(1), replica(2)})), "");
+  EXPECT_TRUE(begins_behind(voters({replica(1)})).starts_with("I-R12"));
+}
+
 TEST(GroupCheckerDeathTest, DroppingWhatIsNotCommitted) {
   LogView log({}, voters({replica(1), replica(2), replica(3)}));
   for (int64_t i = 1; i <= 3; ++i) log.append({LogIndex(i), Term(1)});

@@ -135,6 +135,19 @@ Result<NodeIdentity> load_file(Task& task, Disk& disk, std::string_view file) {
   return std::unexpected(text.error());
 }
 
+// The copy speaks of what was about to be and never came to be, or does not read: should the file rot one day, it would
+// be believed, or be missing.
+Result<> restore_copy(Task& task, Runtime& runtime, const NodeIdentity& identity) {
+  const Result<NodeIdentity> copy = load_file(task, runtime.disk(), kIdentityCopyFile);
+  if ((copy && *copy == identity) || PLANT("S72")) return {};
+  const Result<> written = replace_file(task, runtime.disk(), kIdentityCopyFile, as_bytes(identity.encode()));
+  if (copy) return written;
+  runtime.log().warn("node", "{} cannot be read ({}); {}", kIdentityCopyFile, copy.error().text(),
+                     written ? fmt::format("it is restored from {}", kIdentityFile)
+                             : fmt::format("nor can it be restored now ({}): the next start tries again", written.error().text()));
+  return {};
+}
+
 }  // namespace
 
 Result<NodeIdentity> load_identity(Task& task, Runtime& runtime, BrokerId id) {
@@ -149,6 +162,8 @@ Result<NodeIdentity> load_identity(Task& task, Runtime& runtime, BrokerId id) {
       TRY(replace_file(task, disk, kIdentityFile, as_bytes(copy->encode())));
       identity = std::move(copy);
     }
+  } else if (identity) {
+    TRY(restore_copy(task, runtime, *identity));
   }
   if (identity) {
     if (identity->directories != runtime.directory_count())

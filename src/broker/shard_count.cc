@@ -42,9 +42,6 @@ Result<> match_shards(Task& task, Runtime& runtime, NodeIdentity& identity, cons
   if (identity.moving != 0) {
     TRY(finish(task, runtime, identity));
   } else if (TRY(reshard_left_behind(task, disk))) {
-    // The copy of the identity may speak of this attempt already: should the file rot one day, it would be believed, and
-    // what it speaks of is about to go.
-    if (!PLANT("S72")) TRY(save_identity(task, runtime, identity));
     TRY(discard_reshard(task, disk));
   }
   const uint32_t wanted = runtime.shard_count();

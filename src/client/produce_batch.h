@@ -22,7 +22,7 @@ struct Delivery::Batch {
   };
 
   Batch(TopicPartition t, Codec codec, CodecScratch* scratch)
-      : to(std::move(t)), builder(BatchOptions{.codec = codec, .scratch = scratch}) {}
+      : to(std::move(t)), builder(BatchOptions{.codec = codec, .only_if_smaller = true, .scratch = scratch}) {}
 
   /// About what the record takes in a batch; never less.
   static size_t record_bytes(const Record& record);

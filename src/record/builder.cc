@@ -67,18 +67,19 @@ Slice BatchBuilder::finish() {
   CHECK(last_delta >= last_delta_, "the last offset is not before the last record");
   const bool append_time = o.timestamp_type == TimestampType::kLogAppendTime;
   CHECK(!append_time || o.max_timestamp_ms, "LogAppendTime is a time");
+  Slice compressed;
+  ByteView payload = records_.view();
+  Codec codec = o.codec;
+  if (codec != Codec::kNone && record_count_ != 0) {
+    compressed = compress(codec, payload, o.compression_level, o.scratch);
+    if (o.only_if_smaller && compressed.size() >= payload.size()) codec = Codec::kNone;
+    else payload = compressed;
+  }
   const uint16_t attributes = static_cast<uint16_t>(
-      static_cast<uint16_t>(o.codec) | (append_time ? BatchAttributes::kLogAppendTime : 0) |
+      static_cast<uint16_t>(codec) | (append_time ? BatchAttributes::kLogAppendTime : 0) |
       (o.transactional ? BatchAttributes::kTransactional : 0) |
       (o.control ? BatchAttributes::kControl : 0) |
       (o.delete_horizon_ms ? BatchAttributes::kDeleteHorizon : 0));
-
-  Slice compressed;
-  ByteView payload = records_.view();
-  if (o.codec != Codec::kNone && record_count_ != 0) {
-    compressed = compress(o.codec, payload, o.compression_level, o.scratch);
-    payload = compressed;
-  }
   const size_t size = BatchLayout::kHeaderSize + payload.size();
   CHECK(size <= INT32_MAX, "a batch has less than 2 GiB");
 

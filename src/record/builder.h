@@ -18,6 +18,7 @@ namespace taffrail {
 struct BatchOptions {
   Codec codec = Codec::kNone;
   std::optional<int> compression_level = {};
+  bool only_if_smaller = false;  ///< Records that the codec makes no smaller stay as they are, as librdkafka has it.
   TimestampType timestamp_type = TimestampType::kCreateTime;
   /// The append time of a LogAppendTime batch, which must be given; or a larger one than the
   /// records have, where compaction took away the latest. Else the largest of the records.

@@ -65,6 +65,17 @@ TEST(BatchBuilder, WritesTheKnownBatch) {
   EXPECT_EQ(to_hex(builder.finish()), to_hex(as_bytes(known_batch())));
 }
 
+TEST(BatchBuilder, RecordsThatACodecMakesNoSmallerStayAsTheyAre) {
+  for (const size_t size : {size_t{1}, size_t{5'000}}) {
+    BatchBuilder builder({.codec = Codec::kGzip, .only_if_smaller = true});
+    builder.add(1, "k", std::string(size, 'x'));
+    const size_t plain = builder.size_bytes();
+    const Slice bytes = builder.finish();
+    EXPECT_LE(bytes.size(), plain);
+    EXPECT_EQ(BatchView::parse(bytes)->codec(), size == 1 ? Codec::kNone : Codec::kGzip);
+  }
+}
+
 TEST(BatchView, RefusesWhatCannotBeABatch) {
   const std::string good = known_batch();
   const auto code_of = [](std::string_view bytes) {

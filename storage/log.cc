@@ -188,7 +188,7 @@ Offset Log::committed_offset() const {
   return committed_ == flushed_.last.index ? flushed_.next_offset : offset_after(committed_);
 }
 
-Result<WalSequence> Log::set_log_start(Offset start, LogIndex first) {
+Result<WalSequence> Log::set_log_start(Offset start, LogIndex first, std::optional<Offset> first_offset) {
   if (first > committed_ + 1 || start > next_offset_)
     return fail(Errc::kInvalid, fmt::format("{} cannot start at offset {}, entry {}: {} is committed, offset {} is next",
                                             key_.text(), start.value, first.value, committed_.value, next_offset_.value));
@@ -201,7 +201,7 @@ Result<WalSequence> Log::set_log_start(Offset start, LogIndex first) {
     for (const TermRun& run : terms_)
       if (run.first <= before) term = run.term;
     const Offset after = offset_after(before);
-    prefix_offset_ = after == kNoOffset ? start_offset_ : after;
+    prefix_offset_ = after == kNoOffset ? first_offset.value_or(start_offset_) : after;
     prefix_ = {before, term};
     prune_below_prefix();
   }

@@ -87,11 +87,12 @@ class Log {
   /// The Kafka offset behind committed().
   Offset committed_offset() const;
 
-  /// The log starts at Kafka offset `start`, whose entry is `first` (an applied command of the log itself:
-  /// every replica comes to the same). Both never fall; `first` may be last_index() + 1 and is at most
+  /// Reading starts at Kafka offset `start`, and the log at entry `first` (an applied command of the log itself:
+  /// every replica comes to the same), which begins at `first_offset`, at or below `start`; without that, at `start`.
+  /// Both never fall; `first` may be last_index() + 1 and is at most
   /// committed() + 1. Whole segments below `first` are unlinked in the background once this is durable.
   /// Errors: kInvalid past the committed end. An older start than the present one changes nothing.
-  Result<WalSequence> set_log_start(Offset start, LogIndex first);
+  Result<WalSequence> set_log_start(Offset start, LogIndex first, std::optional<Offset> first_offset = {});
   /// The active segment takes no more chunks if its newest batch is older than `timestamp_ms`.
   void seal_older_than(int64_t timestamp_ms);
 

@@ -111,6 +111,7 @@ Result<> Log::unlink_below_start(Task& task) {
   bool removed = false;
   while (segments_.size() > 1 && segments_.front()->next() <= (PLANT("S13") ? first_index() : start)) {
     const std::shared_ptr<Segment> gone = segments_.front();
+    CHECK(gone->next() <= start || start_sequence_ <= store_.wal_->durable(), "I-S6 the start that a file lies below is durable");
     segments_.erase(segments_.begin());
     removed = true;
     TRY(gone->remove(task));

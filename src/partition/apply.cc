@@ -240,7 +240,17 @@ Result<> Partition::State::move_start(Task& task) {
                         log.start_offset().value, saved.error().text());
     return std::unexpected(saved.error());
   }
-  const Result<WalSequence> set = log.set_log_start(command.start, command.first);
+  // Reading may start in the middle of an entry, or of several that go together. What begins where is not known of an
+  // entry that does not read: its file stays until the start moves again.
+  LogIndex first = command.first;
+  std::optional<Offset> first_offset;
+  if (first > log.first_index() && first <= log.last_index() && !PLANT("S84")) {
+    const Result<EntryMeta> meta = log.read_meta(task, first);
+    if (meta) first_offset = meta->base_offset;
+    else if (meta.error().code == Errc::kCancelled) return std::unexpected(meta.error());
+    else first = log.first_index();
+  }
+  const Result<WalSequence> set = log.set_log_start(command.start, first, first_offset);
   if (!set) {
     runtime.log().warn("partition", "{}-{}: log start {}: {}", topic_name, key.partition, command.start.value,
                        set.error().text());

@@ -296,6 +296,37 @@ TEST(Store, ReadBatchesKeepsItsPromises) {
   }));
 }
 
+// DeleteRecords names any offset: where reading starts, an entry may have begun before.
+TEST(Store, WhereReadingStartsWithinAnEntryTheLogBeginsWithAllOfIt) {
+  TestWorld world;
+  ASSERT_TRUE(world.open(tiny_options()));
+  Log* log = OK(world.store->create_log(test_key(0)));
+  for (int i = 0; i < 12; ++i) {
+    Entry entry;
+    entry.meta = {.index = log->last_index() + 1, .term = Term(1), .kind = EntryKind::kBatch, .base_offset = log->next_offset(), .offset_count = 3};
+    entry.payload = Slice(std::string_view(std::string(300, 'x')));
+    log->append(std::span(&entry, 1));
+  }
+  log->set_committed(LogIndex(12));
+  ASSERT_TRUE(world.run([&](Task& task) {
+    // In a segment, and out of memory; only a synced one is vouched for.
+    ASSERT_TRUE(world.store->checkpoint(task));
+    const EntryMeta meta = OK(log->read_meta(task, LogIndex(5)));
+    EXPECT_EQ(meta.base_offset, Offset(12));
+    ASSERT_TRUE(world.store->wal().wait_durable(task, OK(log->set_log_start(Offset(14), LogIndex(5), meta.base_offset))));
+  }));
+  for (int again = 0; again < 2; ++again) {
+    EXPECT_EQ(log->start_offset(), Offset(14));
+    EXPECT_EQ(log->first_index(), LogIndex(5));
+    EXPECT_EQ(log->last_index(), LogIndex(12));
+    ASSERT_TRUE(world.run([&](Task& task) { EXPECT_EQ(OK(log->read_entries(task, LogIndex(5), 1 << 20, 100)).size(), 8u); }));
+    world.crash(true);
+    ASSERT_TRUE(world.open(tiny_options()));
+    EXPECT_TRUE(world.store->recovery().damage.empty());
+    log = world.store->find_log(test_key(0));
+  }
+}
+
 TEST(Store, ANewLogStartUnlinksWholeSegmentsAndOnlyThose) {
   TestWorld world;
   ASSERT_TRUE(world.open(tiny_options()));

@@ -352,7 +352,8 @@ void add_changes(const Profile& profile, uint32_t partitions, Tape& tape, std::v
       f.nodes = shuffled(s, profile.brokers);
       // Whoever leaves needs another that has none of it.
       const uint32_t most = std::min(profile.replicas + 1, profile.brokers - (one_less ? 1 : 0));
-      f.nodes.resize(s.hits(1, 4, "to one more") ? most : profile.replicas);
+      // Four of five may well leave the leader out, and no two of the four are most of them.
+      f.nodes.resize(s.hits(profile.brokers > 4 ? 2 : 1, 4, "to one more") ? most : profile.replicas);
       // Where one moves another moved a moment ago: what has just left comes back, what has just come leaves.
       if (!moves.empty() && s.hits(1, 2, "after another")) {
         const Fault& other = moves[s.draw(moves.size(), "of which")];

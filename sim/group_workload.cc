@@ -12,6 +12,7 @@
 #include "client/group_admin.h"
 #include "client/group_member.h"
 #include "group/service.h"
+#include "protocol/offset_fetch.h"
 
 namespace taffrail::sim {
 
@@ -114,6 +115,11 @@ void GroupWorkload::start() {
     run_monitor(task, runtime, progress);
     --progress->running;
   });
+  ++progress_->running;
+  cluster_.world().spawn(cluster_.client(0), "workload/passer-by", [this, progress = progress_](Task& task, Runtime& runtime) {
+    run_passer_by(task, runtime, progress);
+    --progress->running;
+  });
   const size_t machines = cluster_.machines().size() - cluster_.broker_count();
   for (uint32_t i = 0; i < options_.members; ++i) {
     const NodeId at = cluster_.client(static_cast<uint32_t>(i % machines));
@@ -163,6 +169,30 @@ void GroupWorkload::run_monitor(Task& task, Runtime& runtime, std::shared_ptr<Pr
       const auto at = found->find({options_.topic, p});
       recorder.on_committed(asked, {options_.topic, p}, at == found->end() ? kNoOffset : at->second.offset);
     }
+  }
+  view.close(task);
+}
+
+// Whoever asks any broker, and not whom the others call the coordinator: one that answers has to know.
+void GroupWorkload::run_passer_by(Task& task, Runtime& runtime, std::shared_ptr<Progress> progress) {
+  Recorder recorder(*this);
+  Stream& draws = cluster_.world().stream(StreamKind::kWorkload, 98);
+  client::Cluster view(runtime, cluster_.bootstrap());
+  protocol::OffsetFetchRequest request;
+  request.groups.push_back({options_.group, {}, -1, std::nullopt, {}});
+  while (!progress->stop && !task.cancelled() && runtime.sleep_for(task, Duration::from_ms(draws.draw_between(20, 400, "pause")))) {
+    const BrokerId broker(static_cast<int32_t>(1 + draws.draw(cluster_.broker_count(), "whom")));
+    const Instant deadline = runtime.now() + 3_s;
+    const auto connection = view.connect(task, broker, deadline);
+    const int64_t asked = recorder.mark();
+    const auto answer = connection ? (*connection)->call(task, request, deadline, 9) : Result<protocol::OffsetFetchResponse>(fail(Errc::kUnavailable));
+    if (!answer || answer->groups.size() != 1 || answer->groups[0].error_code != protocol::ErrorCode::kNone) continue;
+    std::vector<Offset> found(static_cast<size_t>(options_.partitions), kNoOffset);
+    for (const auto& topic : answer->groups[0].topics)
+      for (const auto& p : topic.partitions)
+        if (topic.name == options_.topic && p.partition_index >= 0 && p.partition_index < options_.partitions && p.error_code == protocol::ErrorCode::kNone)
+          found[static_cast<size_t>(p.partition_index)] = p.committed_offset;
+    for (int32_t p = 0; p < options_.partitions; ++p) recorder.on_committed(asked, {options_.topic, p}, found[static_cast<size_t>(p)]);
   }
   view.close(task);
 }

@@ -55,6 +55,7 @@ class GroupWorkload {
   struct Progress;
   class Recorder;
   void run_monitor(Task& task, Runtime& runtime, std::shared_ptr<Progress> progress);
+  void run_passer_by(Task& task, Runtime& runtime, std::shared_ptr<Progress> progress);
   template <class Member>
   static void run_member(Task& task, Runtime& runtime, GroupWorkload& self, std::shared_ptr<Progress> progress, uint32_t number);
   bool all_owned() const;

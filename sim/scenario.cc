@@ -131,6 +131,8 @@ Scenario Scenario::from_seed(uint64_t seed) {
   const bool snapshots = work.hits(2, 3, "metadata snapshots");
   const auto every = static_cast<uint32_t>(work.draw_between(2, 30, "entries between them"));
   if (snapshots) s.metadata_snapshot = every;
+  s.deletes_records = work.hits(1, 3, "records are deleted") && s.settings;
+  s.alters_topic = work.hits(1, 3, "the topic is altered") && s.settings;
   return s;
 }
 
@@ -183,6 +185,8 @@ std::string Scenario::print() const {
   if (metadata_snapshot != 0) out += fmt::format("metadata_snapshot {}\n", metadata_snapshot);
   if (settings) out += "settings 1\n";
   if (other_topics) out += "other_topics 1\n";
+  if (deletes_records) out += "deletes_records 1\n";
+  if (alters_topic) out += "alters_topic 1\n";
   if (bursts) out += "bursts 1\n";
   if (retention != Duration{}) out += fmt::format("retention_ms {}\n", retention.ms());
   return out + print_faults(faults);
@@ -231,6 +235,8 @@ Result<Scenario> Scenario::parse(std::string_view text) {
     else if (word == "metadata_snapshot") s.metadata_snapshot = static_cast<uint32_t>(std::min<uint64_t>(*value, 1'000'000));
     else if (word == "settings") s.settings = *value != 0;
     else if (word == "other_topics") s.other_topics = *value != 0;
+    else if (word == "deletes_records") s.deletes_records = *value != 0;
+    else if (word == "alters_topic") s.alters_topic = *value != 0;
     else if (word == "bursts") s.bursts = *value != 0;
     else if (word == "drawn_world") s.drawn_world = *value != 0;
     else return fail(Errc::kInvalid, fmt::format("\"{}\": there is no such line in a scenario", line));
@@ -304,6 +310,11 @@ RunReport run_scenario(const Scenario& scenario, const RunOptions& options) {
     Stream& starts = world->stream(StreamKind::kKnobs, 11);
     if (starts.hits(1, 2, "one after another") && scenario.run != RunKind::kLiveness)
       for (uint32_t i = 0; i < scenario.brokers; ++i) shape.starts.push_back(Duration::from_ms(static_cast<int64_t>(starts.draw(1'000, "starts after"))));
+    // In half of the worlds a follower that lacks much is given it in small pieces.
+    Stream& pieces = world->stream(StreamKind::kKnobs, 12);
+    const bool small = pieces.hits(1, 2, "small appends");
+    const auto entries = static_cast<uint32_t>(pieces.draw_between(1, 8, "entries of an append"));
+    if (small) shape.config.raft.append_entries_max = entries;
     SimCluster cluster(*world, shape);
     Nemesis nemesis(*world, cluster.machines(), scenario.faults, {.brokers = scenario.brokers});
     if (scenario.other_shards) {
@@ -343,14 +354,15 @@ RunReport run_scenario(const Scenario& scenario, const RunOptions& options) {
     load.min_insync_replicas = static_cast<int32_t>(draws.draw_between(1, 2, "min insync"));
     load.changes_settings = scenario.settings;
     load.other_topics = scenario.other_topics;
+    load.deletes_records = scenario.deletes_records;
+    load.alters_topic = scenario.alters_topic;
     load.bursts = scenario.bursts;
     if (draws.hits(1, 4, "retention")) load.topic_configs["retention.bytes"] = std::to_string(draws.draw_between(5'000, 50'000, "retention bytes"));
     // In one run of six the brokers store what comes with another codec than it has.
     Stream& codecs = world->stream(StreamKind::kKnobs, 9);
-    constexpr const char* kCodecs[] = {"uncompressed", "gzip", "snappy", "lz4", "zstd"};
     const bool forced = codecs.hits(1, 6, "a codec of its own");
-    const uint64_t codec = codecs.draw(5, "which codec");
-    if (forced) load.topic_configs["compression.type"] = kCodecs[codec];
+    const uint64_t codec = codecs.draw(kTopicCodecs.size() - 1, "which codec");
+    if (forced) load.topic_configs["compression.type"] = kTopicCodecs[codec];
     Workload workload(cluster, load);
     GroupWorkloadOptions members;
     members.topic = load.topic;
@@ -445,6 +457,11 @@ RunReport run_scenario(const Scenario& scenario, const RunOptions& options) {
       if (report.violation.empty() && !workload.writers_done() && !idle && !waits) report.violation = "liveness: writers did not come to an end";
       if (report.violation.empty() && !waits) {
         std::vector<NodeId> core = nemesis.core();
+        // Half of the runs lose power everywhere once more: what has come right is on the disks.
+        if (world->stream(StreamKind::kKnobs, 13).hits(1, 2, "power goes in the end") && scenario.drawn_world) {
+          for (const NodeId broker : core) world->power_cut(broker);
+          for (const NodeId broker : core) world->restart(broker);
+        }
         auto why = cluster.await_settled(30_s, core);
         // A broker whose identity is gone, with its copy, refuses to start, and says so: its operator empties the disk and
         // lets it join as new. The others have to settle without it, but whoever waited for its word is told.

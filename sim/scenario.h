@@ -33,6 +33,8 @@ struct Scenario {
   uint32_t metadata_snapshot = 0;  ///< Entries of group 0 between two snapshots of it; 0: as by default.
   bool settings = false;       ///< One quota after another is set.
   bool other_topics = false;   ///< And topics are made and deleted.
+  bool deletes_records = false;  ///< And the first records of the topic.
+  bool alters_topic = false;   ///< One codec after another is forced on it.
   bool bursts = false;         ///< Some of the writers send several batches at a time.
   bool drawn_world = true;     ///< Latencies, windows and clocks by the seed; else as they are by default.
   std::vector<Fault> faults;

@@ -11,6 +11,7 @@
 #include "client/producer.h"
 #include "protocol/alter_client_quotas.h"
 #include "protocol/describe_client_quotas.h"
+#include "protocol/errors.h"
 
 namespace taffrail::sim {
 namespace {
@@ -36,7 +37,8 @@ class Recorder final : public client::ClientObserver {
   void on_ack(uint64_t id, const client::TopicPartition&, Offset offset) override {
     history_.settled(id, History::Outcome::kAcked, offset, world_.now());
   }
-  void on_fail(uint64_t id, const client::TopicPartition&, const Error&) override {
+  void on_fail(uint64_t id, const client::TopicPartition&, const Error& why) override {
+    if (why.message.starts_with(protocol::error_name(protocol::ErrorCode::kOutOfOrderSequenceNumber))) history_.out_of_order(id);
     history_.settled(id, History::Outcome::kFailed, kNoOffset, world_.now());
   }
   void on_unknown(uint64_t id, const client::TopicPartition&, const Error&) override {
@@ -200,6 +202,18 @@ void Workload::administrate() {
         if (aside) (void)admin.delete_topic(task, "aside", runtime.now() + 2_s);
         else (void)admin.create_topic(task, {"aside", 2, options_.replication_factor}, runtime.now() + 2_s);
         aside = !aside;
+        continue;
+      }
+      if (options_.deletes_records && draws.hits(1, 8, "records go")) {
+        const client::TopicPartition of{options_.topic, static_cast<int32_t>(draws.draw(static_cast<uint64_t>(options_.partitions), "of which"))};
+        const auto range = admin.offsets(task, of, runtime.now() + 2_s);
+        if (!range) continue;
+        const Offset before(draws.draw_between(range->begin.value, range->end.value, "before which"));
+        if (client::ClusterAdmin(view).trim(task, of, before, runtime.now() + 2_s)) history_.deleted({of.topic, of.partition}, before);
+        continue;
+      }
+      if (options_.alters_topic && draws.hits(1, 4, "another codec")) {
+        (void)admin.alter_topic(task, options_.topic, {{"compression.type", kTopicCodecs[draws.draw(kTopicCodecs.size(), "which")]}}, runtime.now() + 2_s);
         continue;
       }
       const std::string name = fmt::format("client-{}", i);

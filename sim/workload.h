@@ -2,6 +2,7 @@
 // that they are told goes into a History.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <set>
@@ -13,6 +14,9 @@
 #include "sim/cluster.h"
 
 namespace taffrail::sim {
+
+/// Values of compression.type; the last leaves it to the producers.
+inline constexpr std::array<const char*, 6> kTopicCodecs = {"uncompressed", "gzip", "snappy", "lz4", "zstd", "producer"};
 
 struct WorkloadOptions {
   std::string topic = "orders";
@@ -27,6 +31,8 @@ struct WorkloadOptions {
   Duration delivery_timeout = 8_s;
   bool changes_settings = false;  ///< An administrator sets one quota after another.
   bool other_topics = false;      ///< And makes topics, and deletes them.
+  bool deletes_records = false;   ///< And deletes what the topic begins with.
+  bool alters_topic = false;      ///< And has it stored with one codec after another.
   bool bursts = false;            ///< Half of the writers send several batches at a time.
 };
 

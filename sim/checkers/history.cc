@@ -118,6 +118,14 @@ void History::check_reads(std::vector<std::string>& out) const {
 // lost-write (I-D1) and unseen: acknowledged, and not there at the end. regress (I-D4): seen, and not
 // there at the end. out-of-range (I-D8): told to be out of a range that it was in. poll-skip against what is there (I-D9). wrong-ack (I-T9): acknowledged at an offset where it is not.
 void History::check_final(std::vector<std::string>& out) const {
+  for (const uint64_t id : out_of_order_)
+    if (promise_of(id).idempotent)
+      out.push_back(fmt::format("out-of-order: record {} was refused for its sequence by {}, and nothing before it is missing (I-T5)", id,
+                                name(sends_.at(id).to)));
+  for (const auto& [key, before] : deleted_)
+    if (const auto final = finals_.find(key); final != finals_.end() && final->second.log_start < before)
+      out.push_back(fmt::format("lost-delete: what {} held before {} was deleted, and it begins at {}", name(key), before.value,
+                                final->second.log_start.value));
   for (const auto& [key, final] : finals_) {
     std::map<uint64_t, Offset> at;
     std::map<Offset, uint64_t> by_offset;

@@ -58,6 +58,10 @@ class History {
   void writer(uint32_t writer, WriterPromise promise) { promises_[writer] = promise; }
   void sent(uint64_t id, uint32_t writer, const HistoryKey& to);
   void settled(uint64_t id, Outcome outcome, Offset offset, Instant at);
+  /// Its batch was refused with OUT_OF_ORDER_SEQUENCE_NUMBER, and all before it had been answered.
+  void out_of_order(uint64_t id) { out_of_order_.push_back(id); }
+  /// What lies before `before` was deleted, and that was acknowledged.
+  void deleted(const HistoryKey& at, Offset before) { deleted_[at] = std::max(deleted_[at], before); }
   void polled(Poll poll) { polls_.push_back(std::move(poll)); }
   /// Reading went on somewhere else: the next poll of that reader starts anew. `lost`: because it was told that
   /// the log does not hold that offset.
@@ -94,6 +98,8 @@ class History {
   std::map<std::pair<uint32_t, HistoryKey>, uint64_t> next_order_;
   std::vector<Poll> polls_;
   std::map<HistoryKey, Final> finals_;
+  std::vector<uint64_t> out_of_order_;
+  std::map<HistoryKey, Offset> deleted_;
 };
 
 }  // namespace taffrail

@@ -7,6 +7,7 @@
 #include <tuple>
 
 #include "base/crc32c.h"
+#include "broker/identity.h"
 #include "broker/shard.h"
 #include "consensus/driver.h"
 #include "controller/controller.h"
@@ -16,15 +17,6 @@
 #include "storage/wal_format.h"
 
 namespace taffrail::sim {
-
-std::optional<std::string> WhiteBox::check_partition(uint32_t broker, Partition& partition) {
-  const ReadView view = partition.view();
-  const auto where = [&] { return fmt::format("broker {} {}-{}", broker + 1, partition.topic_name(), partition.key().partition); };
-  if (view.log_start > view.last_stable || view.last_stable > view.high_watermark || view.high_watermark > view.log_end)
-    return fmt::format("I-D5 order: {}: start {}, stable {}, watermark {}, end {}", where(), view.log_start.value,
-                       view.last_stable.value, view.high_watermark.value, view.log_end.value);
-  return std::nullopt;
-}
 
 WhiteBox::WhiteBox(SimCluster& cluster, bool prompt) : cluster_(cluster), prompt_(prompt) {
   cluster_.on_step = [this](const PartitionKey& key, const RaftSent* sent) { look(key, sent); };
@@ -63,6 +55,17 @@ bool unharmed(const SimDisk& disk) {
 }
 
 }  // namespace
+
+std::optional<std::string> WhiteBox::check_partition(uint32_t broker, Partition& partition) {
+  const ReadView view = partition.view();
+  // What damage took may reach beyond where reading starts; it comes back from the leader.
+  if (view.log_end < view.log_start && !partition.is_leader() && !unharmed(disk_of(broker, partition.key()))) return std::nullopt;
+  const auto where = [&] { return fmt::format("broker {} {}-{}", broker + 1, partition.topic_name(), partition.key().partition); };
+  if (view.log_start > view.last_stable || view.last_stable > view.high_watermark || view.high_watermark > view.log_end)
+    return fmt::format("I-D5 order: {}: start {}, stable {}, watermark {}, end {}", where(), view.log_start.value,
+                       view.last_stable.value, view.high_watermark.value, view.log_end.value);
+  return std::nullopt;
+}
 
 SimDisk& WhiteBox::disk_of(uint32_t broker, const PartitionKey& key) const {
   World& world = cluster_.world();
@@ -429,6 +432,27 @@ std::optional<std::string> WhiteBox::check_places(uint32_t broker) const {
   return std::nullopt;
 }
 
+// I-S13: what a node's identity says stands in each of its directories twice.
+std::optional<std::string> WhiteBox::check_identity(uint32_t broker) const {
+  World& world = cluster_.world();
+  const NodeId node = cluster_.broker(broker);
+  for (BrokerShard* shard : cluster_.node(broker)->shards())
+    if (!shard->directory_failure().empty()) return std::nullopt;
+  for (uint32_t d = 0; d < world.disk_count(node); ++d) {
+    std::optional<std::string> said;
+    for (const std::string_view name : {kIdentityFile, kIdentityCopyFile}) {
+      const Result<InodeRef> file = world.disk(node, d).image().find(name);
+      if (!file) return fmt::format("I-S13 identity: broker {} has no {} in its directory {}", broker + 1, name, d + 1);
+      if ((*file)->harmed(0, (*file)->size())) break;
+      const std::string text = (*file)->read_durable(0, (*file)->size());
+      if (said && *said != text)
+        return fmt::format("I-S13 identity: {} of broker {} in its directory {} says something else than {}", name, broker + 1, d + 1, kIdentityFile);
+      said = text;
+    }
+  }
+  return std::nullopt;
+}
+
 // I-D2 and I-R3: the same bytes at the same place on every replica. I-S8: what damage took is back. I-S1: what is read back is what its
 // envelope says. I-S2: offsets dense. I-S5: live producers are what a replay of the log gives.
 std::vector<std::string> WhiteBox::check_settled(const std::vector<bool>& damaged,
@@ -440,6 +464,7 @@ std::vector<std::string> WhiteBox::check_settled(const std::vector<bool>& damage
   for (uint32_t i = 0; i < cluster_.broker_count(); ++i) {
     if (!cluster_.serving(i)) continue;
     if (auto wrong = check_places(i)) out.push_back(std::move(*wrong));
+    if (auto wrong = check_identity(i)) out.push_back(std::move(*wrong));
     std::string unreadable;
     bool whole = read_logs(i, logs, states, out, unreadable);
     for (int tries = 0; tries < 60 && !whole && damaged[i] && out.empty() && !world.failure(); ++tries) {

@@ -70,6 +70,7 @@ class WhiteBox {
   SimDisk& disk_of(uint32_t broker, const PartitionKey& key) const;
   WalOwner owner_of(uint32_t broker, const RaftGroup& replica) const;
   std::optional<std::string> check_places(uint32_t broker) const;
+  std::optional<std::string> check_identity(uint32_t broker) const;
   struct Stored {
     EntryMeta meta;
     uint32_t crc = 0;

@@ -27,6 +27,7 @@ struct RaftConfig {
   Duration heartbeat = 100_ms;
   Duration election_min = 500_ms;
   Duration election_max = 1000_ms;
+  uint32_t append_entries_max = 1024;  ///< Of one request to a follower.
   bool operator==(const RaftConfig&) const = default;
 };
 

@@ -40,6 +40,7 @@ Result<> BrokerShard::open(Task& task, const NodeIdentity& identity, Look look) 
   raft.heartbeat_interval = config_.raft.heartbeat;
   raft.election_timeout_min = config_.raft.election_min;
   raft.election_timeout_max = config_.raft.election_max;
+  raft.append_entries_max = config_.raft.append_entries_max;
   driver_ = std::make_unique<RaftDriver>(runtime_, *store_, peers_, identity_.replica, raft);
   driver_->on_quarantine = [this](const PartitionKey& key, const std::string& invariant) {
     quarantines_.push_back({key, invariant});

@@ -195,5 +195,34 @@ TEST(History, AnIdempotentWritersRecordsOutOfOrderAreSaidSo) {
   EXPECT_THAT(told.history.check(false), ElementsAre(StartsWith("nonmonotonic-send: ")));
 }
 
+TEST(History, AnIdempotentWriterThatIsToldThatItLeftSomethingOut) {
+  for (const bool idempotent : {true, false}) {
+    Told told({.acks_all = true, .idempotent = idempotent});
+    told.history.sent(13, kWriter, kAt);
+    told.history.settled(13, History::Outcome::kFailed, kNoOffset, Instant{});
+    told.history.out_of_order(13);
+    told.finally_all();
+    // Where disks may have lost what was acknowledged, it is no wonder.
+    EXPECT_THAT(told.history.check(false), ElementsAre());
+    const auto found = told.history.check(true);
+    if (idempotent) EXPECT_THAT(found, ElementsAre(StartsWith("out-of-order: record 13 ")));
+    else EXPECT_THAT(found, ElementsAre());
+  }
+}
+
+TEST(History, WhatWasDeletedIsGone) {
+  for (const int64_t start : {1, 2}) {
+    Told told;
+    told.history.deleted(kAt, Offset(2));
+    told.history.deleted(kAt, Offset(1));
+    std::vector<History::Seen> left = {seen(1, 11), seen(2, 12)};
+    left.erase(left.begin(), left.begin() + (start - 1));
+    told.finally(std::move(left), start);
+    const auto found = told.history.check(true);
+    if (start == 1) EXPECT_THAT(found, ElementsAre(StartsWith("lost-delete: ")));
+    else EXPECT_THAT(found, ElementsAre());
+  }
+}
+
 }  // namespace
 }  // namespace taffrail

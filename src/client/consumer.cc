@@ -40,7 +40,8 @@ struct Consumer::Fetch {
     int32_t leader_epoch = -1;
   };
   BrokerId broker = kNoBroker;
-  std::vector<Asked> asked;
+  std::vector<Asked> asked;  ///< All that is to be read there, whether or not this request had to name it.
+  bool whole = true;         ///< It named everything.
   Result<protocol::FetchResponse> answer = protocol::FetchResponse();
 };
 
@@ -48,6 +49,12 @@ namespace {
 
 /// One partition's leader that does not answer must not hold back the others for long.
 constexpr Duration kAttempt = 500_ms;
+
+// Says nothing of what was asked for, only that it has to be asked for anew.
+bool is_about_the_session(ErrorCode code) {
+  return code == ErrorCode::kFetchSessionIdNotFound || code == ErrorCode::kInvalidFetchSessionEpoch ||
+         code == ErrorCode::kFetchSessionTopicIdError;
+}
 
 }  // namespace
 
@@ -272,8 +279,13 @@ void Consumer::start_fetch(const std::shared_ptr<KafkaConnection>& connection, B
   }
   const auto version = connection->version_of(protocol::ApiKey::kFetch, all_have_ids ? INT16_MAX : 12);
   Result<std::shared_ptr<PendingAnswer>> pending = std::shared_ptr<PendingAnswer>();
-  if (version) pending = connection->submit(request, *version);
-  else pending = std::unexpected(version.error());
+  if (version) {
+    sessions_[broker].shorten(request, *version);
+    fetch->whole = request.session_epoch <= 0;
+    pending = connection->submit(request, *version);
+  } else {
+    pending = std::unexpected(version.error());
+  }
   if (!pending) {
     for (Partition* p : partitions) doubt(*p, p->leader_epoch);
     return;
@@ -283,13 +295,17 @@ void Consumer::start_fetch(const std::shared_ptr<KafkaConnection>& connection, B
   const Instant deadline = runtime_.now() + options_.wait_max + options_.request_timeout;
   runtime_.spawn(scope_, "client/fetch", [this, fetch, connection, pending = *pending, deadline](Task& t) {
     fetch->answer = connection->receive<protocol::FetchResponse>(t, *pending, deadline);
-    on_their_way_.erase(fetch->broker);
     arrived_.push_back(fetch);
     arrival_.notify_all();
   });
 }
 
 Result<> Consumer::take(const Fetch& fetch, std::vector<Polled>& out) {
+  on_their_way_.erase(fetch.broker);
+  FetchSession& session = sessions_[fetch.broker];
+  if (fetch.answer) session.hear(*fetch.answer);
+  const bool answered = fetch.answer && fetch.answer->error_code == ErrorCode::kNone;
+  const bool asked_in_vain = fetch.answer && !fetch.whole && is_about_the_session(fetch.answer->error_code);
   for (const auto& asked : fetch.asked) {
     Partition* p = find(asked.from);
     if (p != nullptr && p->generation == asked.generation) p->fetching = false;
@@ -302,7 +318,7 @@ Result<> Consumer::take(const Fetch& fetch, std::vector<Polled>& out) {
     Partition* p = find(asked.from);
     if (p == nullptr || p->generation != asked.generation) continue;
     const protocol::FetchResponse::Partition* part = nullptr;
-    if (fetch.answer && fetch.answer->error_code == ErrorCode::kNone) {
+    if (answered) {
       for (const auto& topic : fetch.answer->responses) {
         if (topic.topic_id.is_zero() ? topic.topic != asked.from.topic
                                      : topic.topic_id != asked.topic_id)
@@ -311,12 +327,21 @@ Result<> Consumer::take(const Fetch& fetch, std::vector<Polled>& out) {
           if (candidate.partition_index == asked.from.partition) part = &candidate;
       }
     }
-    if (part == nullptr) {
+    if (part != nullptr) {
+      const Result<> taken = take_partition(*p, asked.position, asked.leader_epoch, *part, out);
+      if (!taken && !first_error) first_error = taken.error();
+      continue;
+    }
+    if (asked_in_vain) continue;
+    // Whole answers tell of everything: of what they leave out nothing was told.
+    const Offset told = session.high_watermark(asked.from.topic, asked.topic_id, asked.from.partition);
+    if (!answered || told == kNoOffset) {
       doubt(*p, asked.leader_epoch);
       continue;
     }
-    const Result<> taken = take_partition(*p, asked.position, asked.leader_epoch, *part, out);
-    if (!taken && !first_error) first_error = taken.error();
+    // No news is as good as an answer without records. Whoever was assigned anew has not heard the watermark yet.
+    p->pause.reset();
+    p->high_watermark = told;
   }
   if (first_error) return std::unexpected(*std::move(first_error));
   return {};

@@ -1,7 +1,8 @@
 // Reads partitions that the caller names (no group), each from its own position on.
 //
 // Between polls one fetch per leader stays on its way, so that a broker with nothing to say does not hold
-// back those that have. Every batch is checked against its CRC before any record of it is handed out.
+// back those that have. It names only what has changed since the one before it (fetch_session.h), and what its
+// answer leaves out has no news. Every batch is checked against its CRC before any record of it is handed out.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "client/fetch_session.h"
 #include "client/metadata.h"
 #include "client/observer.h"
 #include "client/record.h"
@@ -102,6 +104,8 @@ class Consumer {
   ConsumerOptions options_;
   ClientObserver* observer_;
   std::map<TopicPartition, std::unique_ptr<Partition>> partitions_;
+  std::map<BrokerId, FetchSession> sessions_;
+  /// Until their answers are taken: a session goes on from what was heard.
   std::map<BrokerId, std::shared_ptr<Fetch>> on_their_way_;
   std::vector<std::shared_ptr<Fetch>> arrived_;
   std::optional<Error> postponed_;  ///< Found beside good records: the next poll() returns it.

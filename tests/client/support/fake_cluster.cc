@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "broker/fetch_sessions.h"
 #include "protocol/api_versions.h"
 #include "protocol/create_topics.h"
 #include "protocol/frame.h"
@@ -200,17 +201,28 @@ class FakeBroker final : public RequestHandler {
   }
 
   Begun fetch(const protocol::RequestFrame& request, ErrorCode refusal) {
-    const auto asked = read<protocol::FetchRequest>(request);
+    auto asked = read<protocol::FetchRequest>(request);
+    cluster_.fetches.push_back({id_, request.header.request_api_version, asked});
+    if (asked.session_epoch == 0 && cluster_.without_session > 0) {
+      --cluster_.without_session;
+      asked.session_epoch = -1;
+    }
+    if (!sessions_ || std::exchange(lost_sessions_, cluster_.lost_sessions_) != cluster_.lost_sessions_)
+      sessions_ = std::make_unique<FetchSessions>(runtime_.random(), FetchSessions::Limits{});
     protocol::FetchResponse response;
+    const auto turn = sessions_->begin(asked, request.header.request_api_version, runtime_.now());
+    response.error_code = turn.refused;
+    if (turn.refused != ErrorCode::kNone) return answer(request, response);
     bool any = false;
     for (const auto& t : asked.topics) {
       auto& topic = response.responses.emplace_back();
       topic.topic = t.topic;
       topic.topic_id = t.topic_id;
       for (const auto& p : t.partitions) {
+        FakeCluster::Log* log = find(t.topic, t.topic_id, p.partition);
+        if (cluster_.left_out && log == &cluster_.logs_[*cluster_.left_out]) continue;
         auto& part = topic.partitions.emplace_back();
         part.partition_index = p.partition;
-        FakeCluster::Log* log = find(t.topic, t.topic_id, p.partition);
         part.error_code = refusal != ErrorCode::kNone ? refusal : check(log, p.current_leader_epoch);
         if (log != nullptr) part.high_watermark = part.last_stable_offset = log->next;
         if (log != nullptr) part.log_start_offset = log->start;
@@ -231,6 +243,7 @@ class FakeBroker final : public RequestHandler {
         any = any || bytes > 0;
       }
     }
+    sessions_->finish(turn, response);
     if (any) return answer(request, response);
     // An honest long poll, without looking again: the client asks once more.
     auto held = std::make_shared<Begun>(answer(request, response));
@@ -321,14 +334,16 @@ class FakeBroker final : public RequestHandler {
   Runtime& runtime_;
   FakeCluster& cluster_;
   BrokerId id_;
+  std::unique_ptr<FetchSessions> sessions_;  // The real ones.
+  uint64_t lost_sessions_ = 0;
   Server server_;
   Scope scope_;
 };
 
-FakeCluster::FakeCluster(sim::World& world, uint32_t brokers) : brokers_(brokers) {
+FakeCluster::FakeCluster(sim::World& world, uint32_t brokers) : world_(world), brokers_(brokers) {
   for (uint32_t i = 1; i <= brokers; ++i) {
-    const sim::NodeId node = world.add_node();
-    world.start(node, [this, i](Runtime& runtime) -> std::shared_ptr<void> {
+    nodes_.push_back(world.add_node());
+    world.start(nodes_.back(), [this, i](Runtime& runtime) -> std::shared_ptr<void> {
       return std::make_shared<FakeBroker>(runtime, *this, BrokerId(static_cast<int32_t>(i)));
     });
   }
@@ -342,8 +357,32 @@ ClusterOptions FakeCluster::options() const {
   return options;
 }
 
-void FakeCluster::add_topic(const std::string& name, int32_t partitions) {
-  ids_[name] = TopicId{7, ids_.size() + 1};
+size_t FakeCluster::Fetch::named() const {
+  size_t count = 0;
+  for (const auto& topic : request.topics) count += topic.partitions.size();
+  return count;
+}
+
+size_t FakeCluster::Fetch::forgotten() const {
+  size_t count = 0;
+  for (const auto& topic : request.forgotten_topics_data) count += topic.partitions.size();
+  return count;
+}
+
+void FakeCluster::restart(BrokerId broker) { world_.restart(nodes_.at(static_cast<size_t>(broker.value) - 1)); }
+
+void FakeCluster::make_again(const std::string& name) {
+  ids_[name] = TopicId{7, ++last_id_};
+  for (auto& [at, log] : logs_) {
+    if (at.topic != name) continue;
+    const BrokerId leader = log.leader;
+    log = {};
+    log.leader = leader;
+  }
+}
+
+void FakeCluster::add_topic(const std::string& name, int32_t partitions, bool has_id) {
+  ids_[name] = has_id ? TopicId{7, ++last_id_} : TopicId();
   for (int32_t p = 0; p < partitions; ++p)
     logs_[{name, p}].leader = BrokerId(1 + p % static_cast<int32_t>(brokers_));
 }

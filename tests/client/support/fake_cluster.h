@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -60,7 +61,10 @@ class FakeCluster {
   sim::NodeId client_node() const { return client_; }
   ClusterOptions options() const;
 
-  void add_topic(const std::string& name, int32_t partitions);
+  /// Without an id it is one of a broker that knows none.
+  void add_topic(const std::string& name, int32_t partitions, bool has_id = true);
+  /// Empty, under another id.
+  void make_again(const std::string& name);
   Log& log(const std::string& topic, int32_t partition = 0) { return logs_.at({topic, partition}); }
   void move_leader(const std::string& topic, int32_t partition, BrokerId to);
   /// Appends as a leader would.
@@ -74,11 +78,32 @@ class FakeCluster {
   /// What a broker says it speaks; absent: everything. 0 for ApiVersions makes it answer 35 to more.
   std::map<protocol::ApiKey, int16_t> version_max;
   std::map<protocol::ApiKey, int> asked;
+  /// Fetches as they came over the wire.
+  struct Fetch {
+    BrokerId broker;
+    int16_t version = 0;
+    protocol::FetchRequest request;
+    size_t named() const;      ///< Partitions.
+    size_t forgotten() const;
+  };
+  std::vector<Fetch> fetches;
+  /// So many of the next that ask for a session get none.
+  int without_session = 0;
+  /// Left out of every answer, as no broker may.
+  std::optional<TopicPartition> left_out;
+  /// Brokers do not know the sessions any more that they gave so far.
+  void lose_sessions() { ++lost_sessions_; }
+  /// A new process.
+  void restart(BrokerId broker);
 
  private:
   friend class FakeBroker;
   std::map<TopicPartition, Log> logs_;
   std::map<std::string, TopicId> ids_;
+  uint64_t last_id_ = 0;
+  uint64_t lost_sessions_ = 0;
+  sim::World& world_;
+  std::vector<sim::NodeId> nodes_;
   std::map<protocol::ApiKey, std::deque<Script>> next_;
   int64_t next_producer_id_ = 1000;
   uint32_t brokers_;

@@ -10,17 +10,6 @@
 
 namespace taffrail {
 
-namespace {
-// What a node says of a replica on the disk that it had before: gone. It answers for an entry of no term, as nobody asks
-// about one: without that, an empty log that is in doubt would say the same.
-TailAnswer answer_for_old_disk() {
-  TailAnswer answer;
-  if (!PLANT("R67")) answer.asked.index = LogIndex(1);
-  answer.doubtful = true;
-  return answer;
-}
-}  // namespace
-
 RaftGroup::RaftGroup(std::unique_ptr<State> state) : state_(std::move(state)) {}
 RaftGroup::~RaftGroup() = default;
 const PartitionKey& RaftGroup::key() const { return state_->key; }

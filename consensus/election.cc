@@ -251,6 +251,13 @@ void Raft::on_tail_query(ReplicaId from, const TailQuery& query, Effects& out) {
           .term = term_, .asked = query.last, .last = log_.last(), .doubtful = possibly_longer_ || !has_joined()});
 }
 
+TailAnswer answer_for_old_disk() {
+  TailAnswer answer;
+  if (!PLANT("R67")) answer.asked.index = LogIndex(1);
+  answer.doubtful = true;
+  return answer;
+}
+
 void Raft::on_tail_answer(ReplicaId from, const TailAnswer& answer, Instant now, Effects& out) {
   if (vote_doubtful_) {
     insert(vote_answered_, from);

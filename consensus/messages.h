@@ -95,6 +95,10 @@ struct TailAnswer {
   bool operator==(const TailAnswer&) const = default;
 };
 
+/// What a node says of a replica on the disk that it had before: gone. It answers for an entry of no term, as nobody asks
+/// about one: without that, an empty log that is in doubt would say the same.
+TailAnswer answer_for_old_disk();
+
 using Message = std::variant<VoteRequest, VoteReply, AppendRequest, AppendReply, CommitNotice,
                              TimeoutNow, SnapshotOffer, SnapshotReply, TailQuery, TailAnswer>;
 

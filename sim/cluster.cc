@@ -144,6 +144,13 @@ std::string SimCluster::unsettled(const std::vector<bool>& counts) const {
       if (const BrokerId on = leader->group()->raft().self().node;
           !takes_replicas(*image, on) && std::ranges::any_of(topic.partitions[p].replicas, takes_over))
         return fmt::format("broker {} is to give up its leaderships, and leads {}-{}", on.value, topic.name, p);
+      for (uint32_t i = 0; i < options_.brokers; ++i) {
+        if (!counts[i] || left(i)) continue;
+        for (BrokerShard* shard : node(i)->shards())
+          if (const Leadership* known = shard->leaders().find(key);
+              known == nullptr || known->epoch != leader->epoch() || known->leader != leader->group()->raft().self().node)
+            return fmt::format("shard {} of broker {} does not know who leads {}-{}", shard->runtime().shard().value, i + 1, topic.name, p);
+      }
       // It arrives where all that it moves to are there, and a majority of where it comes from.
       const PartitionRecord& record = topic.partitions[p];
       const auto there = [&](const ReplicaId& r) { return counts.at(static_cast<size_t>(r.node.value) - 1); };

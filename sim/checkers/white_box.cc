@@ -310,6 +310,24 @@ std::optional<std::string> WhiteBox::check_lonely(uint32_t broker) {
   return std::nullopt;
 }
 
+// I-M5: who votes in group 0 is registered, if it ever was. I-M6: clients are told of most of the registered brokers, for
+// whoever hears of fewer is itself the one that is cut off.
+std::optional<std::string> WhiteBox::check_names(uint32_t broker) {
+  if (!cluster_.serving(broker)) return std::nullopt;
+  BrokerContext& context = cluster_.node(broker)->context();
+  const std::map<BrokerId, BrokerRecord>& registered = context.controller().image().brokers();
+  const RaftGroup* metadata = cluster_.node(broker)->find_group(kMetadataPartition);
+  auto& [incarnation, seen] = registered_[broker];
+  if (const uint64_t now = cluster_.world().incarnation(cluster_.broker(broker)); std::exchange(incarnation, now) != now) seen.clear();
+  for (const auto& [id, record] : registered) seen.insert(id);
+  for (const ReplicaId& voter : metadata->configuration().voters)
+    if (seen.contains(voter.node) && !registered.contains(voter.node))
+      return fmt::format("I-M5 voters registered: broker {} knows of broker {} as a voter of group 0 that was unregistered", broker + 1, voter.node.value);
+  if (const size_t told = context.alive_brokers().size(); told * 2 <= registered.size())
+    return fmt::format("I-M6 who is there: broker {} tells clients of {} of {} brokers", broker + 1, told, registered.size());
+  return std::nullopt;
+}
+
 // Whether a replica in sync could lead now: its broker runs, the two hear each other, and its disk is well.
 bool WhiteBox::has_successor(uint32_t broker, const Partition& partition) const {
   World& world = cluster_.world();
@@ -375,6 +393,7 @@ std::optional<std::string> WhiteBox::check_now() {
     seen = std::max(seen, repaired);
     if (auto violation = check_recovery(i)) return violation;
     if (auto violation = check_lonely(i)) return violation;
+    if (auto violation = check_names(i)) return violation;
     if (auto violation = check_directories(i)) return violation;
     for (const auto& [key, invariant] : node->quarantines())
       return fmt::format("{}: broker {} put {} in quarantine", invariant, i + 1, key.text());

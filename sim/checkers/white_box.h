@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -64,6 +65,7 @@ class WhiteBox {
   std::optional<std::string> check_partition(uint32_t broker, Partition& partition);
   std::optional<std::string> check_recovery(uint32_t broker);
   std::optional<std::string> check_lonely(uint32_t broker);
+  std::optional<std::string> check_names(uint32_t broker);
   std::optional<std::string> check_directories(uint32_t broker);
   bool has_successor(uint32_t broker, const Partition& partition) const;
   std::optional<std::string> check_bad_disk(uint32_t broker, const Partition& partition);
@@ -89,6 +91,7 @@ class WhiteBox {
   std::map<uint32_t, std::pair<uint64_t, Instant>> cut_off_;  ///< By broker that reaches no quorum: incarnation, since when.
   std::map<std::pair<uint32_t, uint32_t>, Instant> failing_;  ///< By broker and shard whose directory failed, with replicas: since when.
   size_t stops_seen_ = 0;
+  std::map<uint32_t, std::pair<uint64_t, std::set<BrokerId>>> registered_;  ///< By broker: incarnation, whom it has known to be.
   struct BadDisk {
     uint64_t incarnation = 0;
     Term term;

@@ -352,6 +352,25 @@ TEST(Raft, AVoterWhoseDiskIsGoneIsNotWaitedFor) {
   EXPECT_FALSE(r.raft.vote_doubtful());
 }
 
+TEST(Raft, AnEmptyLogInDoubtIsNoDiskThatIsGone) {
+  Raft raft({.self = replica(1)}, {}, LogView({}, {.voters = {replica(1), replica(2), replica(3)}}), {}, 1, kStart);
+  Effects out;
+  raft.set_possibly_longer(true, kStart, out);
+  Effects answers;
+  raft.step(replica(2), TailQuery{.term = {}, .last = {}}, kStart, answers);
+  EXPECT_EQ(Replica::lines(answers).size(), 1u);
+  bool answered = false;
+  for (const Effect& effect : answers.list())
+    if (const auto* send = std::get_if<effect::Send>(&effect)) {
+      const auto* answer = std::get_if<TailAnswer>(&send->message);
+      ASSERT_NE(answer, nullptr);
+      EXPECT_TRUE(answer->doubtful);
+      EXPECT_NE(*answer, answer_for_old_disk());
+      answered = true;
+    }
+  EXPECT_TRUE(answered);
+}
+
 TEST(Raft, ADiskThatIsGoneSaysNothingOfWhatItHeld) {
   LogView log({}, {.voters = {replica(1), replica(2), replica(3), replica(4), replica(5)}});
   log.append(id(1, 1));

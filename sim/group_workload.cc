@@ -182,7 +182,7 @@ void GroupWorkload::run_passer_by(Task& task, Runtime& runtime, std::shared_ptr<
   request.groups.push_back({options_.group, {}, -1, std::nullopt, {}});
   while (!progress->stop && !task.cancelled() && runtime.sleep_for(task, Duration::from_ms(draws.draw_between(20, 400, "pause")))) {
     const BrokerId broker(static_cast<int32_t>(1 + draws.draw(cluster_.broker_count(), "whom")));
-    const Instant deadline = runtime.now() + 3_s;
+    const Instant deadline = runtime.now() + 1_s;
     const auto connection = view.connect(task, broker, deadline);
     const int64_t asked = recorder.mark();
     const auto answer = connection ? (*connection)->call(task, request, deadline, 9) : Result<protocol::OffsetFetchResponse>(fail(Errc::kUnavailable));

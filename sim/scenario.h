@@ -34,7 +34,7 @@ struct Scenario {
   bool settings = false;       ///< One quota after another is set.
   bool other_topics = false;   ///< And topics are made and deleted.
   bool deletes_records = false;  ///< And the first records of the topic.
-  bool alters_topic = false;   ///< One codec after another is forced on it.
+  bool alters_topic = false;   ///< How it is stored changes: codec, times, retention, replicas in sync.
   bool bursts = false;         ///< Some of the writers send several batches at a time.
   bool drawn_world = true;     ///< Latencies, windows and clocks by the seed; else as they are by default.
   std::vector<Fault> faults;

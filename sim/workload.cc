@@ -26,6 +26,15 @@ uint64_t id_of(const client::ConsumedRecord& record) {
   return id;
 }
 
+/// A setting of a topic, and what it is to be from now on.
+std::pair<const std::string, std::optional<std::string>> drawn_config(Stream& draws) {
+  const uint64_t which = draws.draw(6, "which setting");
+  if (which == 0) return {"message.timestamp.type", draws.draw(2, "times") == 0 ? "CreateTime" : "LogAppendTime"};
+  if (which == 1) return {"min.insync.replicas", std::to_string(draws.draw_between(1, 2, "in sync"))};
+  if (which == 2) return {"retention.bytes", std::to_string(draws.draw(2, "keep all") == 0 ? -1 : draws.draw_between(5'000, 50'000, "retention"))};
+  return {"compression.type", kTopicCodecs[draws.draw(kTopicCodecs.size(), "which codec")]};
+}
+
 /// Writes down what one client is told.
 class Recorder final : public client::ClientObserver {
  public:
@@ -167,6 +176,12 @@ void Workload::start() {
       {
         client::ConsumerOptions options;
         options.request_timeout = 2_s;
+        // Half of them are given little at a time.
+        Stream& limits = cluster_.world().stream(StreamKind::kWorkload, 50 + r);
+        const bool little = limits.hits(1, 2, "little at a time");
+        const int64_t most = limits.draw_between(1, 30'000, "bytes of an answer");
+        if (little) options.max_bytes = static_cast<int32_t>(most);
+        if (little) options.partition_max_bytes = static_cast<int32_t>(limits.draw_between(1, most, "of a partition"));
         client::Consumer consumer(view, options, &recorder);
         for (int32_t p = 0; p < options_.partitions; ++p) consumer.assign({options_.topic, p}, client::StartAt::start());
         while (!progress->stop_readers && !task.cancelled()) {
@@ -212,8 +227,8 @@ void Workload::administrate() {
         if (client::ClusterAdmin(view).trim(task, of, before, runtime.now() + 2_s)) history_.deleted({of.topic, of.partition}, before);
         continue;
       }
-      if (options_.alters_topic && draws.hits(1, 4, "another codec")) {
-        (void)admin.alter_topic(task, options_.topic, {{"compression.type", kTopicCodecs[draws.draw(kTopicCodecs.size(), "which")]}}, runtime.now() + 2_s);
+      if (options_.alters_topic && draws.hits(1, 4, "another setting")) {
+        (void)admin.alter_topic(task, options_.topic, {drawn_config(draws)}, runtime.now() + 2_s);
         continue;
       }
       const std::string name = fmt::format("client-{}", i);

@@ -32,7 +32,7 @@ struct WorkloadOptions {
   bool changes_settings = false;  ///< An administrator sets one quota after another.
   bool other_topics = false;      ///< And makes topics, and deletes them.
   bool deletes_records = false;   ///< And deletes what the topic begins with.
-  bool alters_topic = false;      ///< And has it stored with one codec after another.
+  bool alters_topic = false;      ///< And alters how it is stored: by which codec, with which times, how much of it.
   bool bursts = false;            ///< Half of the writers send several batches at a time.
 };
 

@@ -217,6 +217,10 @@ class Log {
   std::optional<EntryId> snapshot_id() const { return snapshot_id_; }
   /// Errors: kNotFound if there is none; kCorrupt.
   Result<Snapshot> read_snapshot(Task& task);
+  /// Whether the present one can be read; well if there is none. Errors: as read_snapshot; after kCorrupt save_snapshot()
+  /// takes one of the same entry, too.
+  Result<> check_snapshot(Task& task);
+  bool snapshot_damaged() const { return snapshot_damaged_; }
   /// Makes `snapshot` durable and lets the log begin behind it, with `start` as its first offset: what
   /// lies up to snapshot.last is dropped, and everything if the log does not hold that very entry.
   /// `config` is the membership in force there (a kConfig entry at or below snapshot.last). Returns when
@@ -320,6 +324,7 @@ class Log {
   std::function<Slice(size_t max)> note_source_;
 
   std::optional<EntryId> snapshot_id_;
+  bool snapshot_damaged_ = false;
   int64_t joined_ = 0;
   bool possibly_longer_ = false;
   bool hard_state_doubtful_ = false;

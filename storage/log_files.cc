@@ -163,12 +163,24 @@ Result<> Log::write_snapshot(Task& task, const Snapshot& snapshot) {
     TRY(replace_file(task, disk, directory_ + "/snapshot", out.view()));
   }
   snapshot_id_ = snapshot.last;
+  snapshot_damaged_ = false;
   return {};
+}
+
+Result<> Log::check_snapshot(Task& task) {
+  const std::optional<EntryId> looked_at = snapshot_id_;
+  if (!looked_at || PLANT("S85")) return {};
+  const Result<Snapshot> read = read_snapshot(task);
+  if (read) return {};
+  // Another may have taken its place meanwhile.
+  if (read.error().code == Errc::kCorrupt && snapshot_id_ == looked_at) snapshot_damaged_ = true;
+  return std::unexpected(read.error());
 }
 
 Result<> Log::save_snapshot(Task& task, Snapshot snapshot) {
   const auto lock = TRY(store_.checkpointer_->lock_files(task));
-  if (snapshot_id_ && snapshot.last.index <= snapshot_id_->index) return {};
+  const bool again = snapshot_id_ && snapshot.last.index == snapshot_id_->index && snapshot_damaged_;
+  if (snapshot_id_ && snapshot.last.index <= snapshot_id_->index && !again) return {};
   TRY(write_snapshot(task, snapshot));
   return store_.wal().wait_durable(task, push_state(false));
 }

@@ -426,6 +426,12 @@ std::optional<std::string> WhiteBox::check_scrubbed(const std::vector<bool>& of)
   for (uint32_t i = 0; i < cluster_.broker_count() && !found; ++i) {
     if (!of[i] || !cluster_.serving(i)) continue;
     (void)cluster_.world().run_fiber(cluster_.broker(i), [&](Task& task, Runtime&) {
+      for (BrokerShard* shard : cluster_.node(i)->shards()) {
+        if (shard->store() == nullptr) continue;
+        for (Log* log : shard->store()->logs())
+          if (const Result<> good = log->check_snapshot(task); !good && good.error().code == Errc::kCorrupt && !found)
+            found = fmt::format("I-S12 a scrub: broker {} does not know that {}", i + 1, good.error().text());
+      }
       for (Partition* partition : cluster_.node(i)->partitions()) {
         const auto held = partition->hold();
         Log& log = partition->log();

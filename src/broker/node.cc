@@ -273,6 +273,7 @@ Result<> Node::State::start_group_zero(Task& task) {
   voters.voters = sorted_replicas(std::move(voters.voters));
   ControllerOptions controller;
   controller.snapshot_every = config_.metadata_snapshot_entries;
+  controller.scrub_round = config_.scrub_round;
   controller.default_partitions = config_.default_partitions;
   controller_ = std::make_unique<Controller>(runtime_, *shard_.driver(), *log, peers_, controller);
   controller_->alive = [this] { return alive_brokers(); };

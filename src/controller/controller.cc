@@ -65,6 +65,7 @@ Result<> Controller::start(Task& task, const Configuration& voters) {
     return (*door)->serve(t, body);
   });
   s.runtime.spawn(s.scope, "controller/applier", [&s](Task& t) { s.run_applier(t); });
+  s.runtime.spawn(s.scope, "controller/scrub", [&s](Task& t) { s.run_scrub(t); });
   if (s.image_missing) s.runtime.spawn(s.scope, "controller/image", [&s, voters](Task& t) { s.fetch_image(t, voters); });
   // The first leader of a new cluster need not wait for a timeout to run out.
   if (founding && s.group != nullptr && !voters.voters.empty() && voters.voters.front() == s.group->raft().self())

@@ -18,6 +18,7 @@ namespace taffrail {
 struct ControllerOptions {
   int32_t default_partitions = 1;  ///< num.partitions.
   uint64_t snapshot_every = 10'000;  ///< Entries between two snapshots of the image.
+  Duration scrub_round = 604'800_s;  ///< Between two looks whether the present one can still be read.
   ByteCount uncommitted_max = 32_MiB;  ///< Past it the leader decides nothing more (kUnavailable).
   TopicConfigLimits limits = {};
 };

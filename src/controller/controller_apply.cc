@@ -241,7 +241,7 @@ Result<> Controller::State::take_snapshot(Task& task) {
   const Mutex::Lock lock = TRY(snapshotting.lock(task));
   if (group == nullptr) return fail(Errc::kUnavailable);
   const std::optional<EntryId> before = log.snapshot_id();
-  if (before && before->index >= applied.index) return {};
+  if (before && before->index >= applied.index && !log.snapshot_damaged()) return {};
   const EntryId last = applied;
   const Slice state = encode_snapshot(group->raft().log().configuration_at(last.index), image);
   if (PLANT("R22") && last.index <= group->raft().durable() && last.index > log.prefix().index) {
@@ -257,6 +257,17 @@ Result<> Controller::State::take_snapshot(Task& task) {
   TRY(log.set_log_start(log.start_offset(), before->index + 1));
   driver.dropped_prefix(kMetadataPartition, log.prefix().index);
   return {};
+}
+
+// What it holds is in memory, too.
+void Controller::State::run_scrub(Task& task) {
+  while (runtime.sleep_for(task, options.scrub_round)) {
+    const Result<> good = log.check_snapshot(task);
+    if (good || good.error().code != Errc::kCorrupt || image_missing) continue;
+    const Result<> taken = take_snapshot(task);
+    runtime.log().error("controller", "{}; {}", good.error().text(),
+                        taken ? std::string("it is written again") : fmt::format("nor is it written again: {}", taken.error().text()));
+  }
 }
 
 // The saved snapshot, not a fresh one: it has to be the same when it is offered and when it is fetched.

@@ -52,6 +52,7 @@ struct Controller::State final : GroupEvents {
   std::optional<Term> applied_term(LogIndex index) const;
   void put_in_quarantine(const std::string& why);
   Result<> take_snapshot(Task& task);
+  void run_scrub(Task& task);
 
   // GroupEvents
   void on_commit(LogIndex index, Offset next_offset) override;

@@ -216,12 +216,23 @@ void Partition::State::scrub_some(Task& task) {
     if (done->bad > 0)
       runtime.log().error("partition", "{}-{}: damage found in stored records around entry {}; it is not served, and repaired "
                           "from the other replicas", topic_name, key.partition, done->next.value - 1);
+    const bool round_over = done->next <= scrub_at;
     scrub_at = done->next;
+    if (round_over) scrub_snapshot(task);
     const auto all = static_cast<int64_t>(std::max<ByteCount>(log.size_bytes(), 1));
     const auto read = std::min(static_cast<int64_t>(done->bytes), all);
     const Duration pause = Duration::from_ms(read == 0 ? options.scrub_round.ms() : options.scrub_round.ms() * read / all + 1);
     scrub_due = std::max(scrub_due, runtime.now() - options.housekeeping_interval) + pause;
   }
+}
+
+// What it holds is in memory, too.
+void Partition::State::scrub_snapshot(Task& task) {
+  const Result<> good = log.check_snapshot(task);
+  if (good || good.error().code != Errc::kCorrupt) return;
+  const Result<> saved = save_table(task);
+  runtime.log().error("partition", "{}-{}: {}; {}", topic_name, key.partition, good.error().text(),
+                      saved ? std::string("it is written again") : fmt::format("nor is it written again: {}", saved.error().text()));
 }
 
 Result<> Partition::State::save_table(Task& task) {

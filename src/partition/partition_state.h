@@ -133,6 +133,7 @@ struct Partition::State final : GroupEvents {
   std::map<ReplicaId, Instant> caught_up;  ///< Leader: when each member last held all that is committed.
   std::vector<BrokerId> in_sync;
   void scrub_some(Task& task);
+  void scrub_snapshot(Task& task);
   LogIndex scrub_at;
   Instant scrub_due = Instant::never();  ///< never(): not begun.
   std::optional<Term> handed_over;  ///< The term in which that was tried, since the disk filled or became slow.

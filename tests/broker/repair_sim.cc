@@ -15,6 +15,8 @@ struct Repair : testing::Test {
     NodeConfig config = small_config();
     config.housekeeping_interval = 200_ms;
     config.scrub_round = 2_s;
+    config.snapshot_entries = 20;
+    config.metadata_snapshot_entries = 2;
     config.storage.flush_bytes = 4_KiB;
     config.storage.wal_segments_kept = 1;
     config.storage.wal_segment_bytes = 64_KiB;
@@ -58,6 +60,27 @@ TEST_F(Repair, RotThatNobodyReadsIsFoundAndRepaired) {
   EXPECT_GE(repaired(victim), 1u);
   EXPECT_TRUE(w.replica(victim, "t")->log().holes().empty());
   EXPECT_GE(w.log_lines("damage found in stored records").size(), 1u);
+}
+
+// Of a partition's producers, and of the metadata: both are in memory, and written again from there.
+TEST_F(Repair, ASnapshotThatNobodyReadsIsFoundAndWrittenAgain) {
+  const uint32_t victim = (leader + 1) % 3;
+  size_t rotten = 0;
+  for (const auto& [path, file] : w.world.disk(w.cluster.broker(victim)).image().files()) {
+    if (!path.ends_with("/snapshot")) continue;
+    sim::DiskImage::rot(*file, 0, 30, w.world.stream(sim::StreamKind::kTest));
+    ++rotten;
+  }
+  ASSERT_GE(rotten, 2u);
+  w.world.run_for(10_s);
+  EXPECT_EQ(w.log_lines("it is written again").size(), rotten);
+  w.run([&](Wire&) {});
+  size_t whole = 0;
+  w.world.run_fiber(w.cluster.broker(victim), [&](Task& task, Runtime&) {
+    for (BrokerShard* shard : w.cluster.node(victim)->shards())
+      for (Log* log : shard->store()->logs()) whole += log->snapshot_id() && log->read_snapshot(task) ? 1 : 0;
+  });
+  EXPECT_GE(whole, rotten);
 }
 
 TEST_F(Repair, AndOfTheLeaderToo) {

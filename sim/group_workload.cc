@@ -22,6 +22,19 @@ using client::GroupMemberOptions;
 using client::GroupPlace;
 using Heartbeat = protocol::ConsumerGroupHeartbeatRequest;
 
+namespace {
+
+struct Counter {
+  uint64_t number = 0;  ///< Of its group: one was begun anew after each answer that did not come.
+  int64_t sent = 0;
+  int64_t told = 0;     ///< The largest that somebody was told.
+  std::string wrong = {};
+
+  std::string group() const { return fmt::format("counter-{}", number); }
+};
+
+}  // namespace
+
 // Shared with the members' fibers, which may outlive the workload in a world that is torn down.
 struct GroupWorkload::Progress {
   uint32_t running = 0;
@@ -29,6 +42,7 @@ struct GroupWorkload::Progress {
   bool stop = false;
   std::map<uint32_t, std::set<int32_t>> owned;
   uint64_t processes = 0;
+  Counter counter;
 };
 
 /// Writes down what one member is told, in the world's own time.
@@ -116,6 +130,12 @@ void GroupWorkload::start() {
     --progress->running;
   });
   ++progress_->running;
+  const auto last = static_cast<uint32_t>(cluster_.machines().size() - cluster_.broker_count() - 1);
+  cluster_.world().spawn(cluster_.client(last), "workload/counter", [this, progress = progress_](Task& task, Runtime& runtime) {
+    run_counter(task, runtime, progress);
+    --progress->running;
+  });
+  ++progress_->running;
   cluster_.world().spawn(cluster_.client(0), "workload/passer-by", [this, progress = progress_](Task& task, Runtime& runtime) {
     run_passer_by(task, runtime, progress);
     --progress->running;
@@ -173,29 +193,53 @@ void GroupWorkload::run_monitor(Task& task, Runtime& runtime, std::shared_ptr<Pr
   view.close(task);
 }
 
-// Whoever asks any broker, and not whom the others call the coordinator: one that answers has to know.
-void GroupWorkload::run_passer_by(Task& task, Runtime& runtime, std::shared_ptr<Progress> progress) {
-  Recorder recorder(*this);
-  Stream& draws = cluster_.world().stream(StreamKind::kWorkload, 98);
+// An offset that somebody without a member raises by one at a time, of a group that has nothing else.
+void GroupWorkload::run_counter(Task& task, Runtime& runtime, std::shared_ptr<Progress> progress) {
+  Stream& draws = cluster_.world().stream(StreamKind::kWorkload, 97);
   client::Cluster view(runtime, cluster_.bootstrap());
-  protocol::OffsetFetchRequest request;
-  request.groups.push_back({options_.group, {}, -1, std::nullopt, {}});
-  while (!progress->stop && !task.cancelled() && runtime.sleep_for(task, Duration::from_ms(draws.draw_between(20, 400, "pause")))) {
-    const BrokerId broker(static_cast<int32_t>(1 + draws.draw(cluster_.broker_count(), "whom")));
-    const Instant deadline = runtime.now() + 1_s;
-    const auto connection = view.connect(task, broker, deadline);
-    const int64_t asked = recorder.mark();
-    const auto answer = connection ? (*connection)->call(task, request, deadline, 9) : Result<protocol::OffsetFetchResponse>(fail(Errc::kUnavailable));
-    if (!answer || answer->groups.size() != 1 || answer->groups[0].error_code != protocol::ErrorCode::kNone) continue;
-    std::vector<Offset> found(static_cast<size_t>(options_.partitions), kNoOffset);
-    for (const auto& topic : answer->groups[0].topics)
-      for (const auto& p : topic.partitions)
-        if (topic.name == options_.topic && p.partition_index >= 0 && p.partition_index < options_.partitions && p.error_code == protocol::ErrorCode::kNone)
-          found[static_cast<size_t>(p.partition_index)] = p.committed_offset;
-    for (int32_t p = 0; p < options_.partitions; ++p) recorder.on_committed(asked, {options_.topic, p}, found[static_cast<size_t>(p)]);
+  client::GroupAdmin admin(view);
+  while (options_.ready && !options_.ready() && !progress->stop)
+    if (!runtime.sleep_for(task, 20_ms)) break;
+  Counter& counter = progress->counter;
+  while (!progress->stop && !task.cancelled() && runtime.sleep_for(task, Duration::from_ms(draws.draw_between(10, 200, "pause")))) {
+    const std::map<client::TopicPartition, Offset> next = {{{options_.topic, 0}, Offset(++counter.sent)}};
+    if (admin.set_offsets(task, counter.group(), next, runtime.now() + 500_ms)) counter.told = std::max(counter.told, counter.sent);
+    // What was not answered may come about at any time, over what comes later: another group begins anew.
+    else counter = {.number = counter.number + 1, .wrong = counter.wrong};
   }
   view.close(task);
 }
+
+// Whoever asks any broker what is committed, and not whom the others call the coordinator: one that answers has to know.
+void GroupWorkload::run_passer_by(Task& task, Runtime& runtime, std::shared_ptr<Progress> progress) {
+  Stream& draws = cluster_.world().stream(StreamKind::kWorkload, 98);
+  client::Cluster view(runtime, cluster_.bootstrap());
+  while (!progress->stop && !task.cancelled() && runtime.sleep_for(task, Duration::from_ms(draws.draw_between(10, 200, "pause")))) {
+    const BrokerId broker(static_cast<int32_t>(1 + draws.draw(cluster_.broker_count(), "whom")));
+    const Instant deadline = runtime.now() + 1_s;
+    const auto connection = view.connect(task, broker, deadline);
+    if (!connection) continue;
+    const Counter asked = progress->counter;
+    protocol::OffsetFetchRequest request;
+    request.groups.push_back({asked.group(), {}, -1, std::nullopt, {}});
+    const auto answer = (*connection)->call(task, request, deadline, 9);
+    if (!answer || answer->groups.size() != 1 || answer->groups[0].error_code != protocol::ErrorCode::kNone) continue;
+    int64_t found = 0;
+    for (const auto& topic : answer->groups[0].topics)
+      for (const auto& p : topic.partitions)
+        if (p.error_code == protocol::ErrorCode::kNone) found = std::max(found, p.committed_offset.value);
+    Counter& counter = progress->counter;
+    const bool same = counter.number == asked.number;
+    const bool gone = found == 0 && options_.retention > Duration{};
+    if (counter.wrong.empty() && ((found < asked.told && !gone) || (same && found > counter.sent)))
+      counter.wrong = fmt::format("I-R13 linearizable reads: broker {} says that {} of {} is committed, {} was known to be before it was asked",
+                                  broker.value, found, asked.group(), asked.told);
+    if (same) counter.told = std::max(counter.told, found);
+  }
+  view.close(task);
+}
+
+const std::string& GroupWorkload::false_count() const { return progress_->counter.wrong; }
 
 template <class Member>
 void GroupWorkload::run_member(Task& task, Runtime& runtime, GroupWorkload& self, std::shared_ptr<Progress> progress, uint32_t number) {

@@ -50,12 +50,15 @@ class GroupWorkload {
   void expect_expiry(Duration spread);
 
   const GroupHistory& history() const { return history_; }
+  /// What a broker told of the counter that was not so; "" if nothing.
+  const std::string& false_count() const;
 
  private:
   struct Progress;
   class Recorder;
   void run_monitor(Task& task, Runtime& runtime, std::shared_ptr<Progress> progress);
   void run_passer_by(Task& task, Runtime& runtime, std::shared_ptr<Progress> progress);
+  void run_counter(Task& task, Runtime& runtime, std::shared_ptr<Progress> progress);
   template <class Member>
   static void run_member(Task& task, Runtime& runtime, GroupWorkload& self, std::shared_ptr<Progress> progress, uint32_t number);
   bool all_owned() const;

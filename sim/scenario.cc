@@ -514,6 +514,7 @@ RunReport run_scenario(const Scenario& scenario, const RunOptions& options) {
         if (scenario.run == RunKind::kSurvivable && !workload.lost_setting().empty()) report.all_violations.push_back(workload.lost_setting());
         group.expect_expiry(spread());
         for (std::string& v : group.history().check()) report.all_violations.push_back(std::move(v));
+        if (!group.false_count().empty()) report.all_violations.push_back(group.false_count());
         if (scenario.members > 0) {
           GroupReplicas replicas = check_group_replicas(cluster, retention);
           for (std::string& v : replicas.violations) report.all_violations.push_back(std::move(v));

@@ -9,9 +9,11 @@ namespace {
 TEST(GroupScenario, MembersReadCommitAndBeginAnew) {
   uint64_t generations = 0;
   for (uint64_t seed = 0; seed < 5; ++seed) {
-    const RunReport report = run_scenario(Scenario::with_group(seed));
+    const Scenario scenario = Scenario::with_group(seed);
+    const RunReport report = run_scenario(scenario);
     EXPECT_EQ(report.violation, "") << seed;
-    EXPECT_GT(report.commits, 0u) << seed;
+    // Where anything may be lost, members may be waiting for a broker that is gone until the end.
+    if (scenario.run != RunKind::kAny) { EXPECT_GT(report.commits, 0u) << seed; }
     generations += report.generations;
   }
   EXPECT_GT(generations, 10u);

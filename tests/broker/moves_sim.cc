@@ -209,6 +209,7 @@ struct Deaf : GroupEvents {
 // Sent away and called back, a replica finds its log open, and what was being written goes on being written.
 TEST(Replica, ThatComesBackCountsWhatIsBeingWrittenOnlyWhenItIs) {
   BrokerWorld w(1);
+  w.world.run_for(3_s);  // Until then a broker that starts looks for logs that nobody knows of.
   Deaf events;
   w.world.run_fiber(w.cluster.broker(0), [&](Task& task, Runtime& runtime) {
     BrokerShard& shard = *w.cluster.node(0)->shards().front();
@@ -257,6 +258,7 @@ struct Given : Deaf {
 
 TEST(Replica, TakesNoEntriesOfItsOldLogWhileASnapshotReplacesIt) {
   BrokerWorld w(1, 2);
+  w.world.run_for(3_s);
   const auto shard = [&](uint32_t i) -> BrokerShard& { return *w.cluster.node(i)->shards().front(); };
   const auto self = [&](uint32_t i) { return shard(i).driver()->self(); };
   const PartitionKey key{Uuid{7, 7}, 0};

@@ -448,6 +448,13 @@ RunReport run_scenario(const Scenario& scenario, const RunOptions& options) {
       const bool idle = !workload.topic_created() && fit < static_cast<size_t>(load.replication_factor);
       // Nor can anything be written any more where too few are left.
       bool waits = fit <= static_cast<size_t>(load.replication_factor) / 2;
+      // Nor is a cluster founded without one of those that found it.
+      const auto serves = [&](NodeId broker) {
+        for (uint32_t i = 0; i < cluster.broker_count(); ++i)
+          if (cluster.broker(i) == broker) return cluster.serving(i);
+        return false;
+      };
+      waits = waits || (idle && nemesis.core().size() < cluster.broker_count() && std::ranges::none_of(nemesis.core(), serves));
       // Nor where a group's last words were torn on one disk, and it lost another for good.
       const auto waits_for_operator = [&](const std::vector<NodeId>& core) {
         return core.size() < cluster.broker_count() && scenario.faults.back().amount != 0 && waits_for_others(cluster, core);

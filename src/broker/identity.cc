@@ -141,10 +141,13 @@ Result<> restore_copy(Task& task, Runtime& runtime, const NodeIdentity& identity
   const Result<NodeIdentity> copy = load_file(task, runtime.disk(), kIdentityCopyFile);
   if ((copy && *copy == identity) || PLANT("S72")) return {};
   const Result<> written = replace_file(task, runtime.disk(), kIdentityCopyFile, as_bytes(identity.encode()));
-  if (copy) return written;
-  runtime.log().warn("node", "{} cannot be read ({}); {}", kIdentityCopyFile, copy.error().text(),
+  // What it says of a move is about to be given up, or has come true: it must not be believed later.
+  if (!written && copy && copy->moving != identity.moving) return written;
+  if (written && copy) return {};
+  runtime.log().warn("node", "{} {}; {}", kIdentityCopyFile,
+                     copy ? std::string("says something else") : fmt::format("cannot be read ({})", copy.error().text()),
                      written ? fmt::format("it is restored from {}", kIdentityFile)
-                             : fmt::format("nor can it be restored now ({}): the next start tries again", written.error().text()));
+                             : fmt::format("it cannot be restored now ({}), the next start tries again", written.error().text()));
   return {};
 }
 

@@ -587,6 +587,14 @@ bool WhiteBox::read_logs(uint32_t i, Logs& logs, States& states, std::vector<std
       std::vector<EntryMeta> walked;
       for (LogIndex next = log.first_index(); next <= log.committed();) {
         const auto entries = log.read_entries(task, next, 1_MiB, 1000);
+        // Retention took what was to be read next: from the beginning that there is now.
+        if (!entries && entries.error().code == Errc::kOutOfRange && next < log.first_index()) {
+          next = log.first_index();
+          replayed = {};
+          next_offset.reset();
+          walked.clear();
+          continue;
+        }
         if (!entries) {
           unreadable = fmt::format("{}: entry {}: {}", where, next.value, entries.error().text());
           whole = false;

@@ -128,6 +128,7 @@ class Expansion {
     std::vector<Fault> faults;
     const uint64_t count = kinds.empty() ? 0 : plan_.draw(profile_.faults_max + 1, "how many faults");
     for (uint32_t id = 1; id <= count; ++id) faults.push_back(draw(id, kinds, faults));
+    beset(faults);
     std::sort(faults.begin(), faults.end(), [](const Fault& a, const Fault& b) {
       return a.at != b.at ? a.at < b.at : a.id < b.id;
     });
@@ -173,6 +174,31 @@ class Expansion {
     else aim(f, s);
     f.amount = amount(f.kind, s);
     return f;
+  }
+
+  // In one run of eight one broker has no peace: what takes several blows, one upon the other, happens there.
+  void beset(std::vector<Fault>& faults) {
+    constexpr uint32_t kFirst = 2000;  // Above the ids of add_changes().
+    constexpr FaultKind kBlows[] = {FaultKind::kKill,      FaultKind::kRestartStorm, FaultKind::kWipe,      FaultKind::kStuckSync,
+                                    FaultKind::kSyncFail,  FaultKind::kReadError,    FaultKind::kWriteError, FaultKind::kBadPage,
+                                    FaultKind::kDiskFull,  FaultKind::kBitRot,       FaultKind::kMisdirected, FaultKind::kLostWrite};
+    Stream& s = tape_.stream({.kind = StreamKind::kFaultPlan, .a = kFirst});
+    if (!s.hits(1, 8, "one has no peace")) return;
+    const uint32_t who = victims_.empty() ? broker(s) : victims_.front();
+    std::vector<FaultKind> kinds = {FaultKind::kPowerCut};
+    for (const FaultKind kind : kBlows)
+      if (s.draw(3, "is this kind among the blows") == 2 && allowed(kind)) kinds.push_back(kind);
+    const auto blows = static_cast<uint32_t>(s.draw_between(10, 40, "how many blows"));
+    Instant at = profile_.from + Duration{s.draw_between(0, (profile_.heal_at - profile_.from).ns / 2, "from when")};
+    for (uint32_t id = kFirst + 1; id <= kFirst + blows && at < profile_.heal_at; ++id) {
+      constexpr int64_t kApart[] = {1'000'000, 20'000'000, 200'000'000, 1'000'000'000};
+      Stream& own = tape_.stream({.kind = StreamKind::kFaultPlan, .a = id});
+      Fault f{.id = id, .kind = kinds[own.draw(kinds.size(), "which blow")], .at = at, .nodes = {who}};
+      f.duration = Duration{1'000'000 + own.draw_between(0, kApart[own.draw(3, "how long, roughly")], "how long")};
+      f.amount = amount(f.kind, own);
+      at = at + Duration{own.draw_between(0, kApart[own.draw(4, "how soon, roughly")], "how soon")};
+      faults.push_back(std::move(f));
+    }
   }
 
   void aim(Fault& f, Stream& s) {

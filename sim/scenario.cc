@@ -79,7 +79,9 @@ Duration drawn_retention(Tape& tape) {
 
 bool refuses(const World& world, NodeId node) {
   const auto last = std::find_if(world.stops().rbegin(), world.stops().rend(), [&](const Stop& s) { return s.node == node; });
-  return last != world.stops().rend() && last->why.find(kIdentityFile) != std::string::npos;
+  if (last == world.stops().rend()) return false;
+  // A disk that lied about the identity may hold one that was never acted on: what else is there is somebody else's then.
+  return last->why.find(kIdentityFile) != std::string::npos || last->why.find("was it copied here?") != std::string::npos;
 }
 
 }  // namespace

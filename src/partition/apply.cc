@@ -176,10 +176,11 @@ void Partition::State::run_housekeeping(Task& task) {
   Instant next_look = runtime.now() + options.housekeeping_interval;
   while (!task.cancelled()) {
     // After a restart a snapshot may know of a start that this log does not know to be committed yet.
-    if (pending_start && pending_start->first <= log.committed() + 1) {
+    if (pending_start && pending_start->first <= log.committed() + 1 && runtime.now() >= start_retry) {
       const Result<> moved = move_start(task);
-      if (!moved && moved.error().code == Errc::kCancelled) return;
-      continue;
+      if (moved) continue;
+      if (moved.error().code == Errc::kCancelled) return;
+      start_retry = runtime.now() + 1_s;  // A disk that is full has room again some time.
     }
     if (wants_snapshot()) {
       const Result<> saved = save_table(task);
@@ -189,7 +190,7 @@ void Partition::State::run_housekeeping(Task& task) {
       runtime.log().warn("partition", "{}-{}: its producers were not saved: {}", topic_name, key.partition, saved.error().text());
       if (!runtime.sleep_for(task, 1_s)) return;
     }
-    const Result<> woken = start_wake.wait(task, next_look);
+    const Result<> woken = start_wake.wait(task, pending_start && start_retry > runtime.now() ? std::min(next_look, start_retry) : next_look);
     if (!woken && woken.error().code == Errc::kCancelled) return;
     if (runtime.now() < next_look) continue;
     next_look = runtime.now() + options.housekeeping_interval;
@@ -245,9 +246,9 @@ Result<> Partition::State::save_table(Task& task) {
 Result<> Partition::State::move_start(Task& task) {
   const PartitionCommand command = *pending_start;
   const Result<> saved = save_table(task);
-  if (pending_start && pending_start->start == command.start) pending_start.reset();
-  if (!saved) {
-    runtime.log().error("partition", "{}-{}: the log start stays at {}: {}", topic_name, key.partition,
+  if (saved && pending_start && pending_start->start == command.start) pending_start.reset();
+  if (const bool held_up = std::exchange(start_held_up, !saved); !saved) {
+    if (!held_up) runtime.log().error("partition", "{}-{}: the log start stays at {}: {}", topic_name, key.partition,
                         log.start_offset().value, saved.error().text());
     return std::unexpected(saved.error());
   }

@@ -54,7 +54,13 @@ Result<std::unique_ptr<Segment>> Segment::create(Task& task, Disk& disk, const P
   segment->file_ = TRY(disk.open(task, segment->path_, OpenMode::kOpenOrCreate));
   TRY(segment->file_->truncate(task, 0));
   const std::string header = encode_segment_header(key, first, base);
-  TRY(segment->file_->write_at(task, 0, as_bytes(header)));
+  if (const Result<> written = segment->file_->write_at(task, 0, as_bytes(header)); !written) {
+    // The log may go on behind a start that has moved meanwhile, in a segment of another name: a start would find this one
+    // among those that it relies on.
+    segment->file_.reset();
+    (void)disk.remove(task, segment->path_);
+    return std::unexpected(written.error());
+  }
   segment->end_ = kSegmentHeaderSize;
   return segment;
 }

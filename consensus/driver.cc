@@ -388,12 +388,12 @@ void DriverState::raft_message(const PeerIdentity& from, const Slice& body) {
   if (g == nullptr || !g->quarantine.empty() || envelope->to != self) return;
   if (const auto* answer = std::get_if<TailAnswer>(&envelope->message)) {
     Effects lost;
-    const std::vector<ReplicaId> members = g->raft.configuration().members();
-    for (const ReplicaId& member : members)
+    const std::vector<ReplicaId> asked = g->raft.asked_in_doubt();
+    for (const ReplicaId& member : asked)
       if (member.node == envelope->from.node && member != envelope->from) g->raft.voter_lost(member, runtime.now(), lost);
     carry_out(*g, lost, nullptr, {});
     // The new disk may be a voter too, and then answers for itself when it is asked.
-    if (!g->quarantine.empty() || *answer == answer_for_old_disk() || !g->raft.configuration().is_voter(envelope->from)) return;
+    if (!g->quarantine.empty() || *answer == answer_for_old_disk() || std::ranges::count(asked, envelope->from) == 0) return;
   }
   std::vector<Slice> payloads;
   auto* request = std::get_if<AppendRequest>(&envelope->message);

@@ -19,6 +19,13 @@ void insert(std::vector<ReplicaId>& sorted, const ReplicaId& replica) {
   if (at == sorted.end() || *at != replica) sorted.insert(at, replica);
 }
 
+// Of both halves, while joint. Sorted.
+std::vector<ReplicaId> all_voters_of(const Configuration& configuration) {
+  std::vector<ReplicaId> all = configuration.voters;
+  for (const ReplicaId& voter : configuration.old_voters) insert(all, voter);
+  return all;
+}
+
 // Raft paper, 5.4.1: the later last term wins; of equal ones, the longer log.
 bool reaches(EntryId log, EntryId at_least) {
   return log.term > at_least.term || (log.term == at_least.term && log.index >= at_least.index);
@@ -88,19 +95,20 @@ bool Raft::has_joined() const {
   return options_.joined == 0 || PLANT("R57") || configuration().revision >= options_.joined;
 }
 
+std::vector<ReplicaId> Raft::asked_in_doubt() const {
+  std::vector<ReplicaId> asked = all_voters_of(configuration());
+  for (const ReplicaId& voter : told_voters_) insert(asked, voter);
+  std::erase(asked, options_.self);
+  return asked;
+}
+
 bool Raft::may_vote_for(EntryId last) const {
   if (!has_joined()) return false;
   // In doubt about the end of this log: not before everybody has said where theirs end, and then
   // only for one that reaches as far as the furthest of them.
   if (possibly_longer_) {
-    const auto answered = [this](const ReplicaId& voter) {
-      return voter == options_.self || holds(tail_answered_, voter);
-    };
-    const auto& [voters, old_voters, learners, revision] = configuration();
-    if (!std::all_of(voters.begin(), voters.end(), answered) ||
-        !std::all_of(old_voters.begin(), old_voters.end(), answered)) {
-      return false;
-    }
+    const std::vector<ReplicaId> asked = asked_in_doubt();
+    if (!std::ranges::all_of(asked, [this](const ReplicaId& voter) { return holds(tail_answered_, voter); })) return false;
     if (!reaches(last, vote_floor_)) return false;
   }
   return reaches(last, log_.last());
@@ -217,14 +225,8 @@ void Raft::set_vote_doubtful(Instant now, Effects& out) {
 
 void Raft::settle_vote_if_answered(Instant now, Effects& out) {
   if (!vote_doubtful_ || configuration().empty()) return;
-  const auto answered = [this](const ReplicaId& voter) {
-    return voter == options_.self || holds(vote_answered_, voter);
-  };
-  const auto& [voters, old_voters, learners, revision] = configuration();
-  if (!std::all_of(voters.begin(), voters.end(), answered) ||
-      !std::all_of(old_voters.begin(), old_voters.end(), answered)) {
-    return;
-  }
+  const std::vector<ReplicaId> asked = asked_in_doubt();
+  if (!std::ranges::all_of(asked, [this](const ReplicaId& voter) { return holds(vote_answered_, voter); })) return;
   if (vote_seen_ > term_) become_follower(vote_seen_, std::nullopt, now, out);
   if (!vote_) {
     vote_ = options_.self;
@@ -232,15 +234,13 @@ void Raft::settle_vote_if_answered(Instant now, Effects& out) {
   }
   vote_doubtful_ = false;
   vote_answered_.clear();
+  if (!possibly_longer_) told_voters_.clear();
   if (!possibly_longer_) out.tail_settled();
 }
 
 void Raft::ask_for_tail(Instant now, Effects& out) {
   tail_retry_ = now + options_.election_timeout_min;
-  for (const ReplicaId& member : configuration().members()) {
-    if (member == options_.self || !configuration().is_voter(member)) continue;
-    out.send(member, TailQuery{.term = term_, .last = log_.last()});
-  }
+  for (const ReplicaId& voter : asked_in_doubt()) out.send(voter, TailQuery{.term = term_, .last = log_.last()});
   if (possibly_longer_) settle_tail_if_answered(out);
 }
 
@@ -248,7 +248,8 @@ void Raft::on_tail_query(ReplicaId from, const TailQuery& query, Effects& out) {
   out.send(
       from,
       TailAnswer{
-          .term = term_, .asked = query.last, .last = log_.last(), .doubtful = possibly_longer_ || !has_joined()});
+          .term = term_, .asked = query.last, .last = log_.last(), .doubtful = possibly_longer_ || !has_joined(),
+          .voters = log_.last() == query.last ? std::vector<ReplicaId>() : all_voters_of(configuration())});
 }
 
 TailAnswer answer_for_old_disk() {
@@ -258,7 +259,20 @@ TailAnswer answer_for_old_disk() {
   return answer;
 }
 
+// A majority of those that this log knows as voters stands behind each membership that came after: one of them at least
+// answers, and knows it. Its voters are asked in turn, for what came after that.
+void Raft::note_later_voters(const TailAnswer& answer, Effects& out) {
+  if (reaches(log_.last(), answer.last) || PLANT("R70")) return;
+  const std::vector<ReplicaId> asked = asked_in_doubt();
+  for (const ReplicaId& voter : answer.voters) {
+    if (voter == options_.self || holds(asked, voter)) continue;
+    insert(told_voters_, voter);
+    out.send(voter, TailQuery{.term = term_, .last = log_.last()});
+  }
+}
+
 void Raft::on_tail_answer(ReplicaId from, const TailAnswer& answer, Instant now, Effects& out) {
+  if (vote_doubtful_ || possibly_longer_) note_later_voters(answer, out);
   if (vote_doubtful_) {
     insert(vote_answered_, from);
     vote_seen_ = std::max(vote_seen_, answer.term);
@@ -273,7 +287,7 @@ void Raft::on_tail_answer(ReplicaId from, const TailAnswer& answer, Instant now,
 }
 
 void Raft::voter_lost(ReplicaId voter, Instant now, Effects& out) {
-  if (!configuration().is_voter(voter) || voter == options_.self || PLANT("R52")) return;
+  if (!holds(asked_in_doubt(), voter) || PLANT("R52")) return;
   if (vote_doubtful_) {
     insert(vote_answered_, voter);
     settle_vote_if_answered(now, out);
@@ -306,6 +320,7 @@ void Raft::settle_tail_if_answered(Effects& out) {
 void Raft::settle_tail(Effects& out) {
   possibly_longer_ = false;
   vote_floor_ = {};
+  if (!vote_doubtful_) told_voters_.clear();
   tail_answered_.clear();
   tail_not_beyond_.clear();
   if (!vote_doubtful_) out.tail_settled();

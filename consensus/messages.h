@@ -92,6 +92,7 @@ struct TailAnswer {
   EntryId last{};  ///< Where the answering log ends. Not beyond `asked`: whatever was lost, it is
                    ///< not here.
   bool doubtful = false;  ///< The answering log may have lost its own end: it proves nothing.
+  std::vector<ReplicaId> voters{};  ///< As the answering log knows them last: who lost its end may have lost these, too.
   bool operator==(const TailAnswer&) const = default;
 };
 

@@ -190,6 +190,8 @@ class Raft {
 
   const Options& options() const { return options_; }
   ReplicaId self() const { return options_.self; }
+  /// Whose answers a replica in doubt waits for, itself excepted: all voters that it knows, and those it was told of.
+  std::vector<ReplicaId> asked_in_doubt() const;
   Role role() const { return role_; }
   Term term() const { return term_; }
   std::optional<ReplicaId> vote() const { return vote_; }
@@ -230,6 +232,7 @@ class Raft {
   void on_tail_query(ReplicaId from, const TailQuery& query, Effects& out);
   void on_tail_answer(ReplicaId from, const TailAnswer& answer, Instant now, Effects& out);
   void settle_vote_if_answered(Instant now, Effects& out);
+  void note_later_voters(const TailAnswer& answer, Effects& out);
   void ask_for_tail(Instant now, Effects& out);
   void settle_tail_if_answered(Effects& out);
   void settle_tail(Effects& out);
@@ -293,6 +296,8 @@ class Raft {
   bool vote_doubtful_ = false;
   Term vote_seen_;  ///< The highest term told while the vote is in doubt.
   std::vector<ReplicaId> vote_answered_;
+  /// Of later memberships than this log knows, as those told who hold more: they may have had this replica's word.
+  std::vector<ReplicaId> told_voters_;
 };
 
 }  // namespace taffrail

@@ -8,7 +8,7 @@ namespace taffrail {
 
 namespace {
 
-constexpr uint8_t kFormat = 1;
+constexpr uint8_t kFormat = 2;
 constexpr size_t kEntryBytes = 8 + 1 + 8 + 4 + 8 + 4;
 // A term is a leader epoch, which Kafka's clients read as 32 bits.
 constexpr int64_t kMaxTerm = INT32_MAX;
@@ -27,6 +27,10 @@ class Writer {
     (*this)(v.term);
   }
   void operator()(const Configuration& v) { write_configuration(out_, v); }
+  void operator()(const std::vector<ReplicaId>& v) {
+    out_.u8(static_cast<uint8_t>(v.size()));
+    for (const ReplicaId& replica : v) write_replica(out_, replica);
+  }
 
  private:
   ByteWriter& out_;
@@ -55,6 +59,9 @@ class Reader {
     } else if (!error_) {
       error_ = read.error();
     }
+  }
+  void operator()(std::vector<ReplicaId>& v) {
+    for (uint8_t left = in_.u8(); left > 0 && in_.ok(); --left) v.push_back(read_replica(in_));
   }
   int64_t within(int64_t max, const char* what) {
     const int64_t v = in_.i64();
@@ -106,6 +113,7 @@ void fields(M& m, Walk& walk) {
     walk(m.asked);
     walk(m.last);
     walk(m.doubtful);
+    walk(m.voters);
   } else {
     static_assert(std::is_same_v<T, TimeoutNow>);
   }

@@ -352,6 +352,20 @@ TEST(Raft, AVoterWhoseDiskIsGoneIsNotWaitedFor) {
   EXPECT_FALSE(r.raft.vote_doubtful());
 }
 
+// What it lost may have changed who votes: 4 came for 3's sake, and has what this one helped to commit.
+TEST(Raft, WhoLostTheEndOfItsLogAsksTheVotersThatOthersKnow) {
+  Replica r(log_of({1}), 1);
+  Effects out;
+  r.raft.set_possibly_longer(true, kStart, out);
+  r.step(2, TailAnswer{Term(1), id(1, 1), id(1, 1), false, {}});
+  EXPECT_EQ(r.step(3, TailAnswer{Term(1), id(1, 1), id(3, 1), false, {replica(1), replica(2), replica(3), replica(4)}}),
+            (Lines{"send 4: tail? beyond 1@1"}));
+  EXPECT_EQ(r.step(3, VoteRequest{Term(2), id(3, 1)}).back(), "send 3: vote no term 2");
+  r.step(4, TailAnswer{Term(1), id(1, 1), id(4, 1), false, {}});
+  EXPECT_EQ(r.step(3, VoteRequest{Term(3), id(3, 1)}).back(), "send 3: vote no term 3");
+  EXPECT_EQ(r.step(4, VoteRequest{Term(4), id(4, 1)}).back(), "once durable 4: vote yes term 4");
+}
+
 TEST(Raft, AnEmptyLogInDoubtIsNoDiskThatIsGone) {
   Raft raft({.self = replica(1)}, {}, LogView({}, {.voters = {replica(1), replica(2), replica(3)}}), {}, 1, kStart);
   Effects out;

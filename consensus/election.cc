@@ -107,8 +107,7 @@ bool Raft::may_vote_for(EntryId last) const {
   // In doubt about the end of this log: not before everybody has said where theirs end, and then
   // only for one that reaches as far as the furthest of them.
   if (possibly_longer_) {
-    const std::vector<ReplicaId> asked = asked_in_doubt();
-    if (!std::ranges::all_of(asked, [this](const ReplicaId& voter) { return holds(tail_answered_, voter); })) return false;
+    if (!std::ranges::includes(tail_answered_, asked_in_doubt())) return false;
     if (!reaches(last, vote_floor_)) return false;
   }
   return reaches(last, log_.last());
@@ -225,8 +224,7 @@ void Raft::set_vote_doubtful(Instant now, Effects& out) {
 
 void Raft::settle_vote_if_answered(Instant now, Effects& out) {
   if (!vote_doubtful_ || configuration().empty()) return;
-  const std::vector<ReplicaId> asked = asked_in_doubt();
-  if (!std::ranges::all_of(asked, [this](const ReplicaId& voter) { return holds(vote_answered_, voter); })) return;
+  if (!std::ranges::includes(vote_answered_, asked_in_doubt())) return;
   if (vote_seen_ > term_) become_follower(vote_seen_, std::nullopt, now, out);
   if (!vote_) {
     vote_ = options_.self;
@@ -234,8 +232,14 @@ void Raft::settle_vote_if_answered(Instant now, Effects& out) {
   }
   vote_doubtful_ = false;
   vote_answered_.clear();
-  if (!possibly_longer_) told_voters_.clear();
-  if (!possibly_longer_) out.tail_settled();
+  end_doubts(out);
+}
+
+// Of the two doubts the last one is over.
+void Raft::end_doubts(Effects& out) {
+  if (possibly_longer_ || vote_doubtful_) return;
+  told_voters_.clear();
+  out.tail_settled();
 }
 
 void Raft::ask_for_tail(Instant now, Effects& out) {
@@ -320,10 +324,9 @@ void Raft::settle_tail_if_answered(Effects& out) {
 void Raft::settle_tail(Effects& out) {
   possibly_longer_ = false;
   vote_floor_ = {};
-  if (!vote_doubtful_) told_voters_.clear();
   tail_answered_.clear();
   tail_not_beyond_.clear();
-  if (!vote_doubtful_) out.tail_settled();
+  end_doubts(out);
 }
 
 }  // namespace taffrail

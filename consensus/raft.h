@@ -233,6 +233,7 @@ class Raft {
   void on_tail_answer(ReplicaId from, const TailAnswer& answer, Instant now, Effects& out);
   void settle_vote_if_answered(Instant now, Effects& out);
   void note_later_voters(const TailAnswer& answer, Effects& out);
+  void end_doubts(Effects& out);
   void ask_for_tail(Instant now, Effects& out);
   void settle_tail_if_answered(Effects& out);
   void settle_tail(Effects& out);

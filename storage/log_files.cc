@@ -179,8 +179,8 @@ Result<> Log::check_snapshot(Task& task) {
 
 Result<> Log::save_snapshot(Task& task, Snapshot snapshot) {
   const auto lock = TRY(store_.checkpointer_->lock_files(task));
-  const bool again = snapshot_id_ && snapshot.last.index == snapshot_id_->index && snapshot_damaged_;
-  if (snapshot_id_ && snapshot.last.index <= snapshot_id_->index && !again) return {};
+  // Of the same entry only over one that does not read.
+  if (snapshot_id_ && snapshot.last.index < snapshot_id_->index + (snapshot_damaged_ ? 0 : 1)) return {};
   TRY(write_snapshot(task, snapshot));
   return store_.wal().wait_durable(task, push_state(false));
 }

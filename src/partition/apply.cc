@@ -176,11 +176,14 @@ void Partition::State::run_housekeeping(Task& task) {
   Instant next_look = runtime.now() + options.housekeeping_interval;
   while (!task.cancelled()) {
     // After a restart a snapshot may know of a start that this log does not know to be committed yet.
-    if (pending_start && pending_start->first <= log.committed() + 1 && runtime.now() >= start_retry) {
+    if (pending_start && pending_start->first <= log.committed() + 1 && start_retry <= runtime.now()) {
       const Result<> moved = move_start(task);
       if (moved) continue;
       if (moved.error().code == Errc::kCancelled) return;
-      start_retry = runtime.now() + 1_s;  // A disk that is full has room again some time.
+      // A disk that is full has room again some time.
+      if (!start_retry) runtime.log().error("partition", "{}-{}: the log start stays at {}: {}", topic_name, key.partition,
+                                            log.start_offset().value, moved.error().text());
+      start_retry = runtime.now() + 1_s;
     }
     if (wants_snapshot()) {
       const Result<> saved = save_table(task);
@@ -190,7 +193,7 @@ void Partition::State::run_housekeeping(Task& task) {
       runtime.log().warn("partition", "{}-{}: its producers were not saved: {}", topic_name, key.partition, saved.error().text());
       if (!runtime.sleep_for(task, 1_s)) return;
     }
-    const Result<> woken = start_wake.wait(task, pending_start && start_retry > runtime.now() ? std::min(next_look, start_retry) : next_look);
+    const Result<> woken = start_wake.wait(task, pending_start && start_retry > runtime.now() ? std::min(next_look, *start_retry) : next_look);
     if (!woken && woken.error().code == Errc::kCancelled) return;
     if (runtime.now() < next_look) continue;
     next_look = runtime.now() + options.housekeeping_interval;
@@ -245,13 +248,9 @@ Result<> Partition::State::save_table(Task& task) {
 // The producers of what goes must outlive it: the table is made durable before the log start moves.
 Result<> Partition::State::move_start(Task& task) {
   const PartitionCommand command = *pending_start;
-  const Result<> saved = save_table(task);
-  if (saved && pending_start && pending_start->start == command.start) pending_start.reset();
-  if (const bool held_up = std::exchange(start_held_up, !saved); !saved) {
-    if (!held_up) runtime.log().error("partition", "{}-{}: the log start stays at {}: {}", topic_name, key.partition,
-                        log.start_offset().value, saved.error().text());
-    return std::unexpected(saved.error());
-  }
+  TRY(save_table(task));
+  start_retry.reset();
+  if (pending_start && pending_start->start == command.start) pending_start.reset();
   // Reading may start in the middle of an entry, or of several that go together. What begins where is not known of an
   // entry that does not read: its file stays until the start moves again.
   LogIndex first = command.first;

@@ -120,8 +120,7 @@ struct Partition::State final : GroupEvents {
   uint64_t entries_unsaved = 0;  ///< Applied since the table was last saved.
   ByteCount bytes_unsaved = 0;
   std::optional<PartitionCommand> pending_start;  ///< Committed; the housekeeper carries it out.
-  Instant start_retry{};       ///< When it is tried again, if it could not be saved,
-  bool start_held_up = false;  ///< which is so at present.
+  std::optional<Instant> start_retry;             ///< It could not be saved: when it is tried again.
   std::optional<PartitionCommand> asked_start;    ///< The newest one applied, carried out or not.
   WaitQueue start_wake;
   WaitQueue start_moved;

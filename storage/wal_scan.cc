@@ -152,7 +152,7 @@ Result<WalFileScan> scan_wal_file(Task& task, Disk& disk, const std::string& pat
   // Before a group is written to it a file is as long as its header says, durably.
   if (out.header && !out.groups.empty() && size < out.header->capacity)
     out.bad.push_back({.file = path, .position = size, .size_bytes = out.header->capacity - size,
-                       .what = "the file is cut short", .sequences = std::nullopt, .group_next = {}, .logs = std::nullopt, .cut = true});
+                       .what = "the file is cut short", .sequences = std::nullopt, .group_next = {}, .logs = std::nullopt, .was_whole = true});
   return out;
 }
 
@@ -178,19 +178,19 @@ Result<WalScan> scan_wal(Task& task, Runtime& runtime, const std::string& direct
     return {};
   }));
 
-  // Files from elsewhere; or, among ours, pages that went astray, headers too.
+  // Files from elsewhere; or pages that went astray, headers too: among ours, or from another shard over our only segment.
   const bool any_ours = std::ranges::any_of(files, [](const WalFileScan& file) { return !file.other && !file.groups.empty(); });
+  const auto not_ours = std::ranges::count_if(files, [](const WalFileScan& file) { return file.other.has_value(); });
   for (WalFileScan& file : files) {
     if (!file.other) continue;
-    // Shard 0's may be any shard's of an older version.
-    if (!any_ours && file.other->disk == owner.disk && file.other->shard == 0) continue;
-    if (!any_ours)
+    if (!any_ours && (not_ours > 1 || file.other->disk != owner.disk))
       return fail(Errc::kCorrupt, fmt::format("{} belongs to disk {}, shard {}, not to disk {}, shard {}: was it copied here?", file.file,
                                               file.other->disk.text(), file.other->shard, owner.disk.text(), owner.shard));
     file.header.reset();
     file.groups.clear();
     file.frames.clear();
     file.bad = {whole_file(file.file, file.size, "the segment's header and groups are another shard's or disk's")};
+    file.bad.front().was_whole = true;
   }
 
   for (const WalFileScan& file : files) {
@@ -298,8 +298,8 @@ Result<WalScan> scan_wal(Task& task, Runtime& runtime, const std::string& direct
   }
   for (const BadStretch* bad : stretches) {
     if (bad->sequences) continue;
-    if (bad->last && bad->cut) {
-      // Whatever stood there was durable, or nothing: no crash makes a file shorter.
+    if (bad->last && bad->was_whole) {
+      // No crash makes a file shorter, or somebody else's.
       scan.all_damaged = true;
       scan.damaged_files.insert(bad->file);
       scan.damage.push_back({.file = bad->file, .position = bad->position, .size_bytes = bad->size_bytes,

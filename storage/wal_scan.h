@@ -42,7 +42,8 @@ struct BadStretch {
   /// No good header follows it anywhere.
   bool last = false;
   bool counted = false;  ///< Among the torn bytes.
-  bool cut = false;      ///< The file ends there, before its capacity, although it was in use: it was whole then.
+  /// What stood there was durable, or nothing: a file that was in use ends before its capacity, or is somebody else's now.
+  bool was_whole = false;
 };
 
 /// One file, seen alone.

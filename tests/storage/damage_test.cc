@@ -175,6 +175,30 @@ TEST(Damage, OnlyAHeaderOfAnotherShardIsDamage) {
   }
 }
 
+// Over the only one there is, too: what is another shard's is never read as ours.
+TEST(Damage, TheOnlySegmentMayBeAnotherShardsNow) {
+  for (const auto& [own, other] : {std::pair(0U, 1U), std::pair(1U, 0U), std::pair(1U, 2U)}) {
+    StoreOptions ours = roomy();
+    ours.owner.shard = own;
+    StoreOptions theirs = roomy();
+    theirs.owner.shard = other;
+    TestWorld world;
+    TestWorld neighbour;
+    write_ten_groups(world, ours);
+    write_ten_groups(neighbour, theirs);
+    world.crash(false);
+    neighbour.crash(false);
+    const std::vector<std::string> files = wal_files(world);
+    world.disk.overwrite(files[0], neighbour.disk.contents(files[0]));
+    ASSERT_TRUE(world.run([&](Task& task) {
+      for (size_t i = 1; i < files.size(); ++i) EXPECT_TRUE(world.runtime().disk().remove(task, files[i]));
+    }));
+    ASSERT_TRUE(world.open(ours)) << own << " " << other;
+    EXPECT_FALSE(world.store->recovery().damage.empty()) << own << " " << other;
+    EXPECT_TRUE(world.store->logs().empty()) << own << " " << other;
+  }
+}
+
 // A whole one among ours went astray page by page; where all are somebody else's, somebody copied them.
 TEST(Damage, ASegmentOfAnotherShardIsDamageUnlessAllAre) {
   StoreOptions ours = tiny_options();

@@ -18,13 +18,21 @@ MembershipStep next_membership_step(const Configuration& now, LogIndex since, bo
   const auto votes = [&](const ReplicaId& replica) {
     return std::binary_search(now.voters.begin(), now.voters.end(), replica);
   };
-  const auto caught_up = [&](const ReplicaId& replica) {
+  // Somebody who just began to lead takes all for heard: who holds something has said so.
+  const auto there = [&](const ReplicaId& replica) {
     const auto at = std::find_if(members.begin(), members.end(), [&](const auto& m) { return m.replica == replica; });
-    if (at == members.end() || !at->heard || at->match <= LogIndex(0) || at->match < since) return false;
-    return commit - at->match <= kLearnerLagMax;
+    return at != members.end() && at->heard && at->match > LogIndex(0) ? &*at : nullptr;
   };
-  if (std::all_of(voters.begin(), voters.end(), [&](const auto& v) { return votes(v) || caught_up(v); }))
+  const auto caught_up = [&](const ReplicaId& replica) {
+    const MemberProgress* at = there(replica);
+    return at != nullptr && at->match >= since && commit - at->match <= kLearnerLagMax;
+  };
+  if (std::all_of(voters.begin(), voters.end(), [&](const auto& v) { return votes(v) || caught_up(v); })) {
+    // Who leaves may be one of the last that are there.
+    const auto stay = static_cast<size_t>(std::count_if(voters.begin(), voters.end(), there));
+    if (voters != now.voters && stay <= voters.size() / 2 && !PLANT("R71")) return {Kind::kWait};
     return {Kind::kChange, std::move(voters), std::move(learners)};
+  }
 
   std::vector<ReplicaId> learning;
   for (const auto* wanted : {&voters, &learners})

@@ -40,13 +40,15 @@ TEST(MembershipStep, NewVotersLearnFirst) {
 
 TEST(MembershipStep, ALearnerThatIsBehindOrSilentIsWaitedFor) {
   Group group{.now = {.voters = replicas({1, 2, 3}), .learners = replicas({4})}};
+  group.at(2, 1000);
+  group.at(3, 1000);
   EXPECT_EQ(group.towards({2, 3, 4}).kind, Kind::kWait) << "nothing is known of it";
   group.at(4, 1000 - kLearnerLagMax - 1);
   EXPECT_EQ(group.towards({2, 3, 4}).kind, Kind::kWait) << "behind";
-  group.members.clear();
+  group.members.pop_back();
   group.at(4, 1000, /*heard=*/false);
   EXPECT_EQ(group.towards({2, 3, 4}).kind, Kind::kWait) << "silent";
-  group.members.clear();
+  group.members.pop_back();
   group.at(4, 1000);
   const MembershipStep step = group.towards({2, 3, 4});
   EXPECT_EQ(step.kind, Kind::kChange);
@@ -56,12 +58,13 @@ TEST(MembershipStep, ALearnerThatIsBehindOrSilentIsWaitedFor) {
 
 TEST(MembershipStep, AnEmptyReplicaOfAShortLogIsNotCaughtUp) {
   Group group{.now = {.voters = replicas({1}), .learners = replicas({2})}, .commit = LogIndex(3), .since = LogIndex(2)};
+  group.at(1, 3);
   group.at(2, 0);
   EXPECT_EQ(group.towards({1, 2}).kind, Kind::kWait);
-  group.members.clear();
+  group.members.pop_back();
   group.at(2, 1);
   EXPECT_EQ(group.towards({1, 2}).kind, Kind::kWait) << "it does not hold yet what made it a learner: it would not vote";
-  group.members.clear();
+  group.members.pop_back();
   group.at(2, 2);
   EXPECT_EQ(group.towards({1, 2}).kind, Kind::kChange);
 }
@@ -74,9 +77,24 @@ TEST(MembershipStep, OneLearnerOfTwoDoesNotGoAhead) {
 }
 
 TEST(MembershipStep, LeavingNeedsNobodyToLearn) {
-  const MembershipStep step = Group().towards({1, 2});
+  Group group;
+  group.at(1, 1000);
+  group.at(2, 10);
+  const MembershipStep step = group.towards({1, 2});
   EXPECT_EQ(step.kind, Kind::kChange);
   EXPECT_EQ(step.voters, replicas({1, 2}));
+}
+
+TEST(MembershipStep, NobodyLeavesWhileMostOfTheOthersAreSilent) {
+  Group group;
+  group.at(1, 1000);
+  group.at(2, 1000);
+  group.at(3, 1000, /*heard=*/false);
+  EXPECT_EQ(group.towards({1, 3}).kind, Kind::kWait) << "one of two decides nothing";
+  group.members[2] = {replica(3), LogIndex(0), true};
+  EXPECT_EQ(group.towards({1, 3}).kind, Kind::kWait) << "that has not said anything since this leader began";
+  EXPECT_EQ(group.towards({1, 2}).kind, Kind::kChange) << "who is silent may go";
+  EXPECT_EQ(group.towards({1}).kind, Kind::kChange);
 }
 
 TEST(MembershipStep, WhatIsSoAlreadyIsDone) {

@@ -86,6 +86,16 @@ TEST(MetadataMembers, OneThatLeavesVotesNoMoreAndOneThatIsGoneIsNoMember) {
   EXPECT_TRUE(wanted.learners.empty());
 }
 
+TEST(MetadataMembers, OneThatLeavesVotesUntilOneThatIsAwayCanHaveItsVote) {
+  SmallCluster cluster(4);
+  ASSERT_TRUE(cluster.image.apply(SetBrokerConfigs{BrokerId(1), {{"taffrail.retire", "replicas"}}}, LogIndex(9)));
+  const Configuration now{.voters = disks({1, 2, 3})};
+  EXPECT_EQ(wanted_metadata_members(cluster.image, now, ids({1, 2, 3})).voters, disks({1, 2, 3})) << "of two none may be lost";
+  EXPECT_EQ(wanted_metadata_members(cluster.image, now, ids({1, 2, 3, 4})).voters, disks({2, 3, 4}));
+  ASSERT_TRUE(cluster.image.apply(SetMetadataVote{BrokerId(1), false}, LogIndex(10)));
+  EXPECT_EQ(wanted_metadata_members(cluster.image, now, ids({1, 2, 3})).voters, disks({2, 3})) << "it was told so";
+}
+
 TEST(MetadataMembers, SomebodyAlwaysVotes) {
   SmallCluster cluster(1);
   ASSERT_TRUE(cluster.image.apply(SetMetadataVote{BrokerId(1), false}, LogIndex(9)));

@@ -33,6 +33,7 @@ uint64_t look_of(const ReplicaView& replica) {
   fold(raft.term());
   fold(raft.commit());
   fold(raft.durable());
+  if (const auto to = raft.transferring_to()) fold(to->node);
   fold(log.prefix().index);
   fold(log.prefix().term);
   fold(log.last().index);
@@ -148,6 +149,7 @@ std::optional<std::string> GroupChecker::check_replica(const ReplicaView& replic
     return fmt::format("I-R7 monotonic durables: the commit of {} falls from {} to {}",
                        at_node(replica.id), commit_before.value, raft.commit().value);
   }
+  if (auto wrong = check_hand_over(replica, seen)) return wrong;
   seen.incarnation = replica.incarnation;
   seen.term = raft.term();
   seen.vote = raft.vote();
@@ -210,6 +212,18 @@ std::optional<std::string> GroupChecker::check_durables(const ReplicaView& repli
     }
   }
   return std::nullopt;
+}
+
+// A membership's second half follows its first whatever else is under way.
+std::optional<std::string> GroupChecker::check_hand_over(const ReplicaView& replica, Seen& seen) {
+  const Raft& raft = *replica.raft;
+  std::optional<std::pair<Term, ReplicaId>> now;
+  if (const auto to = raft.transferring_to()) now.emplace(raft.term(), *to);
+  const LogIndex before = std::exchange(seen.last, raft.log().last().index);
+  const bool goes_on = now && std::exchange(seen.hands_over, now) == now;
+  if (!now) seen.hands_over.reset();
+  if (!goes_on || seen.last <= before || raft.log().configuration_index() == seen.last) return std::nullopt;
+  return fmt::format("I-R15 hand-over: {} takes entry {} while it hands term {} over", at_node(replica.id), seen.last.value, raft.term().value);
 }
 
 std::optional<std::string> GroupChecker::check_leader(const ReplicaView& replica,

@@ -50,6 +50,8 @@ class GroupChecker {
     LogIndex commit;
     std::optional<HardState> durable;
     EntryId claim;  ///< The last entry that it said is on its disk.
+    std::optional<std::pair<Term, ReplicaId>> hands_over;  ///< In this term, to this one.
+    LogIndex last;
     std::vector<LogView::Membership> memberships;  ///< Found to overlap; not looked at again.
     uint64_t look = 0;  ///< A digest of all that is looked at; 0 before the first look, and while disks are known.
   };
@@ -57,6 +59,7 @@ class GroupChecker {
   Violation check_leader(const ReplicaView& replica, std::span<const ReplicaView> replicas,
                          LogIndex commit_before);
   Violation check_durables(const ReplicaView& replica, Seen& seen);
+  Violation check_hand_over(const ReplicaView& replica, Seen& seen);
   Violation check_memberships(const ReplicaView& replica, Seen& seen);
   Violation extend_committed(const ReplicaView& replica, std::span<const ReplicaView> replicas);
   const LogView::Membership* membership_at(LogIndex index) const;

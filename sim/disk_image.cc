@@ -116,6 +116,11 @@ void Inode::write(uint64_t position, ByteView bytes, Stream& draws, uint32_t wri
   extend(position + bytes.size());
 }
 
+void Inode::note_beginning(uint64_t position) {
+  if (position < size_ && find(position / kPageBytes) != nullptr)
+    at(position / kPageBytes).began = static_cast<uint16_t>(position % kPageBytes);
+}
+
 void Inode::truncate(uint64_t size) {
   if (size < size_) {
     const uint64_t first_gone = (size + kPageBytes - 1) / kPageBytes;
@@ -446,13 +451,19 @@ std::vector<uint64_t> DiskImage::pages_at_rest(const Inode& file) {
   return cold;
 }
 
-void DiskImage::rot(Inode& file, uint64_t page, uint32_t bits, Stream& draws, uint64_t within) {
+std::optional<uint32_t> DiskImage::beginning(const Inode& file, uint64_t page) {
+  const Inode::Entry* entry = file.find(page);
+  if (entry == nullptr || entry->began == kPageBytes || page * kPageBytes + entry->began >= file.size_) return std::nullopt;
+  return entry->began;
+}
+
+void DiskImage::rot(Inode& file, uint64_t page, uint32_t bits, Stream& draws, uint32_t from, uint32_t within) {
   Inode::Entry& entry = file.at(page);
-  const uint64_t length = std::min<uint64_t>(within, file.size_ - page * kPageBytes);
+  const uint64_t end = std::min<uint64_t>({kPageBytes, uint64_t{from} + within, file.size_ - page * kPageBytes});
   PageRef rotten = entry.durable;
   uint8_t* bytes = rotten.own();
   for (uint32_t i = 0; i < bits; ++i) {
-    const uint64_t bit = draws.draw(length * 8, "which bit rots");
+    const uint64_t bit = from * 8 + draws.draw((end - from) * 8, "which bit rots");
     bytes[bit / 8] ^= static_cast<uint8_t>(1U << (bit % 8));
   }
   entry.durable = rotten;

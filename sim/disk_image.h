@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -52,6 +53,7 @@ class Inode {
     bool dirty = false;  ///< Written since the last sync began.
     bool bad = false;    ///< The medium fails to give it back until it is written again.
     bool harmed = false; ///< A fault has changed what the medium holds, at some time.
+    uint16_t began = kPageBytes;  ///< Where in it the newest write that began here did; kPageBytes: none has.
   };
   Inode(bool directory, std::shared_ptr<uint64_t> used) : directory_(directory), used_(std::move(used)) {}
   ~Inode() { *used_ -= charged_; }
@@ -68,6 +70,8 @@ class Inode {
   bool harmed(uint64_t position, uint64_t size) const;
   /// Into the cache. `reach_disk` draws whether the page that is overwritten went out before.
   void write(uint64_t position, ByteView bytes, Stream& draws, uint32_t writeback_per_mille);
+  /// A write that may have several parts begins there; after it.
+  void note_beginning(uint64_t position);
   void truncate(uint64_t size);
   /// When the last sync under way ends: a later one covers it, so it does not overtake it.
   Instant sync_until{};
@@ -151,8 +155,10 @@ class DiskImage {
   std::vector<std::pair<std::string, InodeRef>> files() const;
   /// Pages that are on the medium as they are in the cache, and were ever written, ascending.
   static std::vector<uint64_t> pages_at_rest(const Inode& file);
-  /// Flips `bits` drawn bits among the first `within` bytes of a page, durably.
-  static void rot(Inode& file, uint64_t page, uint32_t bits, Stream& draws, uint64_t within = kPageBytes);
+  /// Where in a page the newest write that began there did.
+  static std::optional<uint32_t> beginning(const Inode& file, uint64_t page);
+  /// Flips `bits` drawn bits of a page durably, among the `within` bytes from `from` on, as far as the page and the file go.
+  static void rot(Inode& file, uint64_t page, uint32_t bits, Stream& draws, uint32_t from = 0, uint32_t within = kPageBytes);
   /// The page gives kIo until it is written again.
   static void spoil(Inode& file, uint64_t page);
   /// Digest of all durable names and bytes; zero pages and absent ones are the same.

@@ -120,9 +120,11 @@ class Expansion {
   std::vector<Fault> run() {
     choose_victims();
     // Swarm: faults that happen all the time hide what only their absence lets happen.
+    // Where there are few kinds, each happens again and again.
     std::vector<FaultKind> kinds;
+    const uint64_t one_in = plan_.hits(1, 2, "few kinds") ? 6 : 2;
     for (size_t i = 0; i < static_cast<size_t>(FaultKind::kHeal); ++i) {
-      const bool present = plan_.draw(2, "is this kind in the swarm") == 1;
+      const bool present = plan_.hits(1, one_in, "is this kind in the swarm");
       if (present && allowed(static_cast<FaultKind>(i))) kinds.push_back(static_cast<FaultKind>(i));
     }
     std::vector<Fault> faults;
@@ -142,7 +144,8 @@ class Expansion {
     std::vector<uint32_t> brokers = shuffled(plan_, profile_.brokers);
     const uint32_t minority = (std::min(profile_.brokers, profile_.replicas) - 1) / 2;
     const uint64_t most = profile_.run == RunKind::kAny ? profile_.brokers : minority;
-    brokers.resize(plan_.draw(most + 1, "how many disks may be damaged"));
+    const bool any = plan_.hits(3, 4, "disks may be damaged");
+    brokers.resize(any && most > 0 ? 1 + plan_.draw(most, "how many disks may be damaged") : 0);
     victims_ = std::move(brokers);
   }
 

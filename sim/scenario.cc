@@ -111,7 +111,7 @@ Scenario Scenario::from_seed(uint64_t seed) {
   profile.replicas = s.run == RunKind::kLiveness ? s.brokers : 3;
   profile.from = Instant{} + 2_s;  // The topic is there by then: it takes all its replicas to make one.
   profile.heal_at = Instant{} + s.length;
-  profile.faults_max = 12;
+  profile.faults_max = 20;
   profile.damage = true;
   s.faults = expand(profile, tape);
   if (changing) add_changes(profile, static_cast<uint32_t>(s.partitions), tape, s.faults);
@@ -441,9 +441,25 @@ RunReport run_scenario(const Scenario& scenario, const RunOptions& options) {
     } else {
       // Healed: from here on everything has to come right.
       const Instant limit = world->now() + 60_s + scenario.length;
-      while (look() && !workload.writers_done() && world->now() < limit) world->run_for(100_ms);
-      // A topic that was not made before a broker went for good cannot be made any more: nothing was asked then.
       const auto given_up = [&](uint32_t i) { return damaged[i] && !cluster.serving(i) && refuses(*world, cluster.broker(i)); };
+      // A cluster that is not founded yet waits for all of its founders: the disk of one that refuses to start is emptied.
+      const auto founded = [&] {
+        for (uint32_t i = 0; i < cluster.broker_count(); ++i)
+          if (cluster.serving(i)) return true;
+        return false;
+      };
+      std::vector<bool> emptied(cluster.broker_count());
+      while (look() && !workload.writers_done() && world->now() < limit) {
+        world->run_for(100_ms);
+        for (uint32_t i = 0; i < cluster.broker_count(); ++i) {
+          if (emptied[i] || founded() || !given_up(i)) continue;
+          emptied[i] = true;
+          world->wipe(cluster.broker(i));
+          world->restart(cluster.broker(i));
+          ++report.refused;
+        }
+      }
+      // A topic that was not made before a broker went for good cannot be made any more: nothing was asked then.
       size_t fit = nemesis.core().size();
       for (uint32_t i = 0; i < cluster.broker_count(); ++i)
         fit -= given_up(i) && std::ranges::count(nemesis.core(), cluster.broker(i)) > 0 ? 1 : 0;

@@ -3,10 +3,17 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <iterator>
 
 #include "base/check.h"
 
 namespace taffrail::sim {
+namespace {
+
+// What a file is for, as its name tells: all segments of all logs are of one kind.
+std::string_view kind_of(std::string_view path) { return path.substr(path.find_last_of("./") + 1); }
+
+}  // namespace
 
 // One call under way. Lives on the waiting fiber's stack, so its buffers are there until it is over.
 struct SimDisk::Op {
@@ -259,7 +266,13 @@ Landing SimDisk::land(SyncSet& set, uint64_t page) {
   if (misdirecting_ > 0) {
     --misdirecting_;
     ++fault_stats_.misdirected_writes;
-    const auto files = image_.files();
+    auto files = image_.files();
+    // What is alike lies side by side: half of them land in a file of the same kind.
+    const auto own = std::ranges::find(files, set.inode, [](const auto& file) { return file.second; });
+    if (draws_.hits(1, 2, "it lands among its like") && own != files.end()) {
+      const std::string kind(kind_of(own->first));
+      std::erase_if(files, [&](const auto& file) { return kind_of(file.first) != kind; });
+    }
     set.astray = nullptr;
     if (!files.empty()) {
       set.astray = files[draws_.draw(files.size(), "the file it lands in")].second;
@@ -277,14 +290,16 @@ Landing SimDisk::land(SyncSet& set, uint64_t page) {
 
 // The first `limit` bytes of `parts` into the cache.
 void SimDisk::SimFile::put(uint64_t position, std::span<const ByteView> parts, uint64_t limit) {
+  const uint64_t begins = position;
   for (const ByteView part : parts) {
     const auto piece = part.first(static_cast<size_t>(std::min<uint64_t>(part.size(), limit)));
     inode_->write(position, piece, disk_.draws_, disk_.knobs_.writeback_per_mille);
     disk_.engine_.trace.add(TraceKind::kWrite, disk_.node_, position, digest(piece));
     position += piece.size();
     limit -= piece.size();
-    if (limit == 0) return;
+    if (limit == 0) break;
   }
+  inode_->note_beginning(begins);
 }
 
 Result<> SimDisk::SimFile::write_at(Task& task, uint64_t position, std::span<const ByteView> parts) {
@@ -427,14 +442,25 @@ void SimDisk::slow_down(uint32_t factor, Instant until) {
   slow_until_ = until;
 }
 
-// A disk does not know files: of all that was written, every page is as likely to go as the next.
 template <class Hit>
-bool SimDisk::hit_a_page(Stream& draws, bool at_head, Hit&& hit) {
+bool SimDisk::hit_a_page(Stream& draws, Place place, Hit&& hit) {
   std::vector<std::pair<Inode*, uint64_t>> pages;
-  const auto files = image_.files();
+  auto files = image_.files();
+  // A disk does not know files: of all that was written, every page is as likely to go as the next. In half of the cases
+  // every kind of file is, which otherwise the one that is the longest hides.
+  if (draws.hits(1, 2, "a kind of file is hit")) {
+    std::set<std::string_view> kinds;
+    for (const auto& [path, file] : files)
+      if (!DiskImage::pages_at_rest(*file).empty()) kinds.insert(kind_of(path));
+    if (kinds.empty()) return false;
+    const std::string kind(*std::next(kinds.begin(), static_cast<std::ptrdiff_t>(draws.draw(kinds.size(), "which kind"))));
+    std::erase_if(files, [&](const auto& file) { return kind_of(file.first) != kind; });
+  }
   for (const auto& [path, file] : files)
     for (const uint64_t page : DiskImage::pages_at_rest(*file))
-      if (page == 0 || !at_head) pages.emplace_back(file.get(), page);
+      if (place == Place::kAnywhere || (place == Place::kFileHead && page == 0) ||
+          (place == Place::kWriteHead && DiskImage::beginning(*file, page)))
+        pages.emplace_back(file.get(), page);
   if (pages.empty()) return false;
   const auto& [file, page] = pages[draws.draw(pages.size(), "which page is hit")];
   hit(*file, page);
@@ -442,17 +468,20 @@ bool SimDisk::hit_a_page(Stream& draws, bool at_head, Hit&& hit) {
 }
 
 bool SimDisk::rot(uint32_t bits, Stream& draws) {
-  // What says how to read the rest is a small part of each file, and every bit of it matters.
-  constexpr uint64_t kHeadBytes = 128;
-  const bool at_head = draws.hits(1, 4, "a file's head rots");
-  return hit_a_page(draws, at_head, [&](Inode& file, uint64_t page) {
-    DiskImage::rot(file, page, bits, draws, at_head ? kHeadBytes : kPageBytes);
+  // What says how to read the rest is a small part, at the head of a file or of what was written at once, and every bit
+  // of it matters.
+  constexpr uint32_t kHeadBytes = 64;
+  constexpr Place kPlaces[] = {Place::kAnywhere, Place::kAnywhere, Place::kFileHead, Place::kWriteHead};
+  const Place place = kPlaces[draws.draw(4, "what rots")];
+  return hit_a_page(draws, place, [&](Inode& file, uint64_t page) {
+    const uint32_t from = place == Place::kWriteHead ? DiskImage::beginning(file, page).value_or(0) : 0;
+    DiskImage::rot(file, page, bits, draws, from, place == Place::kAnywhere ? kPageBytes : kHeadBytes);
     ++fault_stats_.rotten_pages;
   });
 }
 
 bool SimDisk::spoil(Stream& draws) {
-  return hit_a_page(draws, /*at_head=*/false, [&](Inode& file, uint64_t page) {
+  return hit_a_page(draws, Place::kAnywhere, [&](Inode& file, uint64_t page) {
     DiskImage::spoil(file, page);
     ++fault_stats_.spoiled_pages;
   });

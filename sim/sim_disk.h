@@ -98,8 +98,9 @@ class SimDisk final : public Disk, public EventSink {
   void on_event(uint64_t id, uint64_t unused) override;
 
  private:
+  enum class Place : uint8_t { kAnywhere, kFileHead, kWriteHead };
   template <class Hit>
-  bool hit_a_page(Stream& draws, bool at_head, Hit&& hit);
+  bool hit_a_page(Stream& draws, Place place, Hit&& hit);
   class SimFile;
   class SimLock;
   struct Op;

@@ -429,8 +429,9 @@ std::optional<std::string> WhiteBox::check_scrubbed(const std::vector<bool>& of)
       for (BrokerShard* shard : cluster_.node(i)->shards()) {
         if (shard->store() == nullptr) continue;
         for (Log* log : shard->store()->logs())
-          if (const Result<> good = log->check_snapshot(task); !good && good.error().code == Errc::kCorrupt && !found)
-            found = fmt::format("I-S12 a scrub: broker {} does not know that {}", i + 1, good.error().text());
+          if (log->snapshot_id() && !found)
+            if (const auto read = log->read_snapshot(task); !read && read.error().code == Errc::kCorrupt)
+              found = fmt::format("I-S12 a scrub: broker {} does not know that {}", i + 1, read.error().text());
       }
       for (Partition* partition : cluster_.node(i)->partitions()) {
         const auto held = partition->hold();

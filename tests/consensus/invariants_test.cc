@@ -85,6 +85,30 @@ std::string leads_afterwards(bool knows) {
   return checker.check({&leader, 1}).value_or("");
 }
 
+TEST(GroupChecker, ALeaderThatHandsOverTakesNothing) {
+  Raft raft = raft_of(LogView({}, voters({replica(1), replica(2)})), {}, {});
+  Effects out;
+  raft.tick(raft.next_deadline(), out);
+  for (const bool pre : {true, false})
+    for (const uint32_t voter : {1, 2}) raft.step(replica(voter), VoteReply{Term(1), pre, true}, kStart, out);
+  ASSERT_EQ(raft.role(), Role::kLeader);
+  GroupChecker checker;
+  const ReplicaView leader{replica(1), 1, &raft, nullptr, nullptr};
+  const auto append = [&](int64_t index, EntryKind kind) {
+    EntryMeta meta;
+    meta.index = LogIndex(index);
+    meta.term = Term(1);
+    meta.kind = kind;
+    raft.append({&meta, 1}, kStart, out);
+    return checker.check({&leader, 1}).value_or("");
+  };
+  EXPECT_EQ(append(1, EntryKind::kNoop), "");
+  EXPECT_EQ(append(2, EntryKind::kBatch), "");
+  ASSERT_TRUE(raft.transfer_leadership(replica(2), kStart, out));
+  EXPECT_EQ(checker.check({&leader, 1}), std::nullopt);
+  EXPECT_TRUE(append(3, EntryKind::kBatch).starts_with("I-R15"));
+}
+
 TEST(GroupChecker, ALeaderThatDoesNotKnowWhoVotes) {
   EXPECT_EQ(leads_afterwards(true), "");
   EXPECT_TRUE(leads_afterwards(false).starts_with("I-R10"));

@@ -99,7 +99,7 @@ INSTANTIATE_TEST_SUITE_P(
                       Plant{"R15", {"I-R10"}, 400}, Plant{"R17", {"I-R4", "I-R8"}, 200},
                       Plant{"R31", {"I-R1", "I-R7"}, 50}, Plant{"R05", {"I-R1", "I-R2"}, 50}, Plant{"R08", {"I-L2"}, 50},
                       Plant{"R18", {"I-R8"}, 400}, Plant{"R21", {"I-R4", "I-R7"}, 800}, Plant{"R29", {"I-R1"}, 400},
-                      Plant{"P05", {"I-R4"}, 50}),
+                      Plant{"P05", {"I-R4"}, 50}, Plant{"R41", {"I-R15"}, 50}),
     [](const auto& tested) { return std::string(tested.param.id); });
 
 TEST(PlantedBug, NoneIsNoneFound) {

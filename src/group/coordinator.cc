@@ -85,6 +85,12 @@ const protocol::OffsetCommitValue* Coordinator::find_offset(const std::string& g
   return it == stored->offsets.end() ? nullptr : &it->second;
 }
 
+// Its last member went, and the log refused to say so.
+bool Coordinator::is_unwritten(const std::string& group, const Live& live) const {
+  const StoredGroup* stored = table_.find(group);
+  return stored != nullptr && stored->state && !stored->state->members.empty() && live.is_idle() && !PLANT("G22");
+}
+
 void Coordinator::schedule(const std::string& group, Live& live) {
   Instant next = live.classic->next_deadline();
   if (live.consumer != nullptr) next = std::min(next, live.consumer->next_deadline());
@@ -101,7 +107,7 @@ void Coordinator::settle(const std::string& group, const Effects& decided) {
   schedule(group, live);
   // What was decided, and does not stand in the log yet, is known here alone.
   if (!decided.records.empty() || live.until > applied_) return;
-  if (!live.is_idle() || !live.offsets.empty()) return;
+  if (!live.is_idle() || !live.offsets.empty() || is_unwritten(group, live)) return;
   if (live.look != Instant::never()) deadlines_.erase({live.look, group});
   groups_.erase(it);
 }
@@ -488,6 +494,12 @@ std::vector<Effects> Coordinator::expire(WallTime wall) {
     // What is on its way may change the picture: the next round looks again.
     if (live != nullptr && live->until > applied_) continue;
     Effects out = effects_of(id);
+    // Nothing is over before it is known since when.
+    if (live != nullptr && is_unwritten(id, *live)) {
+      out.records.push_back(StateRecord{id, live->classic->value()});
+      all.push_back(std::move(out));
+      continue;
+    }
     for (TopicPartition& at : expired(stored, live, wall)) out.records.push_back(OffsetRecord{id, std::move(at), {}});
     const bool nothing_left = out.records.size() == stored.offsets.size();
     const bool idle = live == nullptr || live->is_idle();

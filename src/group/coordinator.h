@@ -117,6 +117,7 @@ class Coordinator {
   };
   using Groups = std::map<std::string, Live, std::less<>>;
 
+  bool is_unwritten(const std::string& group, const Live& live) const;
   /// Null if there is no such group.
   Live* find(const std::string& group);
   Live& find_or_make(const std::string& group, Instant now = {});

@@ -156,6 +156,28 @@ std::string lost_answer() {
   return a.beat(bench) == ErrorCode::kNone ? "" : "a member that did nothing wrong starts over";
 }
 
+// G22: the last member goes while nothing can be appended.
+std::string unwritten_end() {
+  Options options = quick_options();
+  options.offsets_retention = 100_s;
+  Bench bench(1, options);
+  Member a;
+  settle(bench, a);
+  (void)bench.commit(committing("g", a.id, a.generation, 5));
+  for (int i = 0; i < 40; ++i) {
+    bench.pass(5_s);
+    (void)bench.heartbeat("g", a.id, a.generation);
+  }
+  bench.refuse_appends = ErrorCode::kCoordinatorNotAvailable;
+  bench.pass(60_s);
+  bench.refuse_appends = ErrorCode::kNone;
+  for (int i = 0; i < 2; ++i) bench.expire();
+  if (committed(bench) != 5) return "I-G6: offsets of a group that had a member a minute ago are gone";
+  bench.pass(60_s);
+  bench.expire();
+  return committed(bench) == -1 ? "" : "I-G6: offsets of a group without members stay";
+}
+
 struct Story {
   const char* plant;
   std::string (*tell)();
@@ -163,7 +185,7 @@ struct Story {
 constexpr Story kStories[] = {{"G01", taken_back},     {"G02", owner_of_old},      {"G16", lost_answer},
                               {"G03", late_commit},  {"G04", two_of_one_instance}, {"G05", commit_twice},
                               {"G09", long_rebalance}, {"G14", refused_commit},    {"G18", failover_before_assignment},
-                              {"G19", quiet_member}};
+                              {"G19", quiet_member}, {"G22", unwritten_end}};
 
 TEST(PlantedBugs, EveryStoryEndsWellAndTellsItsMistake) {
   for (const Story& story : kStories) {

@@ -33,9 +33,9 @@ enum class FaultKind : uint8_t {
   kSyncFail,      ///< The next `amount` syncs of nodes[0] fail, their pages count as clean.
   kReadError,     ///< The next `amount` reads.
   kWriteError,    ///< The next `amount` writes.
-  kBadPage,       ///< A drawn page of nodes[0] cannot be read until it is written.
+  kBadPage,       ///< Drawn pages of nodes[0] cannot be read until they are written.
   kDiskFull,      ///< `amount` bytes are left on nodes[0].
-  kBitRot,        ///< `amount` bits flip within a page at rest.
+  kBitRot,        ///< `amount` bits flip within each of some pages at rest.
   kMisdirected,   ///< Of the next syncs `amount` pages land elsewhere.
   kLostWrite,     ///< Of the next syncs `amount` pages land nowhere.
   kClockJump,     ///< The wall clock of nodes[0] moves by `amount` ms.

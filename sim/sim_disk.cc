@@ -467,24 +467,36 @@ bool SimDisk::hit_a_page(Stream& draws, Place place, Hit&& hit) {
   return true;
 }
 
+// A medium rarely fails in one place alone.
+uint64_t SimDisk::drawn_places(Stream& draws) {
+  return draws.hits(1, 2, "in several places") ? draws.draw_between(2, 8, "in how many places") : 1;
+}
+
 bool SimDisk::rot(uint32_t bits, Stream& draws) {
   // What says how to read the rest is a small part, at the head of a file or of what was written at once, and every bit
   // of it matters.
   constexpr uint32_t kHeadBytes = 64;
   constexpr Place kPlaces[] = {Place::kAnywhere, Place::kAnywhere, Place::kFileHead, Place::kWriteHead};
-  const Place place = kPlaces[draws.draw(4, "what rots")];
-  return hit_a_page(draws, place, [&](Inode& file, uint64_t page) {
-    const uint32_t from = place == Place::kWriteHead ? DiskImage::beginning(file, page).value_or(0) : 0;
-    DiskImage::rot(file, page, bits, draws, from, place == Place::kAnywhere ? kPageBytes : kHeadBytes);
-    ++fault_stats_.rotten_pages;
-  });
+  bool any = false;
+  for (uint64_t places = drawn_places(draws); places > 0; --places) {
+    const Place place = kPlaces[draws.draw(4, "what rots")];
+    any |= hit_a_page(draws, place, [&](Inode& file, uint64_t page) {
+      const uint32_t from = place == Place::kWriteHead ? DiskImage::beginning(file, page).value_or(0) : 0;
+      DiskImage::rot(file, page, bits, draws, from, place == Place::kAnywhere ? kPageBytes : kHeadBytes);
+      ++fault_stats_.rotten_pages;
+    });
+  }
+  return any;
 }
 
 bool SimDisk::spoil(Stream& draws) {
-  return hit_a_page(draws, Place::kAnywhere, [&](Inode& file, uint64_t page) {
-    DiskImage::spoil(file, page);
-    ++fault_stats_.spoiled_pages;
-  });
+  bool any = false;
+  for (uint64_t places = drawn_places(draws); places > 0; --places)
+    any |= hit_a_page(draws, Place::kAnywhere, [&](Inode& file, uint64_t page) {
+      DiskImage::spoil(file, page);
+      ++fault_stats_.spoiled_pages;
+    });
+  return any;
 }
 
 void SimDisk::heal() {

@@ -85,9 +85,9 @@ class SimDisk final : public Disk, public EventSink {
   /// Of the next pages that are synced so many reach nothing, or another place.
   void lose_pages(uint32_t count) { losing_ += count; }
   void misdirect_pages(uint32_t count) { misdirecting_ += count; }
-  /// Flips bits in a page at rest of a drawn file; false if nothing is at rest.
+  /// Flips so many bits in each of some drawn pages at rest; false if nothing is at rest.
   bool rot(uint32_t bits, Stream& draws);
-  /// A drawn page can no longer be read, until it is written again.
+  /// Drawn pages can no longer be read, until they are written again.
   bool spoil(Stream& draws);
   void heal();
 
@@ -99,6 +99,7 @@ class SimDisk final : public Disk, public EventSink {
 
  private:
   enum class Place : uint8_t { kAnywhere, kFileHead, kWriteHead };
+  static uint64_t drawn_places(Stream& draws);
   template <class Hit>
   bool hit_a_page(Stream& draws, Place place, Hit&& hit);
   class SimFile;

@@ -328,12 +328,12 @@ std::optional<std::string> WhiteBox::check_names(uint32_t broker) {
   return std::nullopt;
 }
 
-// Whether a replica in sync could lead now: its broker runs, the two hear each other, and its disk is well.
-bool WhiteBox::has_successor(uint32_t broker, const Partition& partition) const {
+// How many replicas in sync could lead now: their brokers run, the two hear each other, and their disks are well.
+std::ptrdiff_t WhiteBox::successors(uint32_t broker, const Partition& partition) const {
   World& world = cluster_.world();
   const NodeId me = cluster_.broker(broker);
   const std::vector<BrokerId> in_sync = partition.in_sync();
-  return std::ranges::any_of(partition.group()->members(), [&](const RaftGroup::MemberView& member) {
+  return std::ranges::count_if(partition.group()->members(), [&](const RaftGroup::MemberView& member) {
     const auto other = static_cast<uint32_t>(member.replica.node.value) - 1;
     if (!member.voter || other == broker || other >= cluster_.broker_count() || !cluster_.serving(other)) return false;
     const NodeId it = cluster_.broker(other);
@@ -347,7 +347,6 @@ bool WhiteBox::has_successor(uint32_t broker, const Partition& partition) const 
 // I-S11: a leader whose disk is full takes no more records, and says so; one whose disk takes seconds for a write passes
 // its leadership on once it is given some, if anybody could take it.
 std::optional<std::string> WhiteBox::check_bad_disk(uint32_t broker, const Partition& partition) {
-  constexpr Duration kFlaps = 500_ms;  // A segment that goes makes room for a moment.
   World& world = cluster_.world();
   const std::pair key(broker, partition.key());
   const bool full = partition.log().disk_full();
@@ -355,20 +354,23 @@ std::optional<std::string> WhiteBox::check_bad_disk(uint32_t broker, const Parti
     bad_disks_.erase(key);
     return std::nullopt;
   }
-  const BadDisk now{world.incarnation(cluster_.broker(broker)), partition.group()->term(), full, world.now(), partition.log().next_offset(), {}};
+  const BadDisk now{world.incarnation(cluster_.broker(broker)), partition.group()->term(), full, world.now(), partition.log().next_offset(), 0, {}};
   BadDisk& bad = bad_disks_.try_emplace(key, now).first->second;
   if (bad.incarnation != now.incarnation || bad.term != now.term || bad.full != full) bad = now;
   if (full) {
-    if (now.end > bad.end && world.now() > bad.since + kFlaps)
+    // A segment that goes makes room for a moment, between two looks.
+    if (now.end > std::exchange(bad.end, now.end) && ++bad.grew > 3)
       return fmt::format("I-S11 a bad disk: broker {} leads {} on a disk that has been full for {} ms, and takes records", broker + 1,
                          partition.key().text(), (world.now() - bad.since).ms());
     return std::nullopt;
   }
-  if (!has_successor(broker, partition)) bad.takes.reset(), bad.end = now.end;
+  const std::ptrdiff_t fit = successors(broker, partition);
+  if (fit == 0) bad.takes.reset(), bad.end = now.end;
   else if (now.end > bad.end && !bad.takes) bad.takes = world.now();
-  // The first that is asked may not be able to, and the next is asked when four timeouts are over.
+  // Those that are asked first may not be able to, and the next is asked when four timeouts are over.
   const Delay& latency = world.knobs().net.latency;
-  const Duration allowed = partition.group()->raft().options().election_timeout_max * 6 + (latency.base + latency.jitter) * 8 + 1_s;
+  const std::ptrdiff_t unfit = std::ssize(partition.group()->members()) - 1 - fit;
+  const Duration allowed = partition.group()->raft().options().election_timeout_max * (6 + 4 * unfit) + (latency.base + latency.jitter) * 8 + 1_s;
   if (prompt_ && bad.takes && world.now() > *bad.takes + allowed)
     return fmt::format("I-S11 a bad disk: broker {} leads {} on a disk that has been slow for {} ms, and takes records", broker + 1,
                        partition.key().text(), (world.now() - bad.since).ms());

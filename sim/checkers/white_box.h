@@ -67,7 +67,7 @@ class WhiteBox {
   std::optional<std::string> check_lonely(uint32_t broker);
   std::optional<std::string> check_names(uint32_t broker);
   std::optional<std::string> check_directories(uint32_t broker);
-  bool has_successor(uint32_t broker, const Partition& partition) const;
+  std::ptrdiff_t successors(uint32_t broker, const Partition& partition) const;
   std::optional<std::string> check_bad_disk(uint32_t broker, const Partition& partition);
   SimDisk& disk_of(uint32_t broker, const PartitionKey& key) const;
   WalOwner owner_of(uint32_t broker, const RaftGroup& replica) const;
@@ -98,6 +98,7 @@ class WhiteBox {
     bool full = false;
     Instant since;
     Offset end;                    ///< Of the log, then.
+    uint32_t grew = 0;             ///< Looks that found more, though full.
     std::optional<Instant> takes;  ///< Since when it has taken more, and somebody could take over.
   };
   std::map<std::pair<uint32_t, PartitionKey>, BadDisk> bad_disks_;  ///< Of leaders, while it lasts.

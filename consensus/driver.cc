@@ -227,15 +227,26 @@ Result<RaftGroup*> RaftDriver::add(Task& task, const PartitionKey& key, Log& log
   return group;
 }
 
-void RaftDriver::remove(const PartitionKey& key) {
-  DriverState& d = *state_;
-  const auto it = d.groups.find(key);
-  if (it == d.groups.end()) return;
-  d.deadlines.erase({it->second->state_->deadline, key});
-  d.groups.erase(it);
-  d.relist.insert(key);
-  d.heartbeat_due = true;
-  d.heartbeat_wake.notify_all();
+std::unique_ptr<RaftGroup> DriverState::take_out(const PartitionKey& key) {
+  const auto it = groups.find(key);
+  if (it == groups.end()) return nullptr;
+  std::unique_ptr<RaftGroup> gone = std::move(it->second);
+  deadlines.erase({gone->state_->deadline, key});
+  groups.erase(it);
+  relist.insert(key);
+  heartbeat_due = true;
+  heartbeat_wake.notify_all();
+  return gone;
+}
+
+void RaftDriver::remove(const PartitionKey& key) { (void)state_->take_out(key); }
+
+void RaftDriver::remove(Task& task, const PartitionKey& key) {
+  const std::unique_ptr<RaftGroup> gone = state_->take_out(key);
+  if (gone == nullptr) return;
+  const GroupUses& uses = *gone->state_->uses;
+  while (uses.count > 0 && !PLANT("R72")) gone->state_->uses->none.wait_through(task);
+  CHECK(uses.count == 0, "I-N4 a log and its events outlive whoever is in them");
 }
 
 RaftGroup* RaftDriver::find(const PartitionKey& key) {

@@ -157,8 +157,10 @@ class RaftDriver {
   /// snapshot is damaged. `bootstrap` as for add(). Errors: kUnavailable while nobody is asked who leads.
   Result<std::pair<EntryId, Slice>> ask_for_snapshot(Task& task, const PartitionKey& key, const Log& log,
                                                      const Configuration& bootstrap);
-  /// The group is forgotten; its log is the caller's to remove.
+  /// The group is forgotten; its log and its events may be waited in for a while.
   void remove(const PartitionKey& key);
+  /// Likewise, and waits until nobody does: both are the caller's to remove then.
+  void remove(Task& task, const PartitionKey& key);
   RaftGroup* find(const PartitionKey& key);
   /// The front of the group's log, up to `index`, is gone.
   void dropped_prefix(const PartitionKey& key, LogIndex index);

@@ -131,7 +131,10 @@ bool DriverState::repair(Task& task, const PartitionKey& key) {
       entries.push_back(std::move(entry));
     }
     Result<> filled = fail(Errc::kCorrupt, "the answer is cut short");
-    if (in.done() && !entries.empty()) filled = g->log.fill_hole(task, entries);
+    if (in.done() && !entries.empty()) {
+      const GroupUse use(g->uses);
+      filled = g->log.fill_hole(task, entries);
+    }
     if (find(key, incarnation) == nullptr) return true;
     if (filled) {
       ++repaired;
@@ -163,6 +166,7 @@ bool DriverState::skip_to_start(Task& task, RaftGroup::State& asked, const Repli
   Result<> installed = answer ? Result<>() : std::unexpected(answer.error());
   if (installed) {
     const EntryId last = answer->first;
+    const GroupUse use(g->uses);
     if (last.index <= g->log.prefix().index || last.index > g->raft.commit()) installed = fail(Errc::kUnavailable, "it begins elsewhere");
     else installed = g->events.on_snapshot(task, last, g->raft.log().configuration_at(last.index), std::move(answer->second));
     g = find(key, incarnation);
@@ -194,6 +198,7 @@ Result<Chain> DriverState::serve_entries(Task& task, Slice body) {
   const LogIndex last = std::min(g->raft.commit(), end - 1);
   if (last < first) return fail(Errc::kUnavailable, "not committed here");
   const size_t most = std::min(kPieceEntries, static_cast<size_t>(last - first) + 1);
+  const GroupUse use(g->uses);
   const std::vector<Entry> entries = TRY(g->log.read_entries(task, first, kPieceBytes, most));
   if (entries.empty()) return fail(Errc::kUnavailable, "not here");
   Chain parts;

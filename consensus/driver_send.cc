@@ -65,7 +65,10 @@ bool DriverState::send_next(Task& task, const PartitionKey& key, const ReplicaId
   std::vector<Entry> entries;
   if (plan->last >= plan->first) {
     const size_t most = std::min<size_t>(options.append_entries_max, static_cast<size_t>(plan->last - plan->first) + 1);
-    Result<std::vector<Entry>> read = g->log.read_entries(task, plan->first, options.append_bytes_max, most);
+    Result<std::vector<Entry>> read = [&] {
+      const GroupUse use(g->uses);
+      return g->log.read_entries(task, plan->first, options.append_bytes_max, most);
+    }();
     g = find(key, incarnation);
     if (g == nullptr || !g->quarantine.empty()) return false;
     if (!read) {
@@ -119,7 +122,10 @@ void DriverState::offer_snapshot(const PartitionKey& key, const ReplicaId& to) {
   runtime.spawn(scope, "raft/offer-snapshot", [this, key, to, incarnation = g->incarnation](Task& task) {
     RaftGroup::State* group = find(key, incarnation);
     if (group == nullptr) return;
-    const auto made = group->events.make_snapshot(task);
+    const auto made = [&] {
+      const GroupUse use(group->uses);
+      return group->events.make_snapshot(task);
+    }();
     group = find(key, incarnation);
     if (group == nullptr) return;
     group->sending_snapshot.erase(to);
@@ -155,6 +161,7 @@ void DriverState::fetch_snapshot(const PartitionKey& key, const effect::FetchSna
         return;  // The leader offers again.
       }
       group->installing_snapshot = true;
+      const GroupUse use(group->uses);
       installed = group->events.on_snapshot(task, answer->first, fetch.offer.configuration, std::move(answer->second));
       group = find(key, incarnation);
       if (group == nullptr) return;
@@ -192,6 +199,7 @@ Result<Chain> DriverState::serve_snapshot(Task& task, Slice body) {
   if (!in.done()) return fail(Errc::kCorrupt, "a question for a snapshot");
   RaftGroup::State* g = find(key);
   if (g == nullptr || g->raft.role() != Role::kLeader) return fail(Errc::kNotLeader);
+  const GroupUse use(g->uses);
   auto [last, state] = TRY(g->events.make_snapshot(task));
   ByteWriter head;
   head.i64(last.index.value);

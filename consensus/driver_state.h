@@ -15,6 +15,23 @@
 
 namespace taffrail {
 
+/// Fibers of the driver that wait inside a group's log or events, which outlive them: RaftDriver::remove().
+struct GroupUses {
+  size_t count = 0;
+  WaitQueue none;
+};
+
+class GroupUse {
+ public:
+  explicit GroupUse(std::shared_ptr<GroupUses> of) : of_(std::move(of)) { ++of_->count; }
+  ~GroupUse() { if (--of_->count == 0) of_->none.notify_all(); }
+  GroupUse(const GroupUse&) = delete;
+  GroupUse& operator=(const GroupUse&) = delete;
+
+ private:
+  const std::shared_ptr<GroupUses> of_;
+};
+
 struct RaftGroup::State {
   State(DriverState& d, const PartitionKey& k, Log& l, Raft r, GroupEvents& e)
       : driver(d), key(k), log(l), raft(std::move(r)), events(e) {}
@@ -36,6 +53,8 @@ struct RaftGroup::State {
   bool installing_snapshot = false;  ///< The log may be the new one already, while Raft knows the old one.
   std::set<ReplicaId> sending_snapshot;
   LogIndex noted_durable;
+  /// The group itself may be gone before the last of them.
+  const std::shared_ptr<GroupUses> uses = std::make_shared<GroupUses>();
   std::optional<ReplicaId> asked_to_lead;  ///< The last one (RaftGroup::hand_over).
   Instant ask_next;
 };
@@ -72,6 +91,7 @@ struct DriverState {
 
   // driver.cc
   RaftGroup::State* find(const PartitionKey& key, uint64_t incarnation = 0);
+  std::unique_ptr<RaftGroup> take_out(const PartitionKey& key);
   void carry_out(RaftGroup::State& g, Effects& effects, const AppendRequest* request,
                  std::span<const Slice> payloads);
   void carry_out_one(RaftGroup::State& g, const Effect& e, const AppendRequest* request,

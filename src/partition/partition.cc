@@ -75,7 +75,7 @@ void Partition::stop(Task& task) {
   s.scope.cancel();
   s.scope.join(task);
   while (s.uses > 0) s.unused.wait_through(task);
-  s.driver.remove(s.key);
+  s.driver.remove(task, s.key);
   s.group = nullptr;
 }
 

@@ -231,7 +231,7 @@ TEST(Replica, ThatComesBackCountsWhatIsBeingWrittenOnlyWhenItIs) {
     ASSERT_TRUE(runtime.sleep_for(task, 5_s));
     EXPECT_TRUE(group->commit_is_current());
     EXPECT_EQ(group->raft().durable(), log.last_index());
-    driver.remove(key);
+    driver.remove(task, key);
     ASSERT_TRUE(shard.store()->remove_log(task, key));
   });
 }
@@ -309,7 +309,7 @@ TEST(Replica, TakesNoEntriesOfItsOldLogWhileASnapshotReplacesIt) {
   EXPECT_EQ(groups[1]->quarantine(), "");
   for (uint32_t i = 0; i < 2; ++i)
     w.world.run_fiber(w.cluster.broker(i), [&](Task& task, Runtime&) {
-      shard(i).driver()->remove(key);
+      shard(i).driver()->remove(task, key);
       ASSERT_TRUE(shard(i).store()->remove_log(task, key));
     });
 }

@@ -93,6 +93,7 @@ std::optional<std::string> GroupChecker::check(std::span<const ReplicaView> repl
   uint64_t changed = 0;
   for (size_t i = 0; i < replicas.size(); ++i) {
     Seen& seen = seen_[replicas[i].id];
+    if (auto wrong = check_patience(replicas[i], seen)) return wrong;
     const uint64_t look = look_of(replicas[i]);
     if (look != 0 && look == seen.look) continue;
     seen.look = look;
@@ -224,6 +225,20 @@ std::optional<std::string> GroupChecker::check_hand_over(const ReplicaView& repl
   if (!now) seen.hands_over.reset();
   if (!goes_on || seen.last <= before || raft.log().configuration_index() == seen.last) return std::nullopt;
   return fmt::format("I-R15 hand-over: {} takes entry {} while it hands term {} over", at_node(replica.id), seen.last.value, raft.term().value);
+}
+
+// Only a leader that is heard of puts an election off; else a candidate that cannot win keeps those waiting who could.
+std::optional<std::string> GroupChecker::check_patience(const ReplicaView& replica, Seen& seen) {
+  if (!replica.raft) return std::nullopt;
+  const Raft& raft = *replica.raft;
+  std::optional<std::pair<Term, ReplicaId>> now;
+  if (raft.role() == Role::kFollower && raft.leader()) now.emplace(raft.term(), *raft.leader());
+  const bool same = std::exchange(seen.follows, now) == now && now && seen.incarnation == replica.incarnation;
+  const Instant heard = std::exchange(seen.leader_heard, raft.leader_heard());
+  const Instant before = std::exchange(seen.campaigns_at, raft.campaigns_at());
+  if (!same || raft.leader_heard() > heard || raft.campaigns_at() <= before) return std::nullopt;
+  return fmt::format("I-L1 a leader: {} puts its election off by {} ms, and has not heard of its leader", at_node(replica.id),
+                     (raft.campaigns_at() - before).ms());
 }
 
 std::optional<std::string> GroupChecker::check_leader(const ReplicaView& replica,

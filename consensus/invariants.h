@@ -51,6 +51,9 @@ class GroupChecker {
     std::optional<HardState> durable;
     EntryId claim;  ///< The last entry that it said is on its disk.
     std::optional<std::pair<Term, ReplicaId>> hands_over;  ///< In this term, to this one.
+    std::optional<std::pair<Term, ReplicaId>> follows;     ///< Likewise.
+    Instant leader_heard;
+    Instant campaigns_at;
     LogIndex last;
     std::vector<LogView::Membership> memberships;  ///< Found to overlap; not looked at again.
     uint64_t look = 0;  ///< A digest of all that is looked at; 0 before the first look, and while disks are known.
@@ -60,6 +63,7 @@ class GroupChecker {
                          LogIndex commit_before);
   Violation check_durables(const ReplicaView& replica, Seen& seen);
   Violation check_hand_over(const ReplicaView& replica, Seen& seen);
+  Violation check_patience(const ReplicaView& replica, Seen& seen);
   Violation check_memberships(const ReplicaView& replica, Seen& seen);
   Violation extend_committed(const ReplicaView& replica, std::span<const ReplicaView> replicas);
   const LogView::Membership* membership_at(LogIndex index) const;

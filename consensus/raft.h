@@ -194,6 +194,9 @@ class Raft {
   std::vector<ReplicaId> asked_in_doubt() const;
   Role role() const { return role_; }
   Term term() const { return term_; }
+  /// Of a follower: when its leader was last heard of, and when it campaigns unless it hears of it again.
+  Instant leader_heard() const { return leader_heard_; }
+  Instant campaigns_at() const { return deadline_; }
   std::optional<ReplicaId> vote() const { return vote_; }
   std::optional<ReplicaId> leader() const { return leader_; }
   LogIndex commit() const { return commit_; }

@@ -109,6 +109,27 @@ TEST(GroupChecker, ALeaderThatHandsOverTakesNothing) {
   EXPECT_TRUE(append(3, EntryKind::kBatch).starts_with("I-R15"));
 }
 
+TEST(GroupChecker, AnElectionIsPutOffByALeaderThatIsHeardOf) {
+  const auto heard_at = [](Instant heard, uint64_t seed) {
+    Raft raft({.self = replica(1)}, {Term(1), std::nullopt}, LogView({}, voters({replica(1), replica(2), replica(3)})), {}, seed, kStart);
+    Effects out;
+    raft.leader_contact(replica(2), Term(1), heard, heard, out);
+    return raft;
+  };
+  // Of the same moment, with another timeout: as if it had been drawn anew.
+  const Raft before = heard_at(kStart, 1), heard = heard_at(kStart + 10_s, 1);
+  uint64_t seed = 2;
+  while (heard_at(kStart, seed).campaigns_at() <= before.campaigns_at()) ++seed;
+  const Raft drawn = heard_at(kStart, seed);
+  for (const Raft* after : {&heard, &drawn}) {
+    GroupChecker checker;
+    const ReplicaView first{replica(1), 1, &before, nullptr, nullptr};
+    const ReplicaView second{replica(1), 1, after, nullptr, nullptr};
+    EXPECT_EQ(checker.check({&first, 1}), std::nullopt);
+    EXPECT_EQ(checker.check({&second, 1}).value_or("").starts_with("I-L1"), after == &drawn);
+  }
+}
+
 TEST(GroupChecker, ALeaderThatDoesNotKnowWhoVotes) {
   EXPECT_EQ(leads_afterwards(true), "");
   EXPECT_TRUE(leads_afterwards(false).starts_with("I-R10"));

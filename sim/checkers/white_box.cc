@@ -139,9 +139,22 @@ std::optional<std::string> WhiteBox::check_restarted(Group& group, const Partiti
   return std::nullopt;
 }
 
+// I-S1: what storage says is to be read at some place stands there.
+std::optional<std::string> WhiteBox::check_placed(Group& group, const PartitionKey& key, const ReplicaView& view) {
+  const LogIndex last = view.raft->log().last().index;
+  if (last <= view.raft->durable()) return std::nullopt;  // Looked at as such.
+  const auto broker = static_cast<uint32_t>(view.id.node.value) - 1;
+  const RaftGroup* replica = cluster_.node(broker)->find_group(key);
+  const auto place = replica->log().place_of(last);
+  if (!place || place->segment == 0 || is_durable(broker, *replica, last, group)) return std::nullopt;
+  return fmt::format("I-S1 read-back: broker {} would read entry {} from {} at {}, where it does not stand", broker + 1, last.value,
+                     place->file, place->offset);
+}
+
 // I-R9: what a replica counts as durable of its own log is on the medium.
 std::optional<std::string> WhiteBox::check_claims(Group& group, const PartitionKey& key) {
   for (const ReplicaView& view : views_) {
+    if (auto violation = check_placed(group, key, view)) return violation;
     const LogIndex durable = view.raft->durable();
     const LogIndex end = std::min(durable, view.raft->log().last().index);
     const EntryId claim = durable > end || end < view.raft->log().first() ? EntryId{durable, {}} : view.raft->log().at(end);
@@ -173,6 +186,11 @@ std::optional<std::string> WhiteBox::check_sent(Group& group, const PartitionKey
     vote = HardState{reply->term, sent.to};
   if (const auto* request = std::get_if<VoteRequest>(&sent.message); request && !request->pre)
     vote = HardState{request->term, sent.from};
+  // What it held before it was sent away is gone: until its log says that it came back, its vote may elect who lacks that.
+  const auto* said = std::get_if<VoteReply>(&sent.message);
+  const bool elects = (said != nullptr && said->granted) || std::holds_alternative<VoteRequest>(sent.message);
+  if (const Raft& raft = replica->raft(); elects && raft.options().joined > raft.configuration().revision)
+    return fmt::format("I-R11 voters only: broker {} has a say in an election, and its log does not say yet that it came back", broker + 1);
   HardState& promised = group.promised[sent.from];
   if (vote) {
     if (!is_durable(broker, *replica, *vote))

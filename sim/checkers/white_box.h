@@ -58,6 +58,7 @@ class WhiteBox {
   };
   void look(const PartitionKey& key, const RaftSent* sent);
   std::optional<std::string> check_claims(Group& group, const PartitionKey& key);
+  std::optional<std::string> check_placed(Group& group, const PartitionKey& key, const ReplicaView& view);
   std::optional<std::string> check_restarted(Group& group, const PartitionKey& key, const ReplicaView& view, EntryId claimed);
   std::optional<std::string> check_sent(Group& group, const PartitionKey& key, const RaftSent& sent);
   bool is_durable(uint32_t broker, const RaftGroup& replica, LogIndex index, Group& group);

@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <deque>
 #include <map>
 #include <set>
 
@@ -28,10 +29,34 @@ struct Counter {
   uint64_t number = 0;  ///< Of its group: one was begun anew after each answer that did not come.
   int64_t sent = 0;
   int64_t told = 0;     ///< The largest that somebody was told.
-  std::string wrong = {};
 
   std::string group() const { return fmt::format("counter-{}", number); }
 };
+
+/// What brokers say of it.
+struct Counts {
+  Counter counter;
+  uint64_t heard = 0;
+  std::string wrong = {};
+
+  /// A broker was asked when the counter was as `asked`. `expires`: nothing may be there any more.
+  void hear(BrokerId broker, const protocol::OffsetFetchResponse& answer, const Counter& asked, bool expires);
+};
+
+void Counts::hear(BrokerId broker, const protocol::OffsetFetchResponse& answer, const Counter& asked, bool expires) {
+  if (answer.groups.size() != 1 || answer.groups[0].error_code != protocol::ErrorCode::kNone) return;
+  int64_t found = 0;
+  for (const auto& topic : answer.groups[0].topics)
+    for (const auto& p : topic.partitions)
+      if (p.error_code == protocol::ErrorCode::kNone) found = std::max(found, p.committed_offset.value);
+  if (found > 0) ++heard;
+  const bool same = counter.number == asked.number;
+  const bool gone = found == 0 && expires;
+  if (wrong.empty() && ((found < asked.told && !gone) || (same && found > counter.sent)))
+    wrong = fmt::format("I-R13 linearizable reads: broker {} says that {} of {} is committed, {} was known to be before it was asked",
+                        broker.value, found, asked.group(), asked.told);
+  if (same) counter.told = std::max(counter.told, found);
+}
 
 }  // namespace
 
@@ -42,7 +67,7 @@ struct GroupWorkload::Progress {
   bool stop = false;
   std::map<uint32_t, std::set<int32_t>> owned;
   uint64_t processes = 0;
-  Counter counter;
+  Counts counts;
 };
 
 /// Writes down what one member is told, in the world's own time.
@@ -135,11 +160,13 @@ void GroupWorkload::start() {
     run_counter(task, runtime, progress);
     --progress->running;
   });
-  ++progress_->running;
-  cluster_.world().spawn(cluster_.client(0), "workload/passer-by", [this, progress = progress_](Task& task, Runtime& runtime) {
-    run_passer_by(task, runtime, progress);
-    --progress->running;
-  });
+  for (uint32_t i = 0; i < cluster_.broker_count(); ++i) {
+    ++progress_->running;
+    cluster_.world().spawn(cluster_.client(0), fmt::format("workload/passer-by-{}", i), [this, progress = progress_, i](Task& task, Runtime& runtime) {
+      run_passer_by(task, runtime, progress, BrokerId(static_cast<int32_t>(i + 1)));
+      --progress->running;
+    });
+  }
   const size_t machines = cluster_.machines().size() - cluster_.broker_count();
   for (uint32_t i = 0; i < options_.members; ++i) {
     const NodeId at = cluster_.client(static_cast<uint32_t>(i % machines));
@@ -200,46 +227,53 @@ void GroupWorkload::run_counter(Task& task, Runtime& runtime, std::shared_ptr<Pr
   client::GroupAdmin admin(view);
   while (options_.ready && !options_.ready() && !progress->stop)
     if (!runtime.sleep_for(task, 20_ms)) break;
-  Counter& counter = progress->counter;
+  Counter& counter = progress->counts.counter;
   while (!progress->stop && !task.cancelled() && runtime.sleep_for(task, Duration::from_ms(draws.draw_between(10, 200, "pause")))) {
     const std::map<client::TopicPartition, Offset> next = {{{options_.topic, 0}, Offset(++counter.sent)}};
     if (admin.set_offsets(task, counter.group(), next, runtime.now() + 500_ms)) counter.told = std::max(counter.told, counter.sent);
     // What was not answered may come about at any time, over what comes later: another group begins anew.
-    else counter = {.number = counter.number + 1, .wrong = counter.wrong};
+    else counter = {.number = counter.number + 1};
   }
   view.close(task);
 }
 
-// Whoever asks any broker what is committed, and not whom the others call the coordinator: one that answers has to know.
-void GroupWorkload::run_passer_by(Task& task, Runtime& runtime, std::shared_ptr<Progress> progress) {
-  Stream& draws = cluster_.world().stream(StreamKind::kWorkload, 98);
+// Whoever asks one broker what is committed, and not whom the others call the coordinator: one that answers has to know.
+// It asks again before it has heard: what stood still meanwhile finds all that was asked, and no coordinator any more.
+void GroupWorkload::run_passer_by(Task& task, Runtime& runtime, std::shared_ptr<Progress> progress, BrokerId broker) {
+  struct Asked {
+    std::shared_ptr<client::PendingAnswer> answer;
+    Counter counter;
+    Instant at;
+  };
+  constexpr size_t kUnheardMax = 20;
+  constexpr Duration kPatience = 20_s;
+  Stream& draws = cluster_.world().stream(StreamKind::kWorkload, 300 + static_cast<uint32_t>(broker.value));
   client::Cluster view(runtime, cluster_.bootstrap());
+  std::shared_ptr<client::KafkaConnection> connection;
+  std::deque<Asked> unheard;
   while (!progress->stop && !task.cancelled() && runtime.sleep_for(task, Duration::from_ms(draws.draw_between(10, 200, "pause")))) {
-    const BrokerId broker(static_cast<int32_t>(1 + draws.draw(cluster_.broker_count(), "whom")));
-    const Instant deadline = runtime.now() + 1_s;
-    const auto connection = view.connect(task, broker, deadline);
-    if (!connection) continue;
-    const Counter asked = progress->counter;
+    for (; !unheard.empty() && unheard.front().answer->done.is_set(); unheard.pop_front()) {
+      const auto answer = connection->receive<protocol::OffsetFetchResponse>(task, *unheard.front().answer, runtime.now());
+      if (answer) progress->counts.hear(broker, *answer, unheard.front().counter, options_.retention > Duration{});
+    }
+    if (!unheard.empty() && runtime.now() > unheard.front().at + kPatience) connection->shut({Errc::kTimedOut, "no answer came"});
+    if (connection == nullptr || !connection->is_open()) {
+      unheard.clear();
+      const bool known = view.brokers().contains(broker) || view.refresh(task, {}, runtime.now() + 1_s);
+      const auto made = known ? view.connect(task, broker, runtime.now() + 1_s) : fail(Errc::kNotFound);
+      connection = made ? *made : nullptr;
+    }
+    if (connection == nullptr || unheard.size() >= kUnheardMax) continue;
     protocol::OffsetFetchRequest request;
-    request.groups.push_back({asked.group(), {}, -1, std::nullopt, {}});
-    const auto answer = (*connection)->call(task, request, deadline, 9);
-    if (!answer || answer->groups.size() != 1 || answer->groups[0].error_code != protocol::ErrorCode::kNone) continue;
-    int64_t found = 0;
-    for (const auto& topic : answer->groups[0].topics)
-      for (const auto& p : topic.partitions)
-        if (p.error_code == protocol::ErrorCode::kNone) found = std::max(found, p.committed_offset.value);
-    Counter& counter = progress->counter;
-    const bool same = counter.number == asked.number;
-    const bool gone = found == 0 && options_.retention > Duration{};
-    if (counter.wrong.empty() && ((found < asked.told && !gone) || (same && found > counter.sent)))
-      counter.wrong = fmt::format("I-R13 linearizable reads: broker {} says that {} of {} is committed, {} was known to be before it was asked",
-                                  broker.value, found, asked.group(), asked.told);
-    if (same) counter.told = std::max(counter.told, found);
+    request.groups.push_back({progress->counts.counter.group(), {}, -1, std::nullopt, {}});
+    const auto asked = connection->submit(request, 9);
+    if (asked) unheard.push_back({*asked, progress->counts.counter, runtime.now()});
   }
   view.close(task);
 }
 
-const std::string& GroupWorkload::false_count() const { return progress_->counter.wrong; }
+const std::string& GroupWorkload::false_count() const { return progress_->counts.wrong; }
+uint64_t GroupWorkload::counts_told() const { return progress_->counts.heard; }
 
 template <class Member>
 void GroupWorkload::run_member(Task& task, Runtime& runtime, GroupWorkload& self, std::shared_ptr<Progress> progress, uint32_t number) {

@@ -52,12 +52,14 @@ class GroupWorkload {
   const GroupHistory& history() const { return history_; }
   /// What a broker told of the counter that was not so; "" if nothing.
   const std::string& false_count() const;
+  /// How often one was told.
+  uint64_t counts_told() const;
 
  private:
   struct Progress;
   class Recorder;
   void run_monitor(Task& task, Runtime& runtime, std::shared_ptr<Progress> progress);
-  void run_passer_by(Task& task, Runtime& runtime, std::shared_ptr<Progress> progress);
+  void run_passer_by(Task& task, Runtime& runtime, std::shared_ptr<Progress> progress, BrokerId broker);
   void run_counter(Task& task, Runtime& runtime, std::shared_ptr<Progress> progress);
   template <class Member>
   static void run_member(Task& task, Runtime& runtime, GroupWorkload& self, std::shared_ptr<Progress> progress, uint32_t number);

@@ -42,6 +42,7 @@ Knobs Knobs::drawn(Tape& tape) {
   k.clock.drift_ppm_max = s.hits(1, 4, "clock.drift") ? 50'000 : 100;
   k.clock.wall_offset_max = s.hits(1, 4, "clock.offset") ? 5_min : 50_ms;
   k.fault_points = s.hits(1, 2, "fault_points");
+  k.disk.removal = delay(s, 10_us, 11, "disk.removal");
   return k;
 }
 

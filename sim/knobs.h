@@ -32,7 +32,8 @@ struct DiskKnobs {
   Delay read{20_us, 60_us};
   Delay write{5_us, 10_us};
   Delay sync{100_us, 400_us};
-  Delay names{10_us, 20_us};           ///< Open, rename, remove, list.
+  Delay names{10_us, 20_us};           ///< Open, rename, list.
+  Delay removal{10_us, 20_us};         ///< Of a file: what it held is given back.
   uint64_t bytes_per_second = 1'000'000'000;
   uint64_t capacity_bytes = 64ULL << 30;
   /// How often a page that is overwritten before its sync was on its way to the disk already.

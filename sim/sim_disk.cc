@@ -142,10 +142,10 @@ Result<std::unique_ptr<File>> SimDisk::open(Task& task, std::string_view path, O
 Result<> SimDisk::remove(Task& task, std::string_view path) {
   TRY(check_alive());
   Result<> got = fail(Errc::kIo);
-  perform_names(task, [&] {
+  perform(task, engine_.now() + draw_delay(knobs_.removal, "removal latency"), [&] {
     got = image_.remove(path, /*directory=*/false);
     engine_.trace.add(TraceKind::kNames, node_, 2, digest(path));
-  });
+  }, [] {});
   return got;
 }
 

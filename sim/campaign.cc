@@ -27,6 +27,7 @@ CampaignReport run_campaign(uint64_t first, uint64_t end, bool groups, uint32_t 
     runs_with["failed data directories"] += run.directories_failed > 0;
     runs_with["groups"] += run.commits > 0;
     for (const auto& [kind, count] : run.faults) ++runs_with[kind];
+    for (const auto& [what, count] : run.asides) runs_with[what] += count > 0;
     if (run.sent > 0) acked.push_back(run.acked * 1000 / run.sent);
     if (!run.violation.empty()) {
       ++total.failed;

@@ -18,7 +18,7 @@ struct CampaignReport {
   Duration simulated{};
   uint64_t acked_per_mille_median = 0;       ///< Of the operations of a run.
   /// Share of the runs, in per mille, in which it happened at least once: "elections", "truncations",
-  /// "recoveries", and each kind of fault.
+  /// "recoveries", each kind of fault, and each of RunReport::asides.
   std::map<std::string, uint64_t> reached;
   std::map<std::string, uint64_t> signatures;  ///< Of failures, with how many.
   std::vector<uint64_t> failing_seeds;         ///< The first few.

@@ -9,6 +9,7 @@
 #include "sim/checkers/white_box.h"
 #include "sim/group_workload.h"
 #include "sim/nemesis.h"
+#include "sim/strangers.h"
 #include "storage/store.h"
 
 namespace taffrail::sim {
@@ -135,6 +136,9 @@ Scenario Scenario::from_seed(uint64_t seed) {
   if (snapshots) s.metadata_snapshot = every;
   s.deletes_records = work.hits(1, 3, "records are deleted") && s.settings;
   s.alters_topic = work.hits(1, 3, "the topic is altered") && s.settings;
+  s.strangers = work.hits(1, 3, "strangers");
+  // In half of these all but every entry.
+  if (work.hits(1, 2, "snapshots all the time") && snapshots) s.metadata_snapshot = 1 + every % 4;
   return s;
 }
 
@@ -190,6 +194,7 @@ std::string Scenario::print() const {
   if (deletes_records) out += "deletes_records 1\n";
   if (alters_topic) out += "alters_topic 1\n";
   if (bursts) out += "bursts 1\n";
+  if (strangers) out += "strangers 1\n";
   if (retention != Duration{}) out += fmt::format("retention_ms {}\n", retention.ms());
   return out + print_faults(faults);
 }
@@ -240,6 +245,7 @@ Result<Scenario> Scenario::parse(std::string_view text) {
     else if (word == "deletes_records") s.deletes_records = *value != 0;
     else if (word == "alters_topic") s.alters_topic = *value != 0;
     else if (word == "bursts") s.bursts = *value != 0;
+    else if (word == "strangers") s.strangers = *value != 0;
     else if (word == "drawn_world") s.drawn_world = *value != 0;
     else return fail(Errc::kInvalid, fmt::format("\"{}\": there is no such line in a scenario", line));
   }
@@ -366,6 +372,7 @@ RunReport run_scenario(const Scenario& scenario, const RunOptions& options) {
     const uint64_t codec = codecs.draw(kTopicCodecs.size() - 1, "which codec");
     if (forced) load.topic_configs["compression.type"] = kTopicCodecs[codec];
     Workload workload(cluster, load);
+    Strangers strangers(cluster, workload.history(), {load.topic, load.partitions});
     GroupWorkloadOptions members;
     members.topic = load.topic;
     members.partitions = load.partitions;
@@ -403,6 +410,7 @@ RunReport run_scenario(const Scenario& scenario, const RunOptions& options) {
     nemesis.release();
     workload.start();
     if (scenario.members > 0) group.start();
+    if (scenario.strangers) strangers.start();
 
     // How far apart the brokers' wall clocks were, over the whole run: what one wrote another may read later.
     std::optional<std::pair<int64_t, int64_t>> clocks;
@@ -432,6 +440,7 @@ RunReport run_scenario(const Scenario& scenario, const RunOptions& options) {
       // With no majority of sound disks nothing has to come right; but what is said still has to be true.
       go(10_s);
       workload.stop_readers();
+      strangers.stop();
       const bool read = look() && !workload.read_finally(20_s);
       report.all_violations = inside.check_settled(std::vector<bool>(scenario.brokers), [](uint32_t) { return false; });
       for (std::string& v : workload.history().check(read)) report.all_violations.push_back(std::move(v));
@@ -528,7 +537,8 @@ RunReport run_scenario(const Scenario& scenario, const RunOptions& options) {
         if (auto v = inside.check_scrubbed(damaged); v && report.violation.empty()) report.violation = std::move(*v);
       }
       workload.stop_readers();
-      for (int i = 0; i < 100 && look() && !workload.readers_done(); ++i) world->run_for(100_ms);
+      strangers.stop();
+      for (int i = 0; i < 100 && look() && !(workload.readers_done() && strangers.gone()); ++i) world->run_for(100_ms);
       std::optional<std::string> unread;
       if (report.violation.empty() && !idle && !waits) {
         unread = workload.read_finally(120_s);
@@ -541,6 +551,7 @@ RunReport run_scenario(const Scenario& scenario, const RunOptions& options) {
         if (scenario.run == RunKind::kSurvivable && !workload.lost_setting().empty()) report.all_violations.push_back(workload.lost_setting());
         group.expect_expiry(spread());
         for (std::string& v : group.history().check()) report.all_violations.push_back(std::move(v));
+        if (!strangers.told_wrong().empty()) report.all_violations.push_back(strangers.told_wrong());
         if (!group.false_count().empty()) report.all_violations.push_back(group.false_count());
         if (scenario.members > 0) {
           GroupReplicas replicas = check_group_replicas(cluster, retention);
@@ -577,6 +588,11 @@ RunReport run_scenario(const Scenario& scenario, const RunOptions& options) {
       const auto kind = static_cast<FaultKind>(k);
       if (const uint64_t n = nemesis.took_effect(kind)) report.faults[std::string(fault_kind_name(kind))] = n;
     }
+    report.asides = {{"quotas set", workload.quotas_set()},
+                     {"records deleted", workload.deletions()},
+                     {"counts told", group.counts_told()},
+                     {"sessions by hand", strangers.sessions()},
+                     {"greetings refused", strangers.refusals()}};
     for (const Stop& stop : world->stops()) report.stops.push_back(fmt::format("{}: {}", world->name(stop.node), stop.why));
   }
   report.hash = world->hash();

@@ -36,6 +36,7 @@ struct Scenario {
   bool deletes_records = false;  ///< And the first records of the topic.
   bool alters_topic = false;   ///< How it is stored changes: codec, times, retention, replicas in sync.
   bool bursts = false;         ///< Some of the writers send several batches at a time.
+  bool strangers = false;      ///< Brokers are spoken to by hand, and by brokers of another cluster.
   bool drawn_world = true;     ///< Latencies, windows and clocks by the seed; else as they are by default.
   std::vector<Fault> faults;
 
@@ -78,6 +79,7 @@ struct RunReport {
   uint64_t other_shards = 0;   ///< Starts of a broker with another number of shards than it had.
   uint64_t recoveries = 0;     ///< Starts of a broker on a directory that was not empty.
   std::map<std::string, uint64_t> faults;  ///< Kinds that took effect, with how often.
+  std::map<std::string, uint64_t> asides;  ///< What others than writers, readers and members got answered, with how often.
   std::vector<std::string> stops;          ///< Processes that stopped themselves, and why.
   /// The log of every node on one time line; only if asked for.
   std::string time_line;

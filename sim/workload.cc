@@ -19,13 +19,6 @@ namespace {
 constexpr uint64_t kNoId = UINT64_MAX;
 constexpr uint32_t kBurst = 8;  // Records.
 
-uint64_t id_of(const client::ConsumedRecord& record) {
-  // "<id>" and padding after a blank: what was sent is checked byte for byte by its batch's CRC.
-  uint64_t id = kNoId;
-  if (record.value) std::from_chars(record.value->data(), record.value->data() + record.value->size(), id);
-  return id;
-}
-
 /// A setting of a topic, and what it is to be from now on.
 std::pair<const std::string, std::optional<std::string>> drawn_config(Stream& draws) {
   const uint64_t which = draws.draw(6, "which setting");
@@ -70,6 +63,13 @@ class Recorder final : public client::ClientObserver {
 };
 
 }  // namespace
+
+uint64_t id_of(const client::ConsumedRecord& record) {
+  // "<id>" and padding after a blank: what was sent is checked byte for byte by its batch's CRC.
+  uint64_t id = kNoId;
+  if (record.value) std::from_chars(record.value->data(), record.value->data() + record.value->size(), id);
+  return id;
+}
 
 // Shared with the clients' fibers, which may outlive the workload in a world that is torn down.
 struct Workload::Progress {
@@ -219,12 +219,23 @@ void Workload::administrate() {
         aside = !aside;
         continue;
       }
-      if (options_.deletes_records && draws.hits(1, 8, "records go")) {
+      if (options_.deletes_records && draws.hits(1, 4, "records go")) {
         const client::TopicPartition of{options_.topic, static_cast<int32_t>(draws.draw(static_cast<uint64_t>(options_.partitions), "of which"))};
         const auto range = admin.offsets(task, of, runtime.now() + 2_s);
         if (!range) continue;
-        const Offset before(draws.draw_between(range->begin.value, range->end.value, "before which"));
-        if (client::ClusterAdmin(view).trim(task, of, before, runtime.now() + 2_s)) history_.deleted({of.topic, of.partition}, before);
+        Offset before(draws.draw_between(range->begin.value, range->end.value, "before which"));
+        // Who deletes what has been worked on does so again and again, and does not wait for each.
+        Scope purges;
+        for (int64_t more = draws.draw_between(0, 9, "and more"); more >= 0; --more) {
+          runtime.spawn(purges, "workload/purge", [this, &view, of, before, deadline = runtime.now() + 2_s](Task& purge) {
+            if (!client::ClusterAdmin(view).trim(purge, of, before, deadline)) return;
+            ++deletions_;
+            history_.deleted({of.topic, of.partition}, before);
+          });
+          before = std::min(range->end, before + draws.draw_between(1, 20, "up to where then"));
+          if (!runtime.sleep_for(task, Duration{draws.draw_between(0, 5'000'000, "until then")})) break;
+        }
+        purges.join(task);
         continue;
       }
       if (options_.alters_topic && draws.hits(1, 4, "another setting")) {

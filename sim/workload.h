@@ -10,10 +10,14 @@
 #include <vector>
 
 #include "client/observer.h"
+#include "client/record.h"
 #include "sim/checkers/history.h"
 #include "sim/cluster.h"
 
 namespace taffrail::sim {
+
+/// Which record of the history that is; one that nobody sent, if it does not say.
+uint64_t id_of(const client::ConsumedRecord& record);
 
 /// Values of compression.type; the last leaves it to the producers.
 inline constexpr std::array<const char*, 6> kTopicCodecs = {"uncompressed", "gzip", "snappy", "lz4", "zstd", "producer"};
@@ -62,6 +66,10 @@ class Workload {
   /// Likewise for a broker, from 1 on: it is to stay (0), to give up its leaderships (1) or to leave (2).
   void retire(uint32_t broker, int64_t how, std::function<void()> done);
 
+  /// What the administrator was told: how often a quota was set, and records were deleted.
+  uint64_t quotas_set() const { return settings_->size(); }
+  uint64_t deletions() const { return deletions_; }
+
   History& history() { return history_; }
   const WorkloadOptions& options() const { return options_; }
 
@@ -76,6 +84,7 @@ class Workload {
   std::shared_ptr<Progress> progress_;
   std::shared_ptr<std::set<std::string>> settings_ = std::make_shared<std::set<std::string>>();  ///< Acknowledged.
   std::string lost_setting_;
+  uint64_t deletions_ = 0;
 };
 
 }  // namespace taffrail::sim

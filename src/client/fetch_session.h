@@ -1,5 +1,5 @@
 // What a consumer has told one broker that it reads, so that it names only what has changed (KIP-227). The broker's
-// side is src/broker/fetch_sessions.h. Pure; inside the client only.
+// side is src/broker/fetch_sessions.h. Pure.
 //
 //     asked with          the broker answers        asked with next
 //     epoch 0, id or 0    all of it, and an id      epoch 1 of that id

@@ -1,4 +1,4 @@
-// From the bytes of a fetch answer to records. Pure; inside the client only.
+// From the bytes of a fetch answer to records. Pure.
 #pragma once
 
 #include <cstdint>

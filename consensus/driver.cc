@@ -113,7 +113,7 @@ Result<bool> RaftGroup::step_to_members(std::vector<ReplicaId> voters, std::vect
     progress.push_back({member.replica, member.match, now - member.last_contact <= g.driver.options.election_timeout_max});
   MembershipStep step = next_membership_step(g.raft.configuration(), g.raft.log().configuration_index(),
                                              g.raft.members_settled(), g.raft.commit(), progress, std::move(voters),
-                                             std::move(learners));
+                                             std::move(learners), revision);
   if (step.kind != MembershipStep::Kind::kChange) return step.kind == MembershipStep::Kind::kDone;
   Effects effects;
   TRY(g.raft.propose_configuration(std::move(step.voters), std::move(step.learners), now, effects, revision));

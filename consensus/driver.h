@@ -122,7 +122,7 @@ class RaftGroup {
   /// nobody, or it has asked lately: nothing is appended while one is asked, and has to be in between.
   std::optional<ReplicaId> hand_over(const std::function<bool(BrokerId)>& fit);
   /// Leader only: takes the next step to these members, if it is time for one (consensus/membership.h). True once they
-  /// are the members, and that is committed: ask again until then. Does not wait. Errors: Raft::propose_configuration.
+  /// are the members by that revision or a later one, and that is committed: ask again until then. Does not wait. Errors: Raft::propose_configuration.
   Result<bool> step_to_members(std::vector<ReplicaId> voters, std::vector<ReplicaId> learners, int64_t revision);
   /// For checkers and `cluster health`: what Raft itself knows.
   const Raft& raft() const;

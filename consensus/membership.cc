@@ -8,12 +8,15 @@ namespace taffrail {
 
 MembershipStep next_membership_step(const Configuration& now, LogIndex since, bool settled, LogIndex commit,
                                     std::span<const MemberProgress> members, std::vector<ReplicaId> voters,
-                                    std::vector<ReplicaId> learners) {
+                                    std::vector<ReplicaId> learners, int64_t revision) {
   using Kind = MembershipStep::Kind;
   voters = sorted_replicas(std::move(voters));
   learners = sorted_replicas(std::move(learners));
   if (!settled && !PLANT("R15")) return {Kind::kWait};
-  if (now.voters == voters && now.learners == learners) return {Kind::kDone};
+  if (now.voters == voters && now.learners == learners) {
+    if (now.revision >= revision || PLANT("R73")) return {Kind::kDone};
+    return {Kind::kChange, std::move(voters), std::move(learners)};
+  }
 
   const auto votes = [&](const ReplicaId& replica) {
     return std::binary_search(now.voters.begin(), now.voters.end(), replica);

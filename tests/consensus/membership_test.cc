@@ -24,10 +24,11 @@ struct Group {
   LogIndex since{900};
   std::vector<MemberProgress> members{};
   bool settled = true;
+  int64_t revision = 0;
 
   void at(int node, int64_t match, bool heard = true) { members.push_back({replica(node), LogIndex(match), heard}); }
   MembershipStep towards(std::initializer_list<int> voters, std::initializer_list<int> learners = {}) const {
-    return next_membership_step(now, since, settled, commit, members, replicas(voters), replicas(learners));
+    return next_membership_step(now, since, settled, commit, members, replicas(voters), replicas(learners), revision);
   }
 };
 
@@ -100,6 +101,15 @@ TEST(MembershipStep, NobodyLeavesWhileMostOfTheOthersAreSilent) {
 TEST(MembershipStep, WhatIsSoAlreadyIsDone) {
   EXPECT_EQ(Group().towards({3, 2, 1}).kind, Kind::kDone);
   EXPECT_EQ(Group().towards({1, 2, 3}, {4}).kind, Kind::kChange);
+}
+
+TEST(MembershipStep, WhatIsSoAlreadyIsWrittenDownForALaterAssignment) {
+  Group group{.now = {.voters = replicas({1, 2, 3}), .revision = 14}, .revision = 20};
+  const MembershipStep step = group.towards({1, 2, 3});
+  EXPECT_EQ(step.kind, Kind::kChange) << "who leads next may know no assignment but that of 17, and follow it";
+  EXPECT_EQ(step.voters, replicas({1, 2, 3}));
+  group.now.revision = 20;
+  EXPECT_EQ(group.towards({1, 2, 3}).kind, Kind::kDone);
 }
 
 TEST(MembershipStep, NothingIsProposedBeforeTheLastChangeIsCommitted) {

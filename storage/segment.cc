@@ -72,7 +72,7 @@ Result<std::unique_ptr<Segment>> Segment::open(Task& task, Disk& disk, const Par
   segment->file_ = TRY(disk.open(task, segment->path_, OpenMode::kWrite));
   const Slice head = TRY(read_damaged(task, *segment->file_, 0, kSegmentHeaderSize));
   const SegmentHeader header = TRY(parse_segment_header(head.view(), segment->path_));
-  if (header.key != key || header.first != first)
+  if ((header.key != key || header.first != first) && !PLANT("S20"))
     return fail(Errc::kCorrupt, fmt::format("{} is a segment of {} from index {}", segment->path_,
                                             header.key.text(), header.first.value));
   segment->base_ = segment->next_offset_ = header.base;

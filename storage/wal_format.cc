@@ -153,7 +153,7 @@ std::optional<WalGroupHeader> parse_group(const WalOwner& owner, ByteView bytes)
 std::optional<WalGroupHeader> parse_wal_group_header(const WalOwner& owner, uint64_t segment,
                                                      uint64_t position, ByteView bytes) {
   const auto header = parse_group(owner, bytes);
-  if (!header || header->segment != segment || header->position != position) return std::nullopt;
+  if (!header || ((header->segment != segment || header->position != position) && !PLANT("S20"))) return std::nullopt;
   // One sequence for each frame.
   if (header->next.value - header->first.value != header->frame_count) return std::nullopt;
   return header;

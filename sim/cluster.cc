@@ -162,7 +162,8 @@ std::string SimCluster::unsettled(const std::vector<bool>& counts) const {
         Partition* other = i < options_.brokers ? node(i)->find_partition(key) : nullptr;
         if (other == nullptr) return fmt::format("broker {} has no replica of {}-{}", i + 1, topic.name, p);
         if (other->group() == nullptr || other->group()->leader() != leader->group()->raft().self().node)
-          return fmt::format("broker {} does not follow the leader of {}-{}", i + 1, topic.name, p);
+          return fmt::format("broker {} does not follow the leader of {}-{}, whose members are {}", i + 1, topic.name, p,
+                             leader->group()->configuration().text());
         if (other->epoch() != leader->epoch() || other->view().high_watermark != leader->view().log_end)
           return fmt::format("broker {} is behind on {}-{}: {} of {}", i + 1, topic.name, p,
                              other->view().high_watermark.value, leader->view().log_end.value);

@@ -335,6 +335,7 @@ std::optional<std::string> WhiteBox::check_names(uint32_t broker) {
   BrokerContext& context = cluster_.node(broker)->context();
   const std::map<BrokerId, BrokerRecord>& registered = context.controller().image().brokers();
   const RaftGroup* metadata = cluster_.node(broker)->find_group(kMetadataPartition);
+  if (metadata == nullptr) return std::nullopt;  // It is about to stop.
   auto& [incarnation, seen] = registered_[broker];
   if (const uint64_t now = cluster_.world().incarnation(cluster_.broker(broker)); std::exchange(incarnation, now) != now) seen.clear();
   for (const auto& [id, record] : registered) seen.insert(id);

@@ -2,6 +2,8 @@
 
 #include <fmt/core.h>
 
+#include <tuple>
+
 #include "base/check.h"
 #include "base/plant.h"
 #include "consensus/driver_state.h"
@@ -30,6 +32,8 @@ BrokerId RaftGroup::leader() const {
 bool RaftGroup::commit_is_current() const {
   return state_->raft.role() == Role::kLeader && state_->opened_term == state_->raft.term();
 }
+
+LogIndex RaftGroup::opened_at() const { return state_->opened_at; }
 
 Result<EntryId> RaftGroup::propose(std::span<Entry> entries) {
   State& g = *state_;
@@ -537,7 +541,7 @@ void DriverState::commit(RaftGroup::State& g, LogIndex index) {
   while (!g.uncommitted.empty() && g.uncommitted.front().index <= index) {
     const EntryMeta& meta = g.uncommitted.front();
     g.commit_offset = meta.next_offset();
-    if (meta.term == g.raft.term()) g.opened_term = meta.term;
+    if (meta.term == g.raft.term() && g.opened_term != meta.term) std::tie(g.opened_term, g.opened_at) = std::pair(meta.term, meta.index);
     g.uncommitted.pop_front();
   }
   g.log.set_committed(index);

@@ -91,6 +91,8 @@ class RaftGroup {
   Offset commit_offset() const;
   /// Leader only: an entry of its own term is committed, so commit() is the group's, not a past one.
   bool commit_is_current() const;
+  /// Where that entry stands.
+  LogIndex opened_at() const;
   const Configuration& configuration() const;
   /// Not taking part any more, by name of the invariant that a message or entry broke; empty if healthy.
   const std::string& quarantine() const;

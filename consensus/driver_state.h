@@ -45,7 +45,8 @@ struct RaftGroup::State {
   Configuration bootstrap;            ///< The membership before the log's first entry.
   std::deque<EntryMeta> uncommitted;  ///< Of the entries above raft.commit().
   Offset commit_offset;
-  Term opened_term;                   ///< Leader: the term whose first entry is committed.
+  Term opened_term;                   ///< Leader: the term whose first entry is committed,
+  LogIndex opened_at;                 ///< and where that stands.
   WalSequence marked;                 ///< The log's sequence at the last persist mark.
   std::string quarantine;
   Instant deadline = Instant::never();  ///< As it stands in DriverState::deadlines.

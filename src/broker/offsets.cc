@@ -32,9 +32,9 @@ void answer(Task& task, BrokerContext& broker, int16_t version, const std::strin
     out.error_code = ErrorCode::kUnsupportedVersion;
     return;
   }
-  const bool needs_watermark = asked.timestamp != ListOffsetsTimestamp::kEarliest &&
-                               asked.timestamp != ListOffsetsTimestamp::kEarliestLocal;
-  if (needs_watermark && !replica->high_watermark_is_current()) {
+  // And what was deleted may be there for it.
+  const bool earliest = asked.timestamp == ListOffsetsTimestamp::kEarliest || asked.timestamp == ListOffsetsTimestamp::kEarliestLocal;
+  if (earliest ? !replica->log_start_is_current() : !replica->high_watermark_is_current()) {
     out.error_code = ErrorCode::kOffsetNotAvailable;
     return;
   }

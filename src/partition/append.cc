@@ -93,7 +93,7 @@ std::optional<Faulty<Appended>> Partition::State::settle(const BatchView& batch,
       case ProducerVerdict::Kind::kDuplicate:
         // Not appended; the answer waits for the original like the original's own: what is not committed
         // may be cut off, and the batch with it.
-        return Appended{verdict.original.entry, verdict.original.base_offset, log.start_offset(),
+        return Appended{verdict.original.entry, verdict.original.base_offset, reading_starts(),
                         config.timestamp_type == TimestampType::kLogAppendTime ? verdict.original.timestamp : -1};
       case ProducerVerdict::Kind::kOutOfOrder: return fault(PartitionFault::kOutOfOrderSequence, verdict.message);
       case ProducerVerdict::Kind::kStaleEpoch: return fault(PartitionFault::kInvalidProducerEpoch, verdict.message);
@@ -178,7 +178,7 @@ Faulty<Appended> Partition::State::append(Slice batch, Acks acks, bool allow_zst
   if (view->has_producer()) producer_seen[view->producer_id()] = runtime.now();
   appended.entry = place;
   appended.base_offset = base;
-  appended.log_start = log.start_offset();
+  appended.log_start = reading_starts();
   return appended;
 }
 

@@ -139,6 +139,13 @@ void Partition::State::apply_command(const Entry& entry, bool beyond_table) {
   start_wake.notify_all();
 }
 
+Offset Partition::State::reading_starts() const {
+  const Offset start = log.start_offset();
+  if (!asked_start || group == nullptr || PLANT("P41")) return start;
+  // A snapshot may know of one that this log does not know to be committed yet.
+  return std::max(start, std::min(asked_start->start, group->commit_offset()));
+}
+
 // A new leader replays its uncommitted tail into the speculative state before its first decision
 // (docs/decisions/012-decide-append-apply-reply.md): a batch that an earlier leader appended and did not
 // commit is a duplicate too.

@@ -100,7 +100,7 @@ EntryId Partition::applied() const {
 ReadView Partition::view() const {
   const State& s = *state_;
   const Offset high = s.group == nullptr ? s.log.start_offset() : std::max(s.group->commit_offset(), s.log.start_offset());
-  return {s.log.start_offset(), PLANT("T07") ? s.log.next_offset() : high, high, s.log.next_offset(), s.term};
+  return {s.reading_starts(), PLANT("T07") ? s.log.next_offset() : high, high, s.log.next_offset(), s.term};
 }
 
 std::optional<Fault> Partition::check_leader(int32_t client_epoch) const {
@@ -132,6 +132,10 @@ std::optional<Fault> Partition::wait_acknowledged(Task& task, const Appended& ap
 
 bool Partition::high_watermark_is_current() const {
   return state_->group != nullptr && state_->group->commit_is_current();
+}
+
+bool Partition::log_start_is_current() const {
+  return high_watermark_is_current() && state_->applied.index >= state_->group->opened_at();
 }
 
 std::optional<Fault> Partition::confirm_leads(Task& task, Instant deadline) {

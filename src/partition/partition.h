@@ -188,6 +188,8 @@ class Partition {
   /// False on a new leader until an entry of its own term is committed: until then the high watermark may
   /// lie below what the last leader showed to clients (KIP-207).
   bool high_watermark_is_current() const;
+  /// False on a new leader until such an entry is applied: until then what was deleted may be there.
+  bool log_start_is_current() const;
 
   /// RaftGroup::confirm_leads(), for what was read before the call.
   std::optional<Fault> confirm_leads(Task& task, Instant deadline);

@@ -77,6 +77,8 @@ struct Partition::State final : GroupEvents {
   void hand_over(std::string_view why);
 
   // apply.cc
+  /// What is deleted, by a command that is committed, is gone for whoever asks, though it may take the log a while.
+  Offset reading_starts() const;
   void run_applier(Task& task);
   Result<> apply_through(Task& task, LogIndex end);
   /// `beyond_table`: the producers do not reach this entry yet.

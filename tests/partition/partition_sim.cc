@@ -55,6 +55,24 @@ TEST(Partition, WhatALeaderSpeculatedIsForgottenWhenItStepsDown) {
   }
 }
 
+TEST(Partition, WhatIsDeletedIsGoneBeforeTheLogHasBeenTold) {
+  PartitionWorld w(6);
+  const uint32_t leader = *w.leader();
+  const uint32_t full = (leader + 1) % 3;
+  for (int32_t i = 0; i < 60; ++i) ASSERT_FALSE(w.write(leader, producer_batch(7, 0, i, 500)).has_value()) << i;
+  w.settle();
+  // The producers are saved before the log's start moves; here there is no room for them.
+  w.world.disk(w.cluster.broker(full)).limit_space(0);
+  w.on(leader, [&](Task& task, Runtime& runtime) {
+    const auto start = w.replica(leader)->delete_records(task, Offset(40), runtime.now() + 10_s);
+    ASSERT_TRUE(start.has_value()) << start.error().message;
+  });
+  EXPECT_TRUE(w.world.run_until([&] { return w.replica(full)->view().log_start == Offset(40); }, 5_s)) << w.replica(full)->view().log_start.value;
+  EXPECT_LT(w.replica(full)->log().start_offset(), Offset(40)) << "the test is about one that cannot move it";
+  w.world.disk(w.cluster.broker(full)).unlimit_space();
+  EXPECT_TRUE(w.world.run_until([&] { return w.replica(full)->log().start_offset() == Offset(40); }, 5_s));
+}
+
 TEST(Partition, ANewLeaderKnowsWhatTheOldOneAppendedAndDidNotCommit) {
   for (uint64_t seed = 11; seed <= 15; ++seed) {
     SCOPED_TRACE("seed " + std::to_string(seed));

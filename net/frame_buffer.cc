@@ -13,7 +13,7 @@ namespace taffrail {
 namespace {
 
 constexpr size_t kLengthSize = 4;
-constexpr size_t kLarge = 4u << 20;
+constexpr size_t kLarge = 1u << 20;
 
 uint32_t length_at(const uint8_t* bytes) {
   uint32_t length = 0;

@@ -6,7 +6,7 @@
 //   nothing    a quiet stream: the next bytes go into a few bytes inside the object;
 //   shared     small frames lie side by side in one buffer and are handed out as pieces of it; its
 //              size follows how full the reads are;
-//   its own    a frame larger than that grows by doubling as its bytes arrive, and once 4 MiB came has
+//   its own    a frame larger than that grows by doubling as its bytes arrive, and once 1 MiB came has
 //              address space for the rest. What one earlier frame of this stream really brought, up to
 //              kCreditMax, is taken at once: a producer that sends 1 MiB again and again has no byte
 //              copied twice.

@@ -2,6 +2,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <deque>
 #include <iterator>
 #include <map>
@@ -19,7 +20,9 @@ namespace {
 constexpr size_t kWriteMax = 4_MiB;
 constexpr Duration kAcceptPause = 100_ms;
 constexpr uint32_t kReadsPerTurn = 8;
-constexpr size_t kLarge = 1 << 20;
+// A request of which so much is there is a large one, and then read so much at a time: others wait for that.
+constexpr size_t kPatientRead = 128_KiB;
+constexpr size_t kPatientWrite = 512_KiB;
 // More than a kernel holds for a peer that reads nothing: who took as much does read.
 constexpr size_t kProven = 16_MiB;
 
@@ -140,7 +143,7 @@ std::string ServerConnection::serve(Task& task) {
     if (++reads_ % kReadsPerTurn == 0) runtime_.scheduler().yield(task);
     // A large request comes piece by piece, and others go first.
     std::optional<Patience> patience;
-    if (in_.pending() >= kLarge) {
+    if (in_.pending() >= kPatientRead) {
       patience.emplace(task);
       runtime_.scheduler().yield(task);
     }
@@ -207,7 +210,9 @@ Result<size_t> ServerConnection::read_more(Task& task) {
     const bool holds_memory = in_.capacity() > 0 && in_.pending() == 0;
     const Instant nap_at = now + options_.nap_after;
     const Instant deadline = holds_memory && nap_at < idle_at ? nap_at : idle_at;
-    Result<size_t> count = socket_->read(task, in_.room(), deadline);
+    MutableBytes room = in_.room();
+    if (in_.pending() >= kPatientRead) room = room.first(std::min(room.size(), kPatientRead));
+    Result<size_t> count = socket_->read(task, room, deadline);
     if (count || count.error().code != Errc::kTimedOut) return count;
     in_.shrink();
   }
@@ -270,7 +275,7 @@ void ServerConnection::write_answers(Task& task) {
       // Who asks for more while much is on its way is in no hurry, and who has never taken much may take nothing at all:
       // it goes piece by piece, and others go first.
       std::optional<Patience> patience;
-      if (chain_size(chain) >= kLarge / 2 && (in_flight_ > taken || answered_ < kProven)) {
+      if (chain_size(chain) >= kPatientWrite && (in_flight_ > taken || answered_ < kProven)) {
         patience.emplace(task);
         runtime_.scheduler().yield(task);
       }
@@ -314,7 +319,7 @@ void ServerConnection::break_off(std::string why) {
   broken_because_ = std::move(why);
   socket_->close();  // The reader's wait ends, and the reader ends the rest.
   sent_.notify_all();
-  if (options_.memory != nullptr) options_.memory->nudge();
+  if (options_.memory != nullptr) options_.memory->nudge(*this);
 }
 
 }  // namespace

@@ -1,5 +1,7 @@
 #include "base/bytes.h"
 
+#include <atomic>
+#include <cstdint>
 #include <cstdlib>
 #include <new>
 
@@ -43,6 +45,13 @@ struct Slice::Buffer {
   size_t size;
 };
 
+namespace {
+
+std::atomic<size_t> large_min = SIZE_MAX;
+std::atomic<void (*)(void*, size_t)> let_go_large = nullptr;
+
+}  // namespace
+
 Slice::Slice(size_t size) : size_(size) {
   if (size == 0) return;
   void* raw = std::malloc(sizeof(Buffer) + size);
@@ -75,8 +84,16 @@ void Slice::retain() {
 
 void Slice::release() {
   if (buffer_ == nullptr || buffer_->count.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  const size_t size = sizeof(Buffer) + buffer_->size;
   buffer_->~Buffer();
-  std::free(buffer_);
+  const auto let_go = size < large_min.load(std::memory_order_relaxed) ? nullptr : let_go_large.load(std::memory_order_acquire);
+  if (let_go != nullptr) let_go(buffer_, size);
+  else std::free(buffer_);
+}
+
+void Slice::free_large_with(size_t size_min, void (*let_go)(void* memory, size_t size)) {
+  large_min.store(size_min, std::memory_order_relaxed);
+  let_go_large.store(let_go, std::memory_order_release);
 }
 
 void ByteWriter::patch_u32(size_t at, uint32_t v) {

@@ -75,6 +75,10 @@ class Slice {
   /// Bytes of the whole buffer that this slice keeps alive: what a slow reader pins.
   size_t pinned_size() const;
 
+  /// Buffers of `size_min` bytes and more end in `let_go(memory, size)`, which passes `memory` to free() when it likes; any
+  /// thread. For a process as a whole; without it they are freed where their last slice goes.
+  static void free_large_with(size_t size_min, void (*let_go)(void* memory, size_t size));
+
   friend bool operator==(const Slice& a, const Slice& b) { return equal(a, b); }
 
  private:

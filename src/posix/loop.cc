@@ -90,7 +90,9 @@ void Loop::wake() {
 }
 
 void Loop::run_until(const std::function<bool()>& done) {
+  LargeBlocks::take_over(&large_blocks_);
   while (!done()) round();
+  LargeBlocks::take_over(nullptr);
   counters_.wakes = wakes_.load(std::memory_order_relaxed);
 }
 
@@ -98,7 +100,10 @@ void Loop::round() {
   ++counters_.rounds;
   const bool busy = has_ready() || waiting_.load(std::memory_order_relaxed);
   const bool polling = poll_before_sleep_.ns > 0 && now_ - last_useful_ < poll_before_sleep_;
-  wait_for_events(!busy && !polling && fall_asleep());
+  const bool idle = !busy && !polling;
+  if (idle) give_back_memory();
+  large_blocks_.give_back_some();
+  wait_for_events(idle && !trimming_ && large_blocks_.empty() && fall_asleep());
   const bool got_messages = drain_inbox();
   fire_timers(now_);
   if (got_messages || has_ready()) last_useful_ = now_;
@@ -118,17 +123,21 @@ bool Loop::fall_asleep() {
 }
 
 // Once in a while, where there is nothing else to do: what a storm of requests has left free between what is still used
-// goes back to the system.
+// goes back to the system, and so do the depths of stacks on which nothing has happened since the last time, some of them a
+// round.
 void Loop::give_back_memory() {
   constexpr Duration kEvery = 1_s;
   constexpr size_t kFree = 16u << 20;
-  if (now_ - trimmed_ < kEvery) return;
-  trimmed_ = now_;
-  if (mallinfo2().fordblks > kFree) malloc_trim(kFree / 4);
+  constexpr size_t kStacksPerRound = 64;
+  if (now_ - trimmed_ >= kEvery) {
+    trimmed_ = now_;
+    trimming_ = true;
+    if (mallinfo2().fordblks > kFree) malloc_trim(kFree / 4);
+  }
+  if (trimming_) trimming_ = trim_stacks(kStacksPerRound);
 }
 
 void Loop::wait_for_events(bool sleep) {
-  if (sleep) give_back_memory();
   timespec timeout{};
   const timespec* limit = &timeout;
   if (sleep) {

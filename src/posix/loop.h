@@ -11,6 +11,7 @@
 #include "base/units.h"
 #include "posix/counters.h"
 #include "posix/fd.h"
+#include "posix/large_blocks.h"
 #include "runtime/scheduler.h"
 #include "runtime/sync.h"
 
@@ -82,6 +83,8 @@ class Loop final : public Scheduler {
   Instant now_;
   Instant last_useful_;
   Instant trimmed_;
+  LargeBlocks large_blocks_;
+  bool trimming_ = false;  // Some of the fibers have not been looked at.
   Counters counters_;
 
   // What other threads left for this one. `waiting_` is a hint that saves the lock in a busy round;

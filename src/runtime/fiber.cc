@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <boost/context/detail/fcontext.hpp>
+#include <cstdint>
 #include <cstdlib>
 #include <new>
 
@@ -164,6 +165,13 @@ void Fiber::resume() {
     stack_ = nullptr;
     body_ = nullptr;
   }
+}
+
+void Fiber::trim_stack() {
+  if (switch_ == nullptr) return;
+  const auto bottom = reinterpret_cast<uintptr_t>(stack_);
+  const uintptr_t unused = (reinterpret_cast<uintptr_t>(switch_->inside) - bottom) / guard_size() * guard_size();
+  CHECK(madvise(stack_, unused, MADV_DONTNEED) == 0, "the unused part of a fiber's stack is given back");
 }
 
 void Fiber::suspend() {

@@ -50,6 +50,8 @@ class Fiber {
   void resume();
   /// Back to whoever resumed. Only from inside the body.
   void suspend();
+  /// Gives the system back what its stack once grew to and does not reach now. Only while it is suspended.
+  void trim_stack();
   bool finished() const { return finished_; }
   bool started() const { return started_; }
 

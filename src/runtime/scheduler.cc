@@ -122,6 +122,7 @@ bool Scheduler::run_one() {
   if (count == 0) return false;
   Task* task = &queue.take(count == 1 ? 0 : pick(count));
   task->ready_ = false;
+  task->stack_ = Task::Stack::kUsed;
   running_ = task;
   task->fiber_.resume();
   running_ = nullptr;
@@ -134,6 +135,7 @@ void Scheduler::finish(Task& task) {
   scope.tasks_.erase(task.in_scope_);
   if (scope.tasks_.empty() && !unwinding_)
     for (Task* joiner : scope.joiners_) joiner->scheduler_.make_ready(*joiner, Task::Wake::kNotified);
+  if (to_trim_ == task.in_all_) ++to_trim_;
   tasks_.erase(task.in_all_);
 }
 
@@ -202,6 +204,21 @@ void Scheduler::yield(Task& task) {
 Result<> Scheduler::sleep_until(Task& task, Instant deadline) {
   if (task.park(deadline, /*interruptible=*/true) == Task::Wake::kCancel) return fail(Errc::kCancelled);
   return {};
+}
+
+bool Scheduler::trim_stacks(size_t count) {
+  CHECK(running_ == nullptr, "a fiber's stack is in use while it runs");
+  if (to_trim_ == tasks_.end()) to_trim_ = tasks_.begin();
+  for (; count > 0 && to_trim_ != tasks_.end(); ++to_trim_, --count) {
+    Task& task = *to_trim_;
+    if (task.stack_ == Task::Stack::kSeen) {
+      task.fiber_.trim_stack();
+      task.stack_ = Task::Stack::kTrimmed;
+    } else if (task.stack_ == Task::Stack::kUsed) {
+      task.stack_ = Task::Stack::kSeen;
+    }
+  }
+  return to_trim_ != tasks_.end();
 }
 
 void Scheduler::unwind_all() {

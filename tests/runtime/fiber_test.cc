@@ -1,7 +1,11 @@
 // Goal: fibers wait, wake, are cancelled and unwound as scheduler.h and sync.h promise. Method: a bare
 // scheduler, run by hand, with a clock that is a number.
 #include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
+#include <cstdint>
+#include <cstring>
 #include <string>
 #include <vector>
 
@@ -52,6 +56,62 @@ TEST(Scheduler, AFinishedFiberGivesItsStackBack) {
   }
   EXPECT_EQ(ran, 1000);
   EXPECT_EQ(loop.fiber_count(), 0u);
+}
+
+uintptr_t page_of(const void* at) { return reinterpret_cast<uintptr_t>(at) & -static_cast<uintptr_t>(sysconf(_SC_PAGESIZE)); }
+
+bool is_resident(uintptr_t page) {
+  unsigned char resident = 0;
+  EXPECT_EQ(mincore(reinterpret_cast<void*>(page), 1, &resident), 0);
+  return (resident & 1) != 0;
+}
+
+// Returns the page it stands on, deep below its caller.
+[[gnu::noinline]] uintptr_t go_deep(int calls) {
+  volatile char filler[1024];
+  memset(const_cast<char*>(filler), 'x', sizeof filler);
+  const uintptr_t found = calls == 0 ? page_of(__builtin_frame_address(0)) : go_deep(calls - 1);
+  return filler[1] == 'x' ? found : 0;
+}
+
+TEST(Scheduler, AQuietFiberGivesBackTheDepthsOfItsStack) {
+  Loop loop;
+  Scope scope;
+  std::vector<uintptr_t> deep(3);
+  std::vector<std::string> kept(3);
+  WaitQueue queue;
+  for (int i = 0; i < 3; ++i) {
+    loop.spawn(scope, "f", [&, i](Task& task) {
+      const std::string mine = "what fiber " + std::to_string(i) + " keeps on its stack";
+      deep[i] = go_deep(20);
+      ASSERT_TRUE(queue.wait(task).has_value());
+      kept[i] = mine;
+      deep[i] = go_deep(20);
+      ASSERT_TRUE(queue.wait(task).has_value());
+    });
+  }
+  loop.run();
+  for (const uintptr_t page : deep) EXPECT_TRUE(is_resident(page));
+
+  // Those that ran since the last look are let be, and a look may be made in parts.
+  EXPECT_TRUE(loop.trim_stacks(2));
+  EXPECT_FALSE(loop.trim_stacks(2));
+  for (const uintptr_t page : deep) EXPECT_TRUE(is_resident(page));
+  EXPECT_FALSE(loop.trim_stacks(100));
+  for (const uintptr_t page : deep) EXPECT_FALSE(is_resident(page));
+
+  queue.notify_all();
+  loop.run();
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(kept[i], "what fiber " + std::to_string(i) + " keeps on its stack");
+  EXPECT_FALSE(loop.trim_stacks(100));
+  for (const uintptr_t page : deep) EXPECT_TRUE(is_resident(page));
+
+  // Fibers may end while a look is half done.
+  EXPECT_TRUE(loop.trim_stacks(1));
+  queue.notify_all();
+  loop.run();
+  EXPECT_TRUE(scope.empty());
+  EXPECT_FALSE(loop.trim_stacks(1));
 }
 
 TEST(Scope, CancelReachesEveryWaitAndJoinWaitsForAll) {

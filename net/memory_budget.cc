@@ -2,8 +2,9 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <iterator>
-#include <utility>
+#include <vector>
 
 #include "base/plant.h"
 
@@ -31,6 +32,13 @@ struct MemoryBudget::Waiter {
   Event may_go_on;
 };
 
+// Likewise: of a fiber whose answer waits for room.
+struct MemoryBudget::Claim {
+  ByteCount wanted = 0;
+  Reservation reservation;
+  Event granted;
+};
+
 void MemoryBudget::hold(Holder& holder, ByteCount bytes) {
   if (bytes == holder.held_) return;
   const bool shrinks = bytes < holder.held_;
@@ -49,6 +57,7 @@ void MemoryBudget::hold(Holder& holder, ByteCount bytes) {
 }
 
 void MemoryBudget::leave(Holder& holder) {
+  if (favoured_ == &holder) favoured_ = nullptr;
   hold(holder, 0);
   holders_.erase(holder.place_);
   holder.place_ = 0;
@@ -80,13 +89,21 @@ void MemoryBudget::wake_who_can_go_on() {
   for (auto at = waiters_.begin(); at != waiters_.end();) {
     Waiter& waiter = **at++;
     if (!has_room(waiter.holder)) continue;
-    went_on_ = runtime_.now();
+    went_on_[kReading] = runtime_.now();
     wake(waiter);
   }
-  if (moving_ > 0 || favoured_ != nullptr || waiters_.empty() || PLANT("N61")) return;
+  for (const Kind kind : {kProven, kUnproven})
+    while (!claims_[kind].empty() && used_ < share(kind)) {
+      Claim& claim = *claims_[kind].front();
+      claims_[kind].pop_front();
+      went_on_[kind] = runtime_.now();
+      claim.reservation = grant(claim.wanted, kind);
+      claim.granted.set();
+    }
+  if (moving_ > 0 || reservations_ > 0 || favoured_ != nullptr || waiters_.empty() || PLANT("N61")) return;
   Waiter& first = *waiters_.front();
   favoured_ = &first.holder;
-  went_on_ = runtime_.now();
+  went_on_[kReading] = runtime_.now();
   wake(first);
 }
 
@@ -94,25 +111,77 @@ Result<> MemoryBudget::wait(Task& task, Holder& holder) {
   Waiter waiter(*this, holder);
   wake_who_can_go_on();
   const Result<> woken = waiter.may_go_on.wait(task, runtime_.now() + kPatience);
-  if (!woken && woken.error().code == Errc::kTimedOut) {
-    judge(holder);
-    return {};
-  }
-  return woken;
+  if (woken || woken.error().code != Errc::kTimedOut) return woken;
+  const bool others_moved = went_on_[kReading] > runtime_.now() - kPatience;
+  if ((others_moved || !cut_off_the_slow(limit_, &holder)) && favoured_ == nullptr) favoured_ = &holder;
+  return {};
 }
 
-// Somebody has waited for as long as anybody should.
-void MemoryBudget::judge(Holder& holder) {
-  Holder* slowest = nullptr;
-  for (const auto& [place, other] : holders_)
-    if (other != &holder && other->held_ > 0 && (slowest == nullptr || other->waits_since() < slowest->waits_since())) slowest = other;
+// Who has kept us waiting for as long as anybody should, the longest first, until the others hold less than `goal`. Whether
+// there was one.
+bool MemoryBudget::cut_off_the_slow(ByteCount goal, const Holder* spared) {
   const Instant long_ago = runtime_.now() - kPatience;
-  if (slowest != nullptr && slowest->waits_since() <= long_ago && went_on_ <= long_ago) {
-    slowest->break_off(fmt::format("it has held {} bytes for {} ms, and others need the memory", slowest->held_,
-                                   (runtime_.now() - slowest->waits_since()).ms()));
-  } else if (favoured_ == nullptr) {
-    favoured_ = &holder;
+  std::vector<std::pair<Instant, Holder*>> slow;
+  for (const auto& [place, holder] : holders_)
+    if (holder != spared && holder->held_ > 0 && holder->waits_since() <= long_ago) slow.emplace_back(holder->waits_since(), holder);
+  std::stable_sort(slow.begin(), slow.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  ByteCount left = used_ - (spared == nullptr ? 0 : spared->held_);
+  for (const auto& [since, holder] : slow) {
+    if (left < goal) break;
+    left -= holder->held_;
+    holder->break_off(fmt::format("it has held {} bytes for {} ms, and others need the memory", holder->held_,
+                                  (runtime_.now() - since).ms()));
   }
+  return !slow.empty();
+}
+
+// --- Answers. ---
+
+MemoryBudget::Reservation::~Reservation() {
+  if (budget_ == nullptr) return;
+  budget_->used_ -= bytes_;
+  --budget_->reservations_;
+  budget_->wake_who_can_go_on();
+}
+
+ByteCount MemoryBudget::share(Kind kind) const {
+  if (PLANT("N60") || PLANT("N62")) return UINT64_MAX;  // N62: an answer is read before there is room for it.
+  return kind == kUnproven ? limit_ / 2 : limit_;
+}
+
+MemoryBudget::Reservation MemoryBudget::grant(ByteCount wanted, Kind kind) {
+  const ByteCount bytes = std::min(wanted, std::max(kGrantMin, share(kind) - std::min(share(kind), used_)));
+  used_ += bytes;
+  ++reservations_;
+  return {*this, bytes};
+}
+
+std::optional<MemoryBudget::Reservation> MemoryBudget::try_reserve(ByteCount wanted, bool takes_answers) {
+  const Kind kind = takes_answers ? kProven : kUnproven;
+  if (!claims_[kind].empty() || used_ >= share(kind)) return std::nullopt;
+  return grant(wanted, kind);
+}
+
+Result<MemoryBudget::Reservation> MemoryBudget::reserve(Task& task, ByteCount wanted, bool takes_answers, Instant deadline) {
+  if (auto now = try_reserve(wanted, takes_answers)) return *std::move(now);
+  const Kind kind = takes_answers ? kProven : kUnproven;
+  if (claims_[kind].size() >= kClaimsMax) return fail(Errc::kTimedOut, "too many wait for room for an answer");
+  Claim claim{.wanted = wanted, .reservation = {}, .granted = {}};
+  struct Place {
+    std::list<Claim*>& list;
+    Claim& claim;
+    Place(std::list<Claim*>& l, Claim& c) : list(l), claim(c), at(l.insert(l.end(), &c)) {}
+    ~Place() {
+      if (!claim.granted.is_set()) list.erase(at);
+    }
+    std::list<Claim*>::iterator at;
+  };
+  const Place place(claims_[kind], claim);
+  const Result<> waited = claim.granted.wait(task, deadline);
+  if (!waited && waited.error().code == Errc::kTimedOut && went_on_[kind] <= runtime_.now() - kPatience)
+    cut_off_the_slow(share(kind), nullptr);
+  if (claim.granted.is_set()) return std::move(claim.reservation);
+  return std::unexpected(waited.error());
 }
 
 }  // namespace taffrail

@@ -2,9 +2,12 @@
 // leave room for the others.
 #pragma once
 
+#include <array>
 #include <list>
 #include <map>
+#include <optional>
 #include <string>
+#include <utility>
 
 #include "base/result.h"
 #include "base/units.h"
@@ -18,10 +21,16 @@ namespace taffrail {
 /// most. Where requests wait for nothing but one another, the first of them goes on. Where somebody's peer lets all of them
 /// wait for kPatience, the one that has kept us waiting longest is cut off; what others do in a few bytes meanwhile, which
 /// makes no room, changes nothing about that.
+///
+/// A large answer has its room before it is read from a disk: ten thousand clients may ask for a MiB each at once. Who has not
+/// been seen to take answers has half of the limit for that, together with all such; so there is room for others beside any
+/// number that never read.
 class MemoryBudget {
  public:
   static constexpr ByteCount kFree = 4_KiB;  ///< So much each connection may read at any time.
   static constexpr Duration kPatience = 5_s;
+  static constexpr ByteCount kGrantMin = 64_KiB;
+  static constexpr size_t kClaimsMax = 256;  ///< More answers than these do not wait for room: each takes a fiber.
 
   class Holder {
    public:
@@ -38,6 +47,26 @@ class MemoryBudget {
     uint64_t place_ = 0;  ///< Among the holders; 0: it never held anything.
   };
 
+  /// Bytes that were set aside for an answer; given back with its end, when the connection that sends the answer counts it.
+  class Reservation {
+   public:
+    Reservation() = default;
+    Reservation(Reservation&& o) noexcept : budget_(std::exchange(o.budget_, nullptr)), bytes_(std::exchange(o.bytes_, 0)) {}
+    Reservation& operator=(Reservation o) noexcept {
+      std::swap(budget_, o.budget_);
+      std::swap(bytes_, o.bytes_);
+      return *this;
+    }
+    ~Reservation();
+    ByteCount bytes() const { return bytes_; }
+
+   private:
+    friend class MemoryBudget;
+    Reservation(MemoryBudget& budget, ByteCount bytes) : budget_(&budget), bytes_(bytes) {}
+    MemoryBudget* budget_ = nullptr;
+    ByteCount bytes_ = 0;
+  };
+
   MemoryBudget(Runtime& runtime, ByteCount limit) : runtime_(runtime), limit_(limit) {}
 
   /// What `holder` holds from now on.
@@ -50,6 +79,11 @@ class MemoryBudget {
   bool is_full() const;
   /// Returns when that may have changed. Errors: kCancelled.
   Result<> wait(Task& task, Holder& holder);
+  /// Room for an answer: `wanted` bytes or fewer, never less than kGrantMin of them. `takes_answers`: the peer has been seen to.
+  /// Errors: kTimedOut at `deadline`, or at once where too many wait; kCancelled.
+  Result<Reservation> reserve(Task& task, ByteCount wanted, bool takes_answers, Instant deadline);
+  /// The same if there is room now, and nobody waits for it.
+  std::optional<Reservation> try_reserve(ByteCount wanted, bool takes_answers);
   /// If `holder` waits: it has another reason to go on.
   void nudge(const Holder& holder);
   ByteCount used() const { return used_; }
@@ -58,10 +92,15 @@ class MemoryBudget {
   Runtime& runtime_;
   const ByteCount limit_;
   struct Waiter;
+  struct Claim;
+  /// What has its own turn: reading on, answers for whom is not known to take them, and for whom is.
+  enum Kind : size_t { kReading, kUnproven, kProven, kKinds };
+  ByteCount share(Kind kind) const;
+  Reservation grant(ByteCount wanted, Kind kind);
+  bool cut_off_the_slow(ByteCount goal, const Holder* spared);
   void wake(Waiter& waiter);
   void wake_all();
   void wake_who_can_go_on();
-  void judge(Holder& holder);
 
   ByteCount used_ = 0;
   size_t moving_ = 0;  ///< Those who hold something and do not wait.
@@ -69,7 +108,9 @@ class MemoryBudget {
   std::map<uint64_t, Holder*> holders_;  ///< In the order in which they first held something: nothing is allocated later.
   const Holder* favoured_ = nullptr;     ///< Goes on past the limit, until it has given all back.
   std::list<Waiter*> waiters_;           ///< The longest waiting first.
-  Instant went_on_;                      ///< When one of them did.
+  std::array<std::list<Claim*>, kKinds> claims_;  ///< Those who wait for room for an answer, in order.
+  size_t reservations_ = 0;
+  std::array<Instant, kKinds> went_on_{};  ///< When one of those who waited did.
 };
 
 }  // namespace taffrail

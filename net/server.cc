@@ -23,6 +23,7 @@ constexpr uint32_t kReadsPerTurn = 8;
 // A request of which so much is there is a large one, and then read so much at a time: others wait for that.
 constexpr size_t kPatientRead = 128_KiB;
 constexpr size_t kPatientWrite = 512_KiB;
+constexpr ByteCount kFiberBytes = 12_KiB;  // Two or three pages of its stack.
 // More than a kernel holds for a peer that reads nothing: who took as much does read.
 constexpr size_t kProven = 16_MiB;
 
@@ -111,10 +112,12 @@ void ServerConnection::run(Task& task) {
   if (options_.memory != nullptr) options_.memory->leave(*this);
 }
 
-// What this connection keeps in memory. The few bytes of a small request on its way are not worth counting.
+// What this connection keeps in memory. The few bytes of a small request on its way are not worth counting, nor is the fiber
+// of one that waits; those of sixty more are.
 void ServerConnection::account() {
   if (options_.memory == nullptr) return;
-  options_.memory->hold(*this, in_flight_bytes_ + (in_.pending() > MemoryBudget::kFree ? in_.capacity() : 0));
+  const ByteCount fibers = in_flight_ > 1 ? (in_flight_ - 1) * kFiberBytes : 0;
+  options_.memory->hold(*this, in_flight_bytes_ + fibers + (in_.pending() > MemoryBudget::kFree ? in_.capacity() : 0));
 }
 
 Instant ServerConnection::waits_since() const {
@@ -275,13 +278,14 @@ void ServerConnection::write_answers(Task& task) {
       // Who asks for more while much is on its way is in no hurry, and who has never taken much may take nothing at all:
       // it goes piece by piece, and others go first.
       std::optional<Patience> patience;
-      if (chain_size(chain) >= kPatientWrite && (in_flight_ > taken || answered_ < kProven)) {
+      if (chain_size(chain) >= kPatientWrite && (in_flight_ > taken || !info_.takes_answers)) {
         patience.emplace(task);
         runtime_.scheduler().yield(task);
       }
       const Result<> written = socket_->write(task, chain, runtime_.now() + options_.idle_max);
       if (!written) return fail_writing(written.error());
       answered_ += chain_size(chain);
+      info_.takes_answers = answered_ >= kProven;
     }
     in_flight_ -= taken;
     in_flight_bytes_ -= size;

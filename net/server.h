@@ -32,6 +32,8 @@ struct ConnectionInfo {
   std::string client_id;      ///< As the last request gave it; escape before logging.
   std::string software_name;  ///< From ApiVersions 3+, else empty.
   std::string software_version;
+  /// Its peer has taken more answers than a kernel holds for one that never reads.
+  bool takes_answers = false;
   /// Set by the handler: no request of this connection is begun before. What was begun goes on.
   Instant muted_until = {};
   /// Added to by the handler: work that other shards did for this connection, and nobody has counted yet.

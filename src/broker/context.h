@@ -19,6 +19,7 @@ namespace group { class Service; }
 
 class BrokerShard;
 class Guests;
+class MemoryBudget;
 class Quotas;
 
 class BrokerContext {
@@ -31,6 +32,8 @@ class BrokerContext {
   virtual const ClusterId& cluster() const = 0;
   virtual ClusterView& controller() = 0;
   virtual const Leaders& leaders() const = 0;
+  /// What this shard's requests and answers share.
+  virtual MemoryBudget& memory() = 0;
   /// The replica on this shard; null if it has none. Look it up again after every wait.
   virtual Partition* find_partition(const PartitionKey& key) = 0;
   /// The coordinator's replica of a partition of the offsets topic, likewise.

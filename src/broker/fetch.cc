@@ -4,9 +4,11 @@
 // Where replica.selector.class says so, a leader sends a consumer that names its rack to a replica there, and replicas
 // that do not lead answer consumers up to what they know to be committed (KIP-392).
 #include <algorithm>
+#include <optional>
 
 #include "base/plant.h"
 #include "broker/handlers.h"
+#include "net/memory_budget.h"
 
 namespace taffrail::handlers {
 
@@ -16,14 +18,15 @@ using protocol::FetchResponse;
 
 namespace {
 
+constexpr ByteCount kBatchUsually = 1_MiB;  // max.message.bytes, unless somebody changed it.
 constexpr std::string_view kSelectorConfig = "replica.selector.class";
 
 /// One fetch and where it has got to.
 class Fetch {
  public:
   Fetch(const Request& request, FetchRequest message)
-      : broker_(request.broker), listener_(request.connection.listener), version_(request.version), hurry_(request.hurry),
-        message_(std::move(message)) {
+      : broker_(request.broker), listener_(request.connection.listener), version_(request.version),
+        takes_answers_(request.connection.takes_answers), hurry_(request.hurry), message_(std::move(message)) {
     if (hurry_ != nullptr) hurry_->waiting = &watch_;
   }
   ~Fetch() {
@@ -35,7 +38,9 @@ class Fetch {
 
   /// True if waiting cannot make the answer better: enough bytes, an error, nobody to wait for.
   bool is_enough();
-  FetchResponse answer(Task& task);
+  /// With its room for as long as it lives: at once where there is some, or little is asked for; otherwise in its turn. If
+  /// that has not come by `deadline` there are no records in it, and the client is told to come back later.
+  FetchResponse answer_in_turn(Task& task, Instant deadline);
   Result<> wait(Task& task, Instant deadline) { return watch_.wait(task, deadline); }
   void watch();
   void unwatch();
@@ -50,6 +55,12 @@ class Fetch {
     bool follows = false;             ///< It answers although another replica leads.
     BrokerId nearer = kNoBroker;      ///< It leads, and the client shall read there instead.
   };
+  struct Readable {
+    ByteCount about = 0;  ///< As far as it is known without reading.
+    ByteCount most = 0;   ///< As much as may be answered.
+  };
+  Readable readable();
+  FetchResponse answer(Task& task, ByteCount most, bool at_least_one);
   Found find(const FetchRequest::Topic& topic, const FetchRequest::Partition& partition);
   bool may_read_anywhere() const;
   BrokerId nearer_replica(const Partition& leader) const;
@@ -60,11 +71,14 @@ class Fetch {
   BrokerContext& broker_;
   std::string listener_;
   int16_t version_;
+  bool takes_answers_;
   Hurry* hurry_;
   FetchRequest message_;
   FetchWatch watch_;
   std::vector<PartitionKey> watched_;
+  bool at_least_one_ = true;
   bool has_records_ = false;  ///< Until then a batch comes even if it is past every limit (KIP-74).
+  MemoryBudget::Reservation room_;
 };
 
 Fetch::Found Fetch::find(const FetchRequest::Topic& topic, const FetchRequest::Partition& partition) {
@@ -188,7 +202,7 @@ void Fetch::answer_partition(Task& task, const FetchRequest::Topic& topic, const
   const bool committed_only = message_.isolation_level == protocol::IsolationLevel::kReadCommitted;
   if (committed_only) out.aborted_transactions.emplace();
   const ByteCount max = std::min(left, static_cast<ByteCount>(std::max(partition.partition_max_bytes, 0)));
-  Faulty<std::vector<Slice>> batches = found.replica->read(task, partition.fetch_offset, view, max, !has_records_);
+  Faulty<std::vector<Slice>> batches = found.replica->read(task, partition.fetch_offset, view, max, at_least_one_ && !has_records_);
   if (!batches) {
     out.error_code = error_of(batches.error());
     if (out.error_code == ErrorCode::kOffsetOutOfRange) {
@@ -205,9 +219,47 @@ void Fetch::answer_partition(Task& task, const FetchRequest::Topic& topic, const
   has_records_ = has_records_ || out.records.size_bytes() > 0;
 }
 
-FetchResponse Fetch::answer(Task& task) {
+Fetch::Readable Fetch::readable() {
+  Readable sum;
+  for (const auto& topic : message_.topics)
+    for (const auto& partition : topic.partitions) {
+      const Found found = find(topic, partition);
+      if (found.error != ErrorCode::kNone || found.nearer != kNoBroker) continue;
+      const ByteCount bytes = found.replica->readable_bytes(partition.fetch_offset);
+      if (bytes == 0) continue;
+      sum.about += bytes;
+      sum.most += static_cast<ByteCount>(std::max(partition.partition_max_bytes, 0));
+    }
+  // The first batch comes whatever its size is.
+  sum.most = std::max(kBatchUsually, std::min({sum.most, kFetchAnswerMax, static_cast<ByteCount>(std::max(message_.max_bytes, 0))}));
+  return sum;
+}
+
+FetchResponse Fetch::answer_in_turn(Task& task, Instant deadline) {
+  MemoryBudget& memory = broker_.memory();
+  const Readable found = readable();
+  std::optional<MemoryBudget::Reservation> room = memory.try_reserve(found.most, takes_answers_);
+  if (!room && found.about <= MemoryBudget::kFree) {
+    FetchResponse little = answer(task, MemoryBudget::kFree, false);
+    if (has_records_ || found.about == 0) return little;
+  }
+  if (!room) {
+    Result<MemoryBudget::Reservation> later = memory.reserve(task, found.most, takes_answers_, deadline);
+    if (!later) {
+      FetchResponse without = answer(task, 0, false);
+      without.throttle_time_ms = static_cast<int32_t>(MemoryBudget::kPatience.ms());
+      return without;
+    }
+    room = *std::move(later);
+  }
+  room_ = *std::move(room);
+  return answer(task, room_.bytes(), true);
+}
+
+FetchResponse Fetch::answer(Task& task, ByteCount most, bool at_least_one) {
   FetchResponse response;
-  ByteCount left = std::min(kFetchAnswerMax, static_cast<ByteCount>(std::max(message_.max_bytes, 0)));
+  at_least_one_ = at_least_one;
+  ByteCount left = std::min({most, kFetchAnswerMax, static_cast<ByteCount>(std::max(message_.max_bytes, 0))});
   for (const auto& topic : message_.topics) {
     FetchResponse::Topic& topic_out = response.responses.emplace_back();
     topic_out.topic = topic.topic;
@@ -233,7 +285,7 @@ Outcome<FetchResponse> fetch(const Request& request, FetchRequest message) {
       fetch->unwatch();
       if (enough || !woken) break;
     }
-    return fetch->answer(task);
+    return fetch->answer_in_turn(task, broker.runtime().now() + MemoryBudget::kPatience);
   });
 }
 

@@ -34,7 +34,7 @@ struct RaftConfig {
 struct StorageConfig {
   ByteCount wal_segment_bytes = 64_MiB;  ///< Size of a recycled segment of the write-ahead log.
   uint32_t wal_segments_kept = 4;        ///< More of them than that, and the oldest is emptied into segments.
-  ByteCount memory = 128_MiB;            ///< For the tails of all logs of one shard.
+  ByteCount memory = 64_MiB;             ///< For the tails of all logs of one shard.
   ByteCount flush_bytes = 256_KiB;       ///< Committed bytes that move to a segment in one piece.
   ByteCount segment_bytes = 1_GiB;       ///< A segment file takes no more chunks past this.
   bool operator==(const StorageConfig&) const = default;
@@ -43,7 +43,7 @@ struct StorageConfig {
 /// Of each listener for clients.
 struct ServerConfig {
   ByteCount request_bytes_max = 104'857'600;  ///< socket.request.max.bytes.
-  ByteCount memory = 64_MiB;                  ///< For requests and answers of all clients: queued.max.request.bytes.
+  ByteCount memory = 48_MiB;                  ///< For requests and answers of all clients: queued.max.request.bytes.
   uint32_t connections_max = 100'000;
   Duration idle_max = 600_s;  ///< connections.max.idle.ms.
   bool operator==(const ServerConfig&) const = default;

@@ -2,6 +2,7 @@
 #include <fmt/core.h>
 
 #include "broker/handlers.h"
+#include "net/memory_budget.h"
 
 namespace taffrail::handlers {
 
@@ -19,9 +20,19 @@ ErrorCode find_leader(BrokerContext& broker, const std::string& topic, int32_t p
   return fault ? error_of(*fault) : ErrorCode::kNone;
 }
 
-void answer(Task& task, BrokerContext& broker, int16_t version, const std::string& name,
+void answer(Task& task, BrokerContext& broker, bool takes_answers, int16_t version, const std::string& name,
             const protocol::ListOffsetsRequest::Partition& asked, protocol::ListOffsetsResponse::Partition& out) {
   out.partition_index = asked.partition_index;
+  // A search reads a batch.
+  MemoryBudget::Reservation room;
+  if (asked.timestamp >= 0 || asked.timestamp == ListOffsetsTimestamp::kMaxTimestamp) {
+    Result<MemoryBudget::Reservation> later = broker.memory().reserve(task, 1_MiB, takes_answers, broker.runtime().now() + 10_s);
+    if (!later) {
+      out.error_code = ErrorCode::kRequestTimedOut;
+      return;
+    }
+    room = *std::move(later);
+  }
   Partition* replica = nullptr;
   out.error_code = find_leader(broker, name, asked.partition_index, asked.current_leader_epoch, replica);
   if (out.error_code != ErrorCode::kNone) return;
@@ -71,13 +82,14 @@ void answer(Task& task, BrokerContext& broker, int16_t version, const std::strin
 
 Outcome<protocol::ListOffsetsResponse> list_offsets(const Request& request, protocol::ListOffsetsRequest message) {
   return Outcome<protocol::ListOffsetsResponse>::later(
-      [&broker = request.broker, version = request.version, message = std::move(message)](Task& task) {
+      [&broker = request.broker, takes_answers = request.connection.takes_answers, version = request.version,
+       message = std::move(message)](Task& task) {
         protocol::ListOffsetsResponse response;
         for (const auto& topic : message.topics) {
           auto& topic_out = response.topics.emplace_back();
           topic_out.name = topic.name;
           for (const auto& partition : topic.partitions)
-            answer(task, broker, version, topic.name, partition, topic_out.partitions.emplace_back());
+            answer(task, broker, takes_answers, version, topic.name, partition, topic_out.partitions.emplace_back());
         }
         return response;
       });

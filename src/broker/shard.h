@@ -41,6 +41,7 @@ class BrokerShard final : public BrokerContext {
   const ClusterId& cluster() const override { return identity_.cluster; }
   ClusterView& controller() override { return *cluster_; }
   const Leaders& leaders() const override { return leaders_; }
+  MemoryBudget& memory() override { return request_memory_; }
   Partition* find_partition(const PartitionKey& key) override;
   group::Service* find_groups(const PartitionKey& key) override;
   std::vector<group::Service*> groups() override;

@@ -129,6 +129,7 @@ void join(Response&& part, const std::vector<Place>& places, Response& whole) {
       const Place& place = places[next++];
       partitions_of(topics_of(whole)[place.topic])[place.partition] = std::move(partition);
     }
+  if constexpr (requires { whole.throttle_time_ms; }) whole.throttle_time_ms = std::max(whole.throttle_time_ms, part.throttle_time_ms);
   if constexpr (requires { whole.node_endpoints; })
     for (auto& node : part.node_endpoints) {
       const auto same = [&](const auto& other) { return other.node_id == node.node_id; };

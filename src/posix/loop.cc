@@ -128,7 +128,7 @@ bool Loop::fall_asleep() {
 void Loop::give_back_memory() {
   constexpr Duration kEvery = 1_s;
   constexpr size_t kFree = 16u << 20;
-  constexpr size_t kStacksPerRound = 64;
+  constexpr size_t kStacksPerRound = 8;
   if (now_ - trimmed_ >= kEvery) {
     trimmed_ = now_;
     trimming_ = true;

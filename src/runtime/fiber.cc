@@ -39,12 +39,15 @@ namespace ctx = boost::context::detail;
 
 namespace {
 
-// Free ones beyond these go: a storm of connections shall not weigh for ever.
-constexpr size_t kFreeMax = 256;
+// Free ones beyond these give their memory back: a storm of connections shall not weigh for ever.
+constexpr size_t kWarmMax = 256;
+// A process may have 65,530 mappings (vm.max_map_count), and a guard that is one splits another in two. Who has more stacks
+// than this on a kernel without the lighter kind (before Linux 6.13) has the rest of them without: an attacker who opens
+// connections shall not end the process.
+constexpr size_t kGuardMappingsMax = 12'000;
+constexpr int kGuardInstall = 102;  // MADV_GUARD_INSTALL, newer than Debian 12's headers.
 
-size_t guard_size() { return static_cast<size_t>(sysconf(_SC_PAGESIZE)); }
-
-void unmap(void* stack, size_t size) { munmap(static_cast<char*>(stack) - guard_size(), size + guard_size()); }
+size_t page_size() { return static_cast<size_t>(sysconf(_SC_PAGESIZE)); }
 
 }  // namespace
 
@@ -52,21 +55,26 @@ StackPool::StackPool(size_t stack_size) : stack_size_(stack_size) {}
 
 StackPool::~StackPool() {
   CHECK(outstanding_ == 0, "every fiber of a shard ends before the shard does");
-  for (void* stack : free_) unmap(stack, stack_size_);
+  for (const auto* free : {&warm_, &cold_})
+    for (void* stack : *free) munmap(static_cast<char*>(stack) - page_size(), stack_size_ + page_size());
 }
 
 void* StackPool::take() {
   ++outstanding_;
-  if (!free_.empty()) {
-    void* stack = free_.back();
-    free_.pop_back();
+  for (auto* free : {&warm_, &cold_}) {
+    if (free->empty()) continue;
+    void* stack = free->back();
+    free->pop_back();
     return stack;
   }
-  const size_t guard = guard_size();
+  const size_t guard = page_size();
   void* all = mmap(nullptr, stack_size_ + guard, PROT_READ | PROT_WRITE,
                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   CHECK(all != MAP_FAILED, "memory for a fiber's stack");
-  CHECK(mprotect(all, guard, PROT_NONE) == 0, "a guard page below a fiber's stack");
+  if (madvise(all, guard, kGuardInstall) != 0 && guard_mappings_ < kGuardMappingsMax) {
+    ++guard_mappings_;
+    CHECK(mprotect(all, guard, PROT_NONE) == 0, "a guard page below a fiber's stack");
+  }
   return static_cast<char*>(all) + guard;
 }
 
@@ -75,8 +83,9 @@ void StackPool::give_back(void* stack) {
 #ifdef TAFFRAIL_ASAN
   __asan_unpoison_memory_region(stack, stack_size_);
 #endif
-  if (free_.size() < kFreeMax) free_.push_back(stack);
-  else unmap(stack, stack_size_);
+  if (warm_.size() < kWarmMax) return warm_.push_back(stack);
+  CHECK(madvise(stack, stack_size_, MADV_DONTNEED) == 0, "a stack that nobody uses is given back");
+  cold_.push_back(stack);
 }
 
 size_t StackPool::default_stack_size() {
@@ -170,7 +179,7 @@ void Fiber::resume() {
 void Fiber::trim_stack() {
   if (switch_ == nullptr) return;
   const auto bottom = reinterpret_cast<uintptr_t>(stack_);
-  const uintptr_t unused = (reinterpret_cast<uintptr_t>(switch_->inside) - bottom) / guard_size() * guard_size();
+  const uintptr_t unused = (reinterpret_cast<uintptr_t>(switch_->inside) - bottom) / page_size() * page_size();
   CHECK(madvise(stack_, unused, MADV_DONTNEED) == 0, "the unused part of a fiber's stack is given back");
 }
 

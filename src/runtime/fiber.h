@@ -34,7 +34,9 @@ class StackPool {
   size_t stack_size_;
   size_t outstanding_ = 0;
   size_t shifts_ = 0;
-  std::vector<void*> free_;
+  size_t guard_mappings_ = 0;
+  std::vector<void*> warm_;  ///< Free, and as they were left.
+  std::vector<void*> cold_;  ///< Free, and nothing but addresses.
 };
 
 class Fiber {

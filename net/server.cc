@@ -23,6 +23,7 @@ constexpr uint32_t kReadsPerTurn = 8;
 // A request of which so much is there is a large one, and then read so much at a time: others wait for that.
 constexpr size_t kPatientRead = 128_KiB;
 constexpr size_t kPatientWrite = 512_KiB;
+constexpr size_t kKnownAfter = 8;  // Answers that a connection has taken.
 constexpr ByteCount kFiberBytes = 12_KiB;  // Two or three pages of its stack.
 // More than a kernel holds for a peer that reads nothing: who took as much does read.
 constexpr size_t kProven = 16_MiB;
@@ -51,7 +52,7 @@ class ServerConnection final : public MemoryBudget::Holder {
   void break_off(std::string why) override;
 
  private:
-  std::string serve(Task& task);
+  std::string serve(Task& task, std::optional<Patience>& stranger);
   Result<> begin(Task& task, Slice frame, std::string& close_because);
   Result<size_t> read_more(Task& task);
   Result<> await_voice(Task& task);
@@ -76,6 +77,7 @@ class ServerConnection final : public MemoryBudget::Holder {
   size_t in_flight_ = 0;       // Begun and not yet answered: slots_, and what the writer holds.
   ByteCount in_flight_bytes_ = 0;
   ByteCount answered_ = 0;     // Bytes that writes took.
+  size_t answers_taken_ = 0;
   bool writing_ = false;
   bool broken_ = false;        // Writing failed: nothing more is sent.
   bool waits_for_memory_ = false;
@@ -92,13 +94,15 @@ ServerConnection::ServerConnection(Runtime& runtime, RequestHandler& handler,
       info_(std::move(info)), name_(std::move(name)), in_(options.frame_size_max), active_(runtime.now()) {}
 
 void ServerConnection::run(Task& task) {
+  // A storm of connections comes, and goes, behind those that are known.
+  std::optional<Patience> patience(task);
   const Duration turned_away = handler_.turn_away_for(task, info_);
   std::string why;
   if (turned_away > Duration{}) {
     runtime_.log().debug("net", "{}: turned {} away after {} ms", info_.listener, info_.peer.text(), turned_away.ms());
     (void)runtime_.sleep_for(task, turned_away);
   } else {
-    why = serve(task);
+    why = serve(task, patience);
   }
   if (broken_ && !broken_because_.empty()) why = broken_because_;
   // One line for each connection that we ended; a peer that left, or our own stop, is not news.
@@ -125,8 +129,9 @@ Instant ServerConnection::waits_since() const {
 }
 
 // Why the connection ends; empty if that is the peer's doing.
-std::string ServerConnection::serve(Task& task) {
+std::string ServerConnection::serve(Task& task, std::optional<Patience>& stranger) {
   for (;;) {
+    if (stranger && answers_taken_ >= kKnownAfter) stranger.reset();
     for (;;) {
       Result<std::optional<Slice>> frame = in_.next();
       if (!frame) {
@@ -288,6 +293,7 @@ void ServerConnection::write_answers(Task& task) {
       info_.takes_answers = answered_ >= kProven;
     }
     in_flight_ -= taken;
+    answers_taken_ += taken;
     in_flight_bytes_ -= size;
     active_ = runtime_.now();
     account();

@@ -236,6 +236,9 @@ Fetch::Readable Fetch::readable() {
 }
 
 FetchResponse Fetch::answer_in_turn(Task& task, Instant deadline) {
+  // It may be one of ten thousand that read nothing.
+  std::optional<Patience> patience;
+  if (!takes_answers_) patience.emplace(task);
   MemoryBudget& memory = broker_.memory();
   const Readable found = readable();
   std::optional<MemoryBudget::Reservation> room = memory.try_reserve(found.most, takes_answers_);

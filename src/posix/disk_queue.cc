@@ -112,7 +112,7 @@ void perform(DiskOp& op) {
   }
 }
 
-ThreadDiskQueue::ThreadDiskQueue(Loop& loop, uint32_t threads) : loop_(loop) {
+ThreadDiskQueue::ThreadDiskQueue(Loop& loop, uint32_t threads) : loop_(loop), readings_max_(threads > 1 ? threads - 1 : 1) {
   CHECK(threads > 0);
   // Signals are for the threads that run loops; a thread inherits its mask.
   sigset_t all;
@@ -129,26 +129,41 @@ ThreadDiskQueue::ThreadDiskQueue(Loop& loop, uint32_t threads) : loop_(loop) {
 ThreadDiskQueue::~ThreadDiskQueue() {
   {
     const std::lock_guard lock(mutex_);
-    CHECK(first_ == nullptr, "a disk outlives what was asked of it");
+    CHECK(reads_.first == nullptr && others_.first == nullptr, "a disk outlives what was asked of it");
     stopping_ = true;
   }
   more_.notify_all();
   for (std::thread& thread : threads_) thread.join();
 }
 
+void ThreadDiskQueue::List::push(DiskOp& op) {
+  op.next = nullptr;
+  if (first == nullptr) first = &op;
+  else last->next = &op;
+  last = &op;
+}
+
+DiskOp* ThreadDiskQueue::List::pop() {
+  DiskOp* op = first;
+  first = static_cast<DiskOp*>(op->next);
+  return op;
+}
+
 void ThreadDiskQueue::submit(DiskOp& op) {
   loop_.handed_over();
   {
     const std::lock_guard lock(mutex_);
-    op.next = nullptr;
-    if (first_ == nullptr) {
-      first_ = &op;
-    } else {
-      last_->next = &op;
-    }
-    last_ = &op;
+    (op.kind == DiskOp::Kind::kRead ? reads_ : others_).push(op);
   }
   more_.notify_one();
+}
+
+// With the lock held; null if there is nothing that may be begun.
+DiskOp* ThreadDiskQueue::next() {
+  if (others_.first != nullptr) return others_.pop();
+  if (reads_.first == nullptr || readings_ == readings_max_) return nullptr;
+  ++readings_;
+  return reads_.pop();
 }
 
 void ThreadDiskQueue::work() {
@@ -157,12 +172,14 @@ void ThreadDiskQueue::work() {
     DiskOp* op = nullptr;
     {
       std::unique_lock lock(mutex_);
-      more_.wait(lock, [this] { return first_ != nullptr || stopping_; });
-      if (first_ == nullptr) return;
-      op = first_;
-      first_ = static_cast<DiskOp*>(op->next);
+      more_.wait(lock, [&] { return (op = next()) != nullptr || stopping_; });
+      if (op == nullptr) return;
     }
     perform(*op);
+    if (op->kind == DiskOp::Kind::kRead) {
+      const std::lock_guard lock(mutex_);
+      --readings_;
+    }
     loop_.complete(*op);
   }
 }

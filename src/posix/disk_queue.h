@@ -67,7 +67,8 @@ class DiskQueue {
   }
 };
 
-/// A few threads. Operations start in order; several are under way at once.
+/// A few threads. Operations start in order, several are under way at once; but nobody's write or sync waits for a crowd of
+/// reads: these have an order of their own, are begun when nothing else waits, and leave a thread free.
 class ThreadDiskQueue final : public DiskQueue {
  public:
   ThreadDiskQueue(Loop& loop, uint32_t threads);
@@ -76,13 +77,22 @@ class ThreadDiskQueue final : public DiskQueue {
   void submit(DiskOp& op) override;
 
  private:
+  struct List {
+    DiskOp* first = nullptr;
+    DiskOp* last = nullptr;
+    void push(DiskOp& op);
+    DiskOp* pop();
+  };
   void work();
+  DiskOp* next();
 
   Loop& loop_;
+  const uint32_t readings_max_;
   std::mutex mutex_;
   std::condition_variable more_;
-  DiskOp* first_ = nullptr;
-  DiskOp* last_ = nullptr;
+  List reads_;
+  List others_;
+  uint32_t readings_ = 0;
   bool stopping_ = false;
   std::vector<std::thread> threads_;
 };

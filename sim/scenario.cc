@@ -137,6 +137,11 @@ Scenario Scenario::from_seed(uint64_t seed) {
   s.deletes_records = work.hits(1, 3, "records are deleted") && s.settings;
   s.alters_topic = work.hits(1, 3, "the topic is altered") && s.settings;
   s.strangers = work.hits(1, 3, "strangers");
+  // Answers wait for room then, and large requests for one another.
+  Stream& memory = tape.stream({.kind = StreamKind::kKnobs, .name = "client memory"});
+  const bool little = memory.hits(1, 4, "little memory for clients");
+  const auto bits = memory.draw_between(14, 20, "how little");
+  if (little) s.client_memory = 1u << bits;
   // In half of these all but every entry.
   if (work.hits(1, 2, "snapshots all the time") && snapshots) s.metadata_snapshot = 1 + every % 4;
   return s;
@@ -195,6 +200,7 @@ std::string Scenario::print() const {
   if (alters_topic) out += "alters_topic 1\n";
   if (bursts) out += "bursts 1\n";
   if (strangers) out += "strangers 1\n";
+  if (client_memory > 0) out += fmt::format("client_memory {}\n", client_memory);
   if (retention != Duration{}) out += fmt::format("retention_ms {}\n", retention.ms());
   return out + print_faults(faults);
 }
@@ -246,6 +252,7 @@ Result<Scenario> Scenario::parse(std::string_view text) {
     else if (word == "alters_topic") s.alters_topic = *value != 0;
     else if (word == "bursts") s.bursts = *value != 0;
     else if (word == "strangers") s.strangers = *value != 0;
+    else if (word == "client_memory") s.client_memory = static_cast<uint32_t>(std::min<uint64_t>(*value, UINT32_MAX));
     else if (word == "drawn_world") s.drawn_world = *value != 0;
     else return fail(Errc::kInvalid, fmt::format("\"{}\": there is no such line in a scenario", line));
   }
@@ -268,6 +275,7 @@ RunReport run_scenario(const Scenario& scenario, const RunOptions& options) {
     shape.seeds = std::min(scenario.seeds, scenario.brokers);
     Stream& draws = world->stream(StreamKind::kKnobs, 1);
     shape.config = drawn_config(draws);
+    if (scenario.client_memory > 0) shape.config.server.memory = scenario.client_memory;
     if (scenario.metadata_snapshot > 0) shape.config.metadata_snapshot_entries = scenario.metadata_snapshot;
     for (uint32_t i = 1; i <= scenario.directories; ++i) shape.config.data_dirs.push_back(fmt::format("/disk-{}", i));
     if (scenario.drawn_world) {

@@ -36,6 +36,7 @@ struct Scenario {
   bool deletes_records = false;  ///< And the first records of the topic.
   bool alters_topic = false;   ///< How it is stored changes: codec, times, retention, replicas in sync.
   bool bursts = false;         ///< Some of the writers send several batches at a time.
+  uint32_t client_memory = 0;  ///< Bytes that requests and answers of a broker share; 0: as by default.
   bool strangers = false;      ///< Brokers are spoken to by hand, and by brokers of another cluster.
   bool drawn_world = true;     ///< Latencies, windows and clocks by the seed; else as they are by default.
   std::vector<Fault> faults;

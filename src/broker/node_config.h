@@ -43,7 +43,7 @@ struct StorageConfig {
 /// Of each listener for clients.
 struct ServerConfig {
   ByteCount request_bytes_max = 104'857'600;  ///< socket.request.max.bytes.
-  ByteCount memory = 48_MiB;                  ///< For requests and answers of all clients: queued.max.request.bytes.
+  ByteCount memory = 32_MiB;                  ///< For requests and answers of all clients: queued.max.request.bytes.
   uint32_t connections_max = 100'000;
   Duration idle_max = 600_s;  ///< connections.max.idle.ms.
   bool operator==(const ServerConfig&) const = default;

@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <boost/context/detail/fcontext.hpp>
-#include <cstdint>
 #include <cstdlib>
 #include <new>
 
@@ -178,8 +177,8 @@ void Fiber::resume() {
 
 void Fiber::trim_stack() {
   if (switch_ == nullptr) return;
-  const auto bottom = reinterpret_cast<uintptr_t>(stack_);
-  const uintptr_t unused = (reinterpret_cast<uintptr_t>(switch_->inside) - bottom) / page_size() * page_size();
+  const auto below = static_cast<size_t>(static_cast<char*>(switch_->inside) - static_cast<char*>(stack_));
+  const size_t unused = below / page_size() * page_size();
   CHECK(madvise(stack_, unused, MADV_DONTNEED) == 0, "the unused part of a fiber's stack is given back");
 }
 

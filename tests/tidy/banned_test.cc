@@ -100,7 +100,6 @@ constexpr Exception kExceptions[] = {
     {"sim/world.cc", "output", "as base/check.cc, with the seed behind it"},
     {"sim/world.cc", "thread",
      "thread_local: the world a failing CHECK happened in; nothing else reads it"},
-    {"src/base/bytes.cc", "mutable static", "where large buffers end: one place for a process, set once"},
     {"src/base/plant.cc", "mutable static", "which bug is planted; only in builds with plants"},
     {"src/partition/topic_config.cc", "floating point",
      "min.cleanable.dirty.ratio is a fraction in Kafka; range-checked, decides nothing"},

@@ -1,0 +1,143 @@
+// Goal: room for answers is given as memory_budget.h says: in order, half of it to those who are not known to take answers, and
+// those who hold it and read nothing are cut off. Method: a budget, and fibers that ask for room by hand.
+#include "net/memory_budget.h"
+
+#include <gtest/gtest.h>
+
+#include <deque>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "net/support/loop_net.h"
+
+namespace taffrail {
+namespace {
+
+using Reservation = MemoryBudget::Reservation;
+
+struct Peer final : MemoryBudget::Holder {
+  Instant waits_since() const override { return since; }
+  void break_off(std::string why) override { said = std::move(why); }
+  Instant since = Instant::never();
+  std::string said;
+};
+
+struct Asked {
+  std::optional<Result<Reservation>> got;
+  ByteCount bytes() const { return got && *got ? (**got).bytes() : 0; }
+};
+
+struct BudgetTest : testing::Test {
+  ~BudgetTest() override {
+    scope.cancel();
+    runtime.run([&](Task& task) { scope.join(task); });
+    for (Asked& one : asked) one.got.reset();
+    EXPECT_EQ(budget.used(), 0u);
+  }
+  Asked& ask(ByteCount wanted, bool takes_answers, Duration limit = 100_s) {
+    Asked& one = asked.emplace_back();
+    runtime.spawn(scope, "ask", [&, wanted, takes_answers, limit](Task& task) {
+      one.got = budget.reserve(task, wanted, takes_answers, runtime.now() + limit);
+    });
+    runtime.settle();
+    return one;
+  }
+
+  test::LoopRuntime runtime;
+  MemoryBudget budget{runtime, 1_MiB};
+  std::deque<Asked> asked;
+  Scope scope;
+};
+
+TEST_F(BudgetTest, WhoIsNotKnownToTakeAnswersHasHalfOfIt) {
+  EXPECT_EQ(ask(400_KiB, false).bytes(), 400_KiB);
+  EXPECT_EQ(ask(400_KiB, false).bytes(), 112_KiB) << "what is left of the half";
+  EXPECT_FALSE(ask(400_KiB, false).got.has_value());
+  EXPECT_EQ(ask(400_KiB, true).bytes(), 400_KiB);
+  EXPECT_EQ(ask(400_KiB, true).bytes(), 112_KiB);
+  EXPECT_FALSE(ask(1_KiB, true).got.has_value());
+  EXPECT_EQ(budget.used(), 1_MiB);
+}
+
+TEST_F(BudgetTest, RoomGoesToThoseWhoWaitInTheirOrder) {
+  Asked& first = ask(1_MiB, true);
+  Asked& second = ask(600_KiB, true);
+  Asked& third = ask(600_KiB, true);
+  EXPECT_FALSE(budget.try_reserve(1, true).has_value());
+  EXPECT_FALSE(second.got.has_value());
+  first.got.reset();
+  runtime.settle();
+  EXPECT_EQ(second.bytes(), 600_KiB);
+  EXPECT_EQ(third.bytes(), 424_KiB);
+  second.got.reset();
+  runtime.settle();
+  EXPECT_EQ(budget.used(), 424_KiB);
+}
+
+TEST_F(BudgetTest, ALittleIsGivenWhereAlmostNothingIsLeft) {
+  Asked& first = ask(1_MiB - 10, true);
+  EXPECT_EQ(ask(1_MiB, true).bytes(), MemoryBudget::kGrantMin);
+  EXPECT_FALSE(ask(1_MiB, true).got.has_value());
+  first.got.reset();
+  runtime.settle();
+}
+
+TEST_F(BudgetTest, WhoReadsNothingMakesRoomWhenTheWaitIsOver) {
+  Peer deaf;
+  Peer slow;
+  Peer quick;
+  budget.hold(deaf, 600_KiB);
+  budget.hold(slow, 300_KiB);
+  budget.hold(quick, 300_KiB);
+  runtime.run_for(MemoryBudget::kPatience);
+  deaf.since = Instant{};
+  slow.since = Instant{1};
+  quick.since = runtime.now() - 1_s;
+  Asked& one = ask(100_KiB, false, 4_s);
+  runtime.run_for(5_s);
+  ASSERT_TRUE(one.got.has_value());
+  EXPECT_EQ((*one.got).error().code, Errc::kTimedOut);
+  EXPECT_NE(deaf.said.find("others need the memory"), std::string::npos);
+  EXPECT_NE(slow.said, "") << "without it there is too little still";
+  EXPECT_EQ(quick.said, "") << "and with it there is enough";
+  budget.leave(deaf);
+  budget.leave(slow);
+  budget.leave(slow);
+  EXPECT_EQ(ask(100_KiB, false).bytes(), 100_KiB);
+  budget.leave(quick);
+}
+
+TEST_F(BudgetTest, NobodyIsCutOffWhereThingsMove) {
+  Peer peer;
+  budget.hold(peer, 500_KiB);
+  peer.since = Instant{};
+  runtime.run_for(10_s);
+  Asked& first = ask(100_KiB, false);
+  Asked& second = ask(100_KiB, false);
+  Asked& late = ask(100_KiB, false, 3_s);
+  EXPECT_EQ(first.bytes(), 64_KiB) << "the half is not full before";
+  EXPECT_FALSE(second.got.has_value());
+  budget.hold(peer, 400_KiB);
+  runtime.settle();
+  EXPECT_EQ(second.bytes(), 64_KiB);
+  runtime.run_for(4_s);
+  EXPECT_EQ((*late.got).error().code, Errc::kTimedOut);
+  EXPECT_EQ(peer.said, "") << "one of those who waited went on not long ago";
+  budget.leave(peer);
+}
+
+TEST_F(BudgetTest, ACrowdDoesNotWait) {
+  Asked& all = ask(1_MiB, true);
+  for (size_t i = 0; i < MemoryBudget::kClaimsMax; ++i) EXPECT_FALSE(ask(1_KiB, true).got.has_value());
+  Asked& one_more = ask(1_KiB, true);
+  ASSERT_TRUE(one_more.got.has_value());
+  EXPECT_EQ((*one_more.got).error().code, Errc::kTimedOut);
+  all.got.reset();
+  runtime.settle();
+  EXPECT_EQ(asked.back().got->has_value(), false);
+  EXPECT_EQ(asked[1].bytes(), 1_KiB);
+}
+
+}  // namespace
+}  // namespace taffrail

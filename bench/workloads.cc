@@ -176,7 +176,7 @@ std::vector<Workload> broker_workloads() {
   all.push_back(std::move(start));
   all.push_back(latency_workload("lat-10k", 4));
   all.push_back(latency_workload("lat-10k-p100", 100));
-  all.push_back(fetch_workload("fetch-tail", "1 MiB at a time out of memory, beside writev", uint64_t{128} << 20, {},
+  all.push_back(fetch_workload("fetch-tail", "1 MiB at a time out of memory, beside writev", uint64_t{128} << 20, {"storage.memory_bytes=201326592"},
                                "writev"));
   all.push_back(fetch_workload("fetch-cached", "1 MiB at a time out of segments in the page cache, beside sendfile",
                                uint64_t{256} << 20, {"storage.memory_bytes=8388608"}, "sendfile"));

@@ -64,6 +64,8 @@ class ServerConnection final : public MemoryBudget::Holder {
   Chain take_ready(size_t& size);
   void fail_writing(const Error& error);
   void account();
+  bool is_known() const { return answers_taken_ >= kKnownAfter; }
+  void stand_back(Task& task, std::optional<Patience>& patience);
 
   Runtime& runtime_;
   RequestHandler& handler_;
@@ -131,7 +133,7 @@ Instant ServerConnection::waits_since() const {
 // Why the connection ends; empty if that is the peer's doing.
 std::string ServerConnection::serve(Task& task, std::optional<Patience>& stranger) {
   for (;;) {
-    if (stranger && answers_taken_ >= kKnownAfter) stranger.reset();
+    if (stranger && is_known()) stranger.reset();
     for (;;) {
       Result<std::optional<Slice>> frame = in_.next();
       if (!frame) {
@@ -189,6 +191,8 @@ Result<> ServerConnection::begin(Task& task, Slice frame, std::string& close_bec
   // The slot stays where it is until it is done: a deque moves nothing when its ends do.
   slot.finish = std::move(begun.finish);
   runtime_.spawn(scope_, name_ + "/finish", [this, &slot](Task& inner) {
+    std::optional<Patience> patience;
+    stand_back(inner, patience);
     Chain answer = slot.finish(inner);
     slot.finish = nullptr;
     if (inner.cancelled()) return;
@@ -196,6 +200,13 @@ Result<> ServerConnection::begin(Task& task, Slice frame, std::string& close_bec
     if (!info_.close_because.empty()) break_off(info_.close_because);
   });
   return {};
+}
+
+// What a stranger wants waits until the others have had their turn.
+void ServerConnection::stand_back(Task& task, std::optional<Patience>& patience) {
+  if (is_known()) return;
+  patience.emplace(task);
+  runtime_.scheduler().yield(task);
 }
 
 // The peer's next bytes. Errors: kTimedOut when idle for too long; kClosed, kCancelled.
@@ -270,7 +281,11 @@ void ServerConnection::complete(Slot& slot, Chain answer) {
 void ServerConnection::start_writer() {
   if (writing_ || broken_ || slots_.empty() || !slots_.front().done) return;
   writing_ = true;
-  runtime_.spawn(scope_, name_ + "/writer", [this](Task& task) { write_answers(task); });
+  runtime_.spawn(scope_, name_ + "/writer", [this](Task& task) {
+    std::optional<Patience> patience;
+    stand_back(task, patience);
+    write_answers(task);
+  });
 }
 
 void ServerConnection::write_answers(Task& task) {

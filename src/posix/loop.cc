@@ -7,6 +7,7 @@
 #include <sys/eventfd.h>
 #include <time.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <utility>
@@ -127,12 +128,20 @@ bool Loop::fall_asleep() {
 // round.
 void Loop::give_back_memory() {
   constexpr Duration kEvery = 1_s;
+  constexpr int64_t kIdleShare = 2'000;
   constexpr size_t kFree = 16u << 20;
   constexpr size_t kStacksPerRound = 8;
-  if (now_ - trimmed_ >= kEvery) {
-    trimmed_ = now_;
+  if (now_ >= trim_at_) {
     trimming_ = true;
-    if (mallinfo2().fordblks > kFree) malloc_trim(kFree / 4);
+    // The allocator goes through all that is free, also what it gave back before: milliseconds, where a crowd has left holes.
+    const Instant began = monotonic_now();
+    const size_t free = mallinfo2().fordblks;
+    free_after_trim_ = std::min(free_after_trim_, free);
+    if (free > free_after_trim_ + kFree) {
+      malloc_trim(kFree / 4);
+      free_after_trim_ = free;
+    }
+    trim_at_ = now_ + std::max(kEvery, (monotonic_now() - began) * kIdleShare);
   }
   if (trimming_) trimming_ = trim_stacks(kStacksPerRound);
 }

@@ -82,7 +82,8 @@ class Loop final : public Scheduler {
   Fd wake_;
   Instant now_;
   Instant last_useful_;
-  Instant trimmed_;
+  Instant trim_at_;
+  size_t free_after_trim_ = 0;
   LargeBlocks large_blocks_;
   bool trimming_ = false;  // Some of the fibers have not been looked at.
   Counters counters_;

@@ -85,6 +85,7 @@ class ServerConnection final : public MemoryBudget::Holder {
   bool waits_for_memory_ = false;
   std::string broken_because_; // Empty: the peer's own doing, not worth a line.
   Instant active_{};           // When the last whole request came or answer went.
+  Instant write_began_{};
   WaitQueue sent_;             // Something left the connection, or cannot.
   Scope scope_;
 };
@@ -127,7 +128,9 @@ void ServerConnection::account() {
 }
 
 Instant ServerConnection::waits_since() const {
-  return writing_ || (in_.pending() > MemoryBudget::kFree && !waits_for_memory_) ? active_ : Instant::never();
+  // Who asks for more meanwhile has taken nothing all the same.
+  if (writing_) return PLANT("N63") ? active_ : write_began_;
+  return in_.pending() > MemoryBudget::kFree && !waits_for_memory_ ? active_ : Instant::never();
 }
 
 // Why the connection ends; empty if that is the peer's doing.
@@ -281,6 +284,7 @@ void ServerConnection::complete(Slot& slot, Chain answer) {
 void ServerConnection::start_writer() {
   if (writing_ || broken_ || slots_.empty() || !slots_.front().done) return;
   writing_ = true;
+  write_began_ = runtime_.now();
   runtime_.spawn(scope_, name_ + "/writer", [this](Task& task) {
     std::optional<Patience> patience;
     stand_back(task, patience);
@@ -302,6 +306,7 @@ void ServerConnection::write_answers(Task& task) {
         patience.emplace(task);
         runtime_.scheduler().yield(task);
       }
+      write_began_ = runtime_.now();
       const Result<> written = socket_->write(task, chain, runtime_.now() + options_.idle_max);
       if (!written) return fail_writing(written.error());
       answered_ += chain_size(chain);

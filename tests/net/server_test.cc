@@ -285,6 +285,27 @@ TEST_F(ServerTest, WhoTakesNoAnswersGivesItsMemoryUpWhenOthersNeedIt) {
   EXPECT_EQ(memory.used(), 0u);
 }
 
+TEST_F(ServerTest, WhoAsksForMoreMeanwhileHasTakenNothingAllTheSame) {
+  runtime.net().pipe_capacity = 64_KiB;
+  MemoryBudget& memory = budget(2_MiB);
+  serve({.memory = &memory});
+  const auto deaf = connect();
+  send(*deaf, {"b"});
+  std::optional<Errc> told;
+  runtime.start([&](Task& task) {
+    const auto room = memory.reserve(task, 1_MiB, false, runtime.now() + 6_s);
+    told = room ? std::optional<Errc>() : room.error().code;
+  });
+  for (int i = 0; i < 7; ++i) {
+    send(*deaf, {"n" + std::to_string(i)});
+    runtime.run_for(1_s);
+  }
+  EXPECT_EQ(told, Errc::kTimedOut);
+  ASSERT_EQ(runtime.log().lines.size(), 1u);
+  EXPECT_NE(runtime.log().lines[0].find("others need the memory"), std::string::npos) << runtime.log().lines[0];
+  EXPECT_EQ(memory.used(), 0u);
+}
+
 TEST_F(ServerTest, RequestsThatOnlyWaitForOneAnotherAllComeThrough) {
   MemoryBudget& memory = budget(100'000);
   serve({.memory = &memory});

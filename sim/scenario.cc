@@ -600,7 +600,8 @@ RunReport run_scenario(const Scenario& scenario, const RunOptions& options) {
                      {"records deleted", workload.deletions()},
                      {"counts told", group.counts_told()},
                      {"sessions by hand", strangers.sessions()},
-                     {"greetings refused", strangers.refusals()}};
+                     {"greetings refused", strangers.refusals()},
+                     {"connections left unread", strangers.unread()}};
     for (const Stop& stop : world->stops()) report.stops.push_back(fmt::format("{}: {}", world->name(stop.node), stop.why));
   }
   report.hash = world->hash();

@@ -10,6 +10,7 @@
 #include "client/fetched.h"
 #include "net/peer_stream.h"
 #include "net/peer_wire.h"
+#include "protocol/codec.h"
 #include "sim/workload.h"
 
 namespace taffrail::sim {
@@ -30,6 +31,7 @@ struct Strangers::Progress {
   std::string wrong;
   uint64_t sessions = 0;
   uint64_t refusals = 0;
+  uint64_t unread = 0;
 
   void tell(std::string what) {
     if (wrong.empty()) wrong = std::move(what);
@@ -58,9 +60,14 @@ bool Strangers::gone() const { return progress_->running == 0; }
 const std::string& Strangers::told_wrong() const { return progress_->wrong; }
 uint64_t Strangers::sessions() const { return progress_->sessions; }
 uint64_t Strangers::refusals() const { return progress_->refusals; }
+uint64_t Strangers::unread() const { return progress_->unread; }
 
 void Strangers::start() {
-  progress_->running = 2;
+  progress_->running = 3;
+  cluster_.world().spawn(cluster_.client(0), "stranger/deaf", [this, progress = progress_](Task& task, Runtime& runtime) {
+    ask_and_not_read(task, runtime, progress);
+    --progress->running;
+  });
   cluster_.world().spawn(cluster_.client(0), "stranger/fetcher", [this, progress = progress_](Task& task, Runtime& runtime) {
     fetch(task, runtime, progress);
     --progress->running;
@@ -212,6 +219,29 @@ void Strangers::greet(Task& task, Runtime& runtime, std::shared_ptr<Progress> pr
       progress->tell(fmt::format("I-R14 identity: broker {} of cluster {} welcomes one of {}", named.value, back->from.cluster.text(),
                                  hello.from.cluster.text()));
     stream.close({});
+  }
+}
+
+void Strangers::ask_and_not_read(Task& task, Runtime& runtime, std::shared_ptr<Progress> progress) {
+  Stream& draws = cluster_.world().stream(StreamKind::kWorkload, 402);
+  const std::vector<Endpoint> brokers = cluster_.bootstrap().bootstrap;
+  while (!progress->stop && !task.cancelled() && runtime.sleep_for(task, Duration::from_ms(draws.draw_between(100, 2'000, "pause")))) {
+    protocol::FetchRequest request;
+    request.max_wait_ms = static_cast<int32_t>(draws.draw(500, "longest wait"));
+    request.max_bytes = 1 << 20;
+    protocol::FetchRequest::Topic& topic = request.topics.emplace_back();
+    topic.topic = options_.topic;
+    for (int32_t p = 0; p < options_.partitions; ++p) topic.partitions.push_back({.partition = p, .fetch_offset = Offset(0), .partition_max_bytes = 1 << 20});
+    const auto chain = protocol::encode_request<protocol::FetchRequest>(1, "deaf", request, 8);
+    CHECK(chain.has_value());
+    const std::vector<Slice> frames(1 + draws.draw(20, "how many"), chain->flat());
+    const auto whom = draws.draw(brokers.size(), "whom");
+    const Duration stays = Duration::from_ms(draws.draw_between(100, 8'000, "for how long"));
+    auto socket = runtime.net().connect(task, brokers[whom], runtime.now() + 2_s);
+    if (!socket) continue;
+    if ((*socket)->write(task, frames, runtime.now() + 2_s)) ++progress->unread;
+    for (const Instant end = runtime.now() + stays; !progress->stop && runtime.now() < end;)
+      if (!runtime.sleep_for(task, 100_ms)) break;
   }
 }
 

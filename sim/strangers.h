@@ -1,5 +1,5 @@
-// Who speaks to brokers by hand: a client that fetches as no library would, and a broker of another cluster. What they are
-// told has to be right, too.
+// Who speaks to brokers by hand: a client that fetches as no library would, one that reads none of its answers, and a broker of
+// another cluster. What they are told has to be right, too.
 #pragma once
 
 #include <map>
@@ -34,6 +34,8 @@ class Strangers {
   /// How many sessions went on beyond their first answer, and how many greetings were refused.
   uint64_t sessions() const;
   uint64_t refusals() const;
+  /// Connections on which answers were asked for that nobody read.
+  uint64_t unread() const;
 
  private:
   struct Progress;
@@ -42,6 +44,7 @@ class Strangers {
   void converse(Task& task, client::Cluster& view, Session& session, Progress& progress);
   void hear(const protocol::FetchResponse& answer, Session& session, Progress& progress);
   void greet(Task& task, Runtime& runtime, std::shared_ptr<Progress> progress);
+  void ask_and_not_read(Task& task, Runtime& runtime, std::shared_ptr<Progress> progress);
 
   SimCluster& cluster_;
   History& history_;

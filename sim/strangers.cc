@@ -234,7 +234,7 @@ void Strangers::ask_and_not_read(Task& task, Runtime& runtime, std::shared_ptr<P
     for (int32_t p = 0; p < options_.partitions; ++p) topic.partitions.push_back({.partition = p, .fetch_offset = Offset(0), .partition_max_bytes = 1 << 20});
     const auto chain = protocol::encode_request<protocol::FetchRequest>(1, "deaf", request, 8);
     CHECK(chain.has_value());
-    const std::vector<Slice> frames(1 + draws.draw(20, "how many"), chain->flat());
+    const std::vector<Slice> frames(1 + draws.draw(4, "how many"), chain->flat());
     const auto whom = draws.draw(brokers.size(), "whom");
     const Duration stays = Duration::from_ms(draws.draw_between(100, 8'000, "for how long"));
     auto socket = runtime.net().connect(task, brokers[whom], runtime.now() + 2_s);

@@ -121,12 +121,17 @@ Result<> MemoryBudget::wait(Task& task, Holder& holder) {
 // there was one.
 bool MemoryBudget::cut_off_the_slow(ByteCount goal, const Holder* spared) {
   const Instant long_ago = runtime_.now() - kPatience;
-  std::vector<std::pair<Instant, Holder*>> slow;
+  struct Slow {
+    Instant since;
+    uint64_t place;
+    Holder* holder;
+  };
+  std::vector<Slow> slow;
   for (const auto& [place, holder] : holders_)
-    if (holder != spared && holder->held_ > 0 && holder->waits_since() <= long_ago) slow.emplace_back(holder->waits_since(), holder);
-  std::stable_sort(slow.begin(), slow.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+    if (holder != spared && holder->held_ > 0 && holder->waits_since() <= long_ago) slow.push_back({holder->waits_since(), place, holder});
+  std::sort(slow.begin(), slow.end(), [](const Slow& a, const Slow& b) { return std::pair(a.since, a.place) < std::pair(b.since, b.place); });
   ByteCount left = used_ - (spared == nullptr ? 0 : spared->held_);
-  for (const auto& [since, holder] : slow) {
+  for (const auto& [since, place, holder] : slow) {
     if (left < goal) break;
     left -= holder->held_;
     holder->break_off(fmt::format("it has held {} bytes for {} ms, and others need the memory", holder->held_,

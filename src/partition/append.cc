@@ -49,21 +49,9 @@ Fault Partition::State::not_leader() const {
                                                           : fmt::format("broker {} leads", leader.value), {}};
 }
 
-namespace {
-
-// More could not be stored, or is a bomb.
-constexpr size_t kUnpackedMax = 32u << 20;
-
-CodecLimits unpacking_limits(size_t max, Task* task) {
-  CodecLimits limits = task == nullptr ? CodecLimits{} : while_others_run(*task);
-  limits.max_bytes = max;
-  return limits;
-}
-
-}  // namespace
-
-CodecLimits while_others_run(Task& task) {
+CodecLimits while_others_run(Task& task, size_t max_bytes) {
   CodecLimits limits;
+  limits.max_bytes = max_bytes;
   limits.keep_going = [&task] {
     task.scheduler().yield(task);
     return !task.cancelled();
@@ -82,6 +70,17 @@ std::optional<Fault> Partition::State::refuse_all() {
   else if (!PLANT("S61")) hand_over("is slow");
   return std::nullopt;
 }
+
+namespace {
+
+CodecLimits unpacking_limits(size_t max_bytes, Task* task) {
+  if (task != nullptr) return while_others_run(*task, max_bytes);
+  CodecLimits limits;
+  limits.max_bytes = max_bytes;
+  return limits;
+}
+
+}  // namespace
 
 // What can be said of a batch without appending it.
 std::optional<Faulty<Appended>> Partition::State::settle(const BatchView& batch, Acks acks) const {

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "partition/partition.h"
+#include "record/records.h"
 
 namespace taffrail {
 
@@ -33,8 +34,11 @@ class IndexGate {
   std::multimap<LogIndex, Waiter*> waiters_;
 };
 
+/// What a batch may unpack to where its broker has to look at its records, unless max.message.bytes is more: beyond it is a bomb.
+inline constexpr size_t kUnpackedMax = 32u << 20;
+
 /// With pauses in which the other fibers have their turn.
-CodecLimits while_others_run(Task& task);
+CodecLimits while_others_run(Task& task, size_t max_bytes);
 
 /// What a kCommand entry of a partition's log says.
 struct PartitionCommand {
@@ -71,6 +75,8 @@ struct Partition::State final : GroupEvents {
   void run_unpacker(Task& task);
   std::optional<Fault> refuse_all();
   std::optional<Faulty<Appended>> settle(const BatchView& batch, Acks acks) const;
+  template <typename Find>
+  Result<std::optional<TimestampedOffset>> look_into(Task& task, const BatchView& batch, Find find) const;
   std::optional<Fault> wait(Task& task, const Appended& appended, Acks acks, Instant deadline);
   Fault not_leader() const;
   size_t copies_of(LogIndex index) const;

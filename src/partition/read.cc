@@ -1,8 +1,10 @@
 // Consuming: batches by offset, offsets by time, epochs by number.
 #include <fmt/core.h>
 
+#include <algorithm>
+
+#include "base/plant.h"
 #include "partition/partition_state.h"
-#include "record/records.h"
 
 namespace taffrail {
 namespace {
@@ -70,6 +72,15 @@ Partition::EpochEnd Partition::epoch_end(int32_t epoch) const {
   return {static_cast<int32_t>(end->first.value), std::max(end->second, s.log.start_offset())};
 }
 
+// The records of one batch, looked at by one fiber of the shard at a time: unpacked, they take memory.
+template <typename Find>
+Result<std::optional<TimestampedOffset>> Partition::State::look_into(Task& task, const BatchView& batch, Find find) const {
+  const Patience patience(task);
+  Result<Mutex::Lock> turn;
+  if (batch.codec() != Codec::kNone && options.heavy != nullptr && !PLANT("N64")) turn = TRY(options.heavy->lock(task));
+  return find(while_others_run(task, std::max(static_cast<size_t>(config.max_message_bytes), kUnpackedMax)));
+}
+
 Faulty<Partition::TimedOffset> Partition::find_by_time(Task& task, int64_t timestamp) {
   State& s = *state_;
   const State::Use use(s);
@@ -79,8 +90,9 @@ Faulty<Partition::TimedOffset> Partition::find_by_time(Task& task, int64_t times
   if (!found->has_value()) return TimedOffset{};
   const Result<BatchView> batch = BatchView::parse((*found)->batch);
   if (!batch) return std::unexpected(storage_fault(batch.error()));
-  const Patience patience(task);
-  const auto record = find_by_timestamp(*batch, timestamp, now.log_start, while_others_run(task));
+  const auto record = s.look_into(task, *batch, [&](const CodecLimits& limits) {
+    return find_by_timestamp(*batch, timestamp, now.log_start, limits);
+  });
   if (!record) return std::unexpected(storage_fault(record.error()));
   if (!record->has_value()) return TimedOffset{};
   return TimedOffset{(*record)->offset, (*record)->timestamp, (*found)->meta.term};
@@ -94,14 +106,15 @@ Faulty<Partition::TimedOffset> Partition::find_max_timestamp(Task& task) {
   const ReadView now = view();
   TimedOffset best;
   int64_t at_least = 0;
-  const Patience patience(task);
   for (;;) {
     const auto found = s.log.find_batch_by_time(task, at_least, now.high_watermark);
     if (!found) return std::unexpected(storage_fault(found.error()));
     if (!found->has_value()) return best;
     const Result<BatchView> batch = BatchView::parse((*found)->batch);
     if (!batch) return std::unexpected(storage_fault(batch.error()));
-    const auto record = taffrail::find_max_timestamp(*batch, while_others_run(task));
+    const auto record = s.look_into(task, *batch, [&](const CodecLimits& limits) {
+      return taffrail::find_max_timestamp(*batch, limits);
+    });
     if (!record) return std::unexpected(storage_fault(record.error()));
     if (!record->has_value() || (*record)->timestamp < at_least) return best;
     best = {(*record)->offset, (*record)->timestamp, (*found)->meta.term};

@@ -265,6 +265,49 @@ TEST_F(BadInput, ABombGoesOffNowhere) {
   });
 }
 
+// A topic that keeps its producers' codec takes one as it is. Whoever asks for an offset by time has it unpacked then: one at
+// a time, however many ask, and no further than a batch may go.
+TEST_F(BadInput, ABombThatIsKeptGoesOffNowhereEither) {
+  constexpr int64_t kLater = 10'000'000'000;
+  w.create_topic("kept", 2);
+  w.run([&](Wire& wire) {
+    const Slice bomb = changed_batch(batch_of({"a"}, {.codec = Codec::kZstd}), [&](std::string& bytes) {
+      const std::string zeros(128 << 20, '\0');
+      bytes = bytes.substr(0, BatchLayout::kRecords) + std::string(as_text(compress(Codec::kZstd, as_bytes(zeros))));
+      ByteWriter time;
+      time.i64(kLater);
+      bytes.replace(BatchLayout::kMaxTimestamp, 8, as_text(time.view()));
+    });
+    EXPECT_EQ(wire.produce("kept", batch_of({"a", "b"})).base_offset, Offset(0));
+    EXPECT_EQ(wire.produce("kept", Slice(bomb.view())).error_code, ErrorCode::kNone);
+    EXPECT_EQ(wire.produce("kept", batch_of({"c"})).base_offset, Offset(3));
+    std::vector<Wire> seekers;
+    for (int i = 0; i < 8; ++i) seekers.push_back(w.connect(wire));
+    const size_t before = held_bytes();
+    size_t most = before;
+    ListOffsetsRequest by_time;
+    by_time.topics.push_back({"kept", {{0, -1, kLater - 1, {}}}, {}});
+    for (Wire& seeker : seekers) seeker.send(seeker.frame_of(by_time, 7));
+    // What they do takes no time here; who watches does so in between.
+    for (int i = 0; i < 100'000; ++i) {
+      wire.task().scheduler().yield(wire.task());
+      most = std::max(most, held_bytes());
+      if (i % 100 == 0) wire.runtime().sleep_for(wire.task(), 10_us).value();
+    }
+    for (Wire& seeker : seekers) {
+      const auto frame = seeker.receive();
+      ASSERT_TRUE(frame.has_value());
+      const auto answer = seeker.read<ListOffsetsResponse>(*frame, 7);
+      ASSERT_TRUE(answer.has_value());
+      EXPECT_EQ(answer->topics[0].partitions[0].error_code, ErrorCode::kKafkaStorageError);
+    }
+    EXPECT_EQ(wire.offset_at("kept", ListOffsetsTimestamp::kMaxTimestamp).error_code, ErrorCode::kKafkaStorageError);
+    // Of its unpacking, 32 MiB and the window of a codec.
+    EXPECT_LT(most - before, 80u << 20);
+    expect_others_do_not_notice(wire);
+  });
+}
+
 TEST_F(BadInput, ManyTopicsAndPartitionsInOneRequest) {
   w.run([&](Wire& wire) {
     // Ten thousand partitions that are not there: answered, each once.

@@ -39,7 +39,15 @@ struct MemoryBudget::Claim {
   Event granted;
 };
 
-void MemoryBudget::hold(Holder& holder, ByteCount bytes) {
+void MemoryBudget::count_answers(Holder& holder, ByteCount answers, bool takes_answers) {
+  answers_[holder.takes_answers_ ? kProven : kUnproven] -= holder.answers_;
+  holder.answers_ = answers;
+  holder.takes_answers_ = takes_answers;
+  answers_[takes_answers ? kProven : kUnproven] += answers;
+}
+
+void MemoryBudget::hold(Holder& holder, ByteCount bytes, ByteCount answers, bool takes_answers) {
+  count_answers(holder, answers, takes_answers);
   if (bytes == holder.held_) return;
   const bool shrinks = bytes < holder.held_;
   if (!holder.waits_ && holder.held_ == 0) ++moving_;
@@ -93,7 +101,7 @@ void MemoryBudget::wake_who_can_go_on() {
     wake(waiter);
   }
   for (const Kind kind : {kProven, kUnproven})
-    while (!claims_[kind].empty() && used_ < share(kind)) {
+    while (!claims_[kind].empty() && left_for(kind) > 0) {
       Claim& claim = *claims_[kind].front();
       claims_[kind].pop_front();
       went_on_[kind] = runtime_.now();
@@ -145,25 +153,31 @@ bool MemoryBudget::cut_off_the_slow(ByteCount goal, const Holder* spared) {
 MemoryBudget::Reservation::~Reservation() {
   if (budget_ == nullptr) return;
   budget_->used_ -= bytes_;
+  budget_->answers_[takes_answers_ ? kProven : kUnproven] -= bytes_;
   --budget_->reservations_;
   budget_->wake_who_can_go_on();
 }
 
-ByteCount MemoryBudget::share(Kind kind) const {
+// A part of the limit is for answers, whatever requests hold: requests may pass the limit, one after another, for as long as
+// somebody sends them.
+ByteCount MemoryBudget::left_for(Kind kind) const {
   if (PLANT("N60") || PLANT("N62")) return UINT64_MAX;  // N62: an answer is read before there is room for it.
-  return kind == kUnproven ? limit_ / 2 : limit_;
+  const ByteCount all = kind == kUnproven ? limit_ / 2 : limit_;
+  const ByteCount kept = PLANT("N65") ? 0 : all / 4;
+  return std::max(all - std::min(all, used_), kept - std::min(kept, answers_[kind]));
 }
 
 MemoryBudget::Reservation MemoryBudget::grant(ByteCount wanted, Kind kind) {
-  const ByteCount bytes = std::min(wanted, std::max(kGrantMin, share(kind) - std::min(share(kind), used_)));
+  const ByteCount bytes = std::min(wanted, std::max(kGrantMin, left_for(kind)));
   used_ += bytes;
+  answers_[kind] += bytes;
   ++reservations_;
-  return {*this, bytes};
+  return {*this, bytes, kind == kProven};
 }
 
 std::optional<MemoryBudget::Reservation> MemoryBudget::try_reserve(ByteCount wanted, bool takes_answers) {
   const Kind kind = takes_answers ? kProven : kUnproven;
-  if (!claims_[kind].empty() || used_ >= share(kind)) return std::nullopt;
+  if (!claims_[kind].empty() || left_for(kind) == 0) return std::nullopt;
   return grant(wanted, kind);
 }
 
@@ -184,7 +198,7 @@ Result<MemoryBudget::Reservation> MemoryBudget::reserve(Task& task, ByteCount wa
   const Place place(claims_[kind], claim);
   const Result<> waited = claim.granted.wait(task, deadline);
   if (!waited && waited.error().code == Errc::kTimedOut && went_on_[kind] <= runtime_.now() - kPatience)
-    cut_off_the_slow(share(kind), nullptr);
+    cut_off_the_slow(kind == kUnproven ? limit_ / 2 : limit_, nullptr);
   if (claim.granted.is_set()) return std::move(claim.reservation);
   return std::unexpected(waited.error());
 }

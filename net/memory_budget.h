@@ -24,7 +24,7 @@ namespace taffrail {
 ///
 /// A large answer has its room before it is read from a disk: ten thousand clients may ask for a MiB each at once. Who has not
 /// been seen to take answers has half of the limit for that, together with all such; so there is room for others beside any
-/// number that never read.
+/// number that never read. Whatever requests hold, a request of 100 MiB that is at work for one, there is room for some answers.
 class MemoryBudget {
  public:
   static constexpr ByteCount kFree = 4_KiB;  ///< So much each connection may read at any time.
@@ -43,6 +43,8 @@ class MemoryBudget {
    private:
     friend class MemoryBudget;
     ByteCount held_ = 0;
+    ByteCount answers_ = 0;  ///< Of these.
+    bool takes_answers_ = false;
     bool waits_ = false;
     uint64_t place_ = 0;  ///< Among the holders; 0: it never held anything.
   };
@@ -51,10 +53,12 @@ class MemoryBudget {
   class Reservation {
    public:
     Reservation() = default;
-    Reservation(Reservation&& o) noexcept : budget_(std::exchange(o.budget_, nullptr)), bytes_(std::exchange(o.bytes_, 0)) {}
+    Reservation(Reservation&& o) noexcept
+        : budget_(std::exchange(o.budget_, nullptr)), bytes_(std::exchange(o.bytes_, 0)), takes_answers_(o.takes_answers_) {}
     Reservation& operator=(Reservation o) noexcept {
       std::swap(budget_, o.budget_);
       std::swap(bytes_, o.bytes_);
+      std::swap(takes_answers_, o.takes_answers_);
       return *this;
     }
     ~Reservation();
@@ -62,15 +66,17 @@ class MemoryBudget {
 
    private:
     friend class MemoryBudget;
-    Reservation(MemoryBudget& budget, ByteCount bytes) : budget_(&budget), bytes_(bytes) {}
+    Reservation(MemoryBudget& budget, ByteCount bytes, bool takes_answers)
+        : budget_(&budget), bytes_(bytes), takes_answers_(takes_answers) {}
     MemoryBudget* budget_ = nullptr;
     ByteCount bytes_ = 0;
+    bool takes_answers_ = false;
   };
 
   MemoryBudget(Runtime& runtime, ByteCount limit) : runtime_(runtime), limit_(limit) {}
 
-  /// What `holder` holds from now on.
-  void hold(Holder& holder, ByteCount bytes);
+  /// What `holder` holds from now on, `answers` of it in answers that were not taken yet.
+  void hold(Holder& holder, ByteCount bytes, ByteCount answers = 0, bool takes_answers = false);
   /// Before its end: it holds nothing any more.
   void leave(Holder& holder);
   /// Whether `holder` may read on.
@@ -95,7 +101,8 @@ class MemoryBudget {
   struct Claim;
   /// What has its own turn: reading on, answers for whom is not known to take them, and for whom is.
   enum Kind : size_t { kReading, kUnproven, kProven, kKinds };
-  ByteCount share(Kind kind) const;
+  ByteCount left_for(Kind kind) const;
+  void count_answers(Holder& holder, ByteCount answers, bool takes_answers);
   Reservation grant(ByteCount wanted, Kind kind);
   bool cut_off_the_slow(ByteCount goal, const Holder* spared);
   void wake(Waiter& waiter);
@@ -103,6 +110,7 @@ class MemoryBudget {
   void wake_who_can_go_on();
 
   ByteCount used_ = 0;
+  std::array<ByteCount, kKinds> answers_{};  ///< Of these, in answers that are made or were not taken yet.
   size_t moving_ = 0;  ///< Those who hold something and do not wait.
   uint64_t next_place_ = 1;
   std::map<uint64_t, Holder*> holders_;  ///< In the order in which they first held something: nothing is allocated later.

@@ -78,6 +78,7 @@ class ServerConnection final : public MemoryBudget::Holder {
   std::deque<Slot> slots_;     // Begun and not yet taken by the writer, oldest first.
   size_t in_flight_ = 0;       // Begun and not yet answered: slots_, and what the writer holds.
   ByteCount in_flight_bytes_ = 0;
+  ByteCount answers_bytes_ = 0;  // Of these.
   ByteCount answered_ = 0;     // Bytes that writes took.
   size_t answers_taken_ = 0;
   bool writing_ = false;
@@ -124,7 +125,8 @@ void ServerConnection::run(Task& task) {
 void ServerConnection::account() {
   if (options_.memory == nullptr) return;
   const ByteCount fibers = in_flight_ > 1 ? (in_flight_ - 1) * kFiberBytes : 0;
-  options_.memory->hold(*this, in_flight_bytes_ + fibers + (in_.pending() > MemoryBudget::kFree ? in_.capacity() : 0));
+  options_.memory->hold(*this, in_flight_bytes_ + fibers + (in_.pending() > MemoryBudget::kFree ? in_.capacity() : 0), answers_bytes_,
+                        info_.takes_answers);
 }
 
 Instant ServerConnection::waits_since() const {
@@ -275,6 +277,7 @@ void ServerConnection::complete(Slot& slot, Chain answer) {
   slot.answer_size = chain_size(slot.answer);
   slot.done = true;
   in_flight_bytes_ += slot.answer_size;
+  answers_bytes_ += slot.answer_size;
   account();
   start_writer();
 }
@@ -315,6 +318,7 @@ void ServerConnection::write_answers(Task& task) {
     in_flight_ -= taken;
     answers_taken_ += taken;
     in_flight_bytes_ -= size;
+    answers_bytes_ -= chain_size(chain);
     active_ = runtime_.now();
     account();
     sent_.notify_all();

@@ -60,6 +60,30 @@ TEST_F(BudgetTest, WhoIsNotKnownToTakeAnswersHasHalfOfIt) {
   EXPECT_EQ(budget.used(), 1_MiB);
 }
 
+// One after another they may pass the limit for as long as somebody sends them.
+TEST_F(BudgetTest, SomeAnswersHaveRoomWhateverRequestsHold) {
+  Peer giant;
+  budget.hold(giant, 100_MiB);
+  EXPECT_EQ(ask(200_KiB, true).bytes(), 200_KiB);
+  EXPECT_EQ(ask(200_KiB, true).bytes(), MemoryBudget::kGrantMin) << "a quarter of it is for answers";
+  EXPECT_FALSE(ask(200_KiB, true).got.has_value());
+  EXPECT_EQ(ask(200_KiB, false).bytes(), 128_KiB) << "and of the half of those who are not known";
+  EXPECT_FALSE(ask(200_KiB, false).got.has_value());
+  // What a reader has not taken yet counts like what is made for it.
+  asked[0].got.reset();
+  runtime.settle();
+  EXPECT_EQ(asked[2].bytes(), 192_KiB);
+  Peer reader;
+  budget.hold(reader, 256_KiB, 256_KiB, true);
+  asked[1].got.reset();
+  asked[2].got.reset();
+  EXPECT_FALSE(budget.try_reserve(1, true).has_value());
+  budget.hold(reader, 256_KiB, 0, true);
+  EXPECT_TRUE(budget.try_reserve(1, true).has_value());
+  budget.leave(reader);
+  budget.leave(giant);
+}
+
 TEST_F(BudgetTest, RoomGoesToThoseWhoWaitInTheirOrder) {
   Asked& first = ask(1_MiB, true);
   Asked& second = ask(600_KiB, true);
@@ -87,9 +111,9 @@ TEST_F(BudgetTest, WhoReadsNothingMakesRoomWhenTheWaitIsOver) {
   Peer deaf;
   Peer slow;
   Peer quick;
-  budget.hold(deaf, 600_KiB);
-  budget.hold(slow, 300_KiB);
-  budget.hold(quick, 300_KiB);
+  budget.hold(deaf, 600_KiB, 600_KiB);
+  budget.hold(slow, 300_KiB, 300_KiB);
+  budget.hold(quick, 300_KiB, 300_KiB);
   runtime.run_for(MemoryBudget::kPatience);
   deaf.since = Instant{};
   slow.since = Instant{1};
@@ -110,7 +134,7 @@ TEST_F(BudgetTest, WhoReadsNothingMakesRoomWhenTheWaitIsOver) {
 
 TEST_F(BudgetTest, NobodyIsCutOffWhereThingsMove) {
   Peer peer;
-  budget.hold(peer, 500_KiB);
+  budget.hold(peer, 500_KiB, 500_KiB);
   peer.since = Instant{};
   runtime.run_for(10_s);
   Asked& first = ask(100_KiB, false);
@@ -118,7 +142,7 @@ TEST_F(BudgetTest, NobodyIsCutOffWhereThingsMove) {
   Asked& late = ask(100_KiB, false, 3_s);
   EXPECT_EQ(first.bytes(), 64_KiB) << "the half is not full before";
   EXPECT_FALSE(second.got.has_value());
-  budget.hold(peer, 400_KiB);
+  budget.hold(peer, 400_KiB, 400_KiB);
   runtime.settle();
   EXPECT_EQ(second.bytes(), 64_KiB);
   runtime.run_for(4_s);

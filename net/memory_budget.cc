@@ -47,9 +47,9 @@ void MemoryBudget::count_answers(Holder& holder, ByteCount answers, bool takes_a
 }
 
 void MemoryBudget::hold(Holder& holder, ByteCount bytes, ByteCount answers, bool takes_answers) {
+  const bool shrinks = bytes < holder.held_ || answers < holder.answers_ || takes_answers != holder.takes_answers_;
   count_answers(holder, answers, takes_answers);
-  if (bytes == holder.held_) return;
-  const bool shrinks = bytes < holder.held_;
+  if (bytes == holder.held_ && !shrinks) return;
   if (!holder.waits_ && holder.held_ == 0) ++moving_;
   if (!holder.waits_ && bytes == 0) --moving_;
   used_ += bytes - holder.held_;

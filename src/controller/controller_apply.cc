@@ -251,9 +251,10 @@ Result<> Controller::State::take_snapshot(Task& task) {
   TRY(log.save_snapshot(task, Snapshot{last, log.start_offset(), state}));
 
   // The log keeps what lies behind the snapshot before this one: a follower that is a little late is
-  // better served by entries. What is not durable here stays, whoever else has committed it.
+  // better served by entries. What is not durable here stays, whoever else has committed it; and
+  // so does what damage hides, of which nobody would know the term.
   if (group == nullptr || !before || before->index <= log.prefix().index) return {};
-  if (before->index > group->raft().durable()) return {};
+  if (before->index > group->raft().durable() || !log.term_at(before->index)) return {};
   TRY(log.set_log_start(log.start_offset(), before->index + 1));
   driver.dropped_prefix(kMetadataPartition, log.prefix().index);
   return {};

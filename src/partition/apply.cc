@@ -259,13 +259,13 @@ Result<> Partition::State::move_start(Task& task) {
   start_retry.reset();
   if (pending_start && pending_start->start == command.start) pending_start.reset();
   // Reading may start in the middle of an entry, or of several that go together. What begins where is not known of an
-  // entry that does not read: its file stays until the start moves again.
+  // entry that does not read, nor, of the one before it, in which term it was: the file stays until the start moves again.
   LogIndex first = command.first;
   std::optional<Offset> first_offset;
   if (first > log.first_index() && first <= log.last_index() && !PLANT("S84")) {
     const Result<EntryMeta> meta = log.read_meta(task, first);
-    if (meta) first_offset = meta->base_offset;
-    else if (meta.error().code == Errc::kCancelled) return std::unexpected(meta.error());
+    if (meta && (log.term_at(first - 1) || PLANT("S86"))) first_offset = meta->base_offset;
+    else if (!meta && meta.error().code == Errc::kCancelled) return std::unexpected(meta.error());
     else first = log.first_index();
   }
   const Result<WalSequence> set = log.set_log_start(command.start, first, first_offset);

@@ -117,8 +117,8 @@ Faulty<Appended> Partition::State::append(Slice batch, Acks acks, bool allow_zst
   check.now_ms = runtime.wall_now().ms;
   check.before_max_ms = config.timestamp_before_max_ms;
   check.after_max_ms = config.timestamp_after_max_ms;
-  const size_t unpacked_max = std::max(check.max_size_bytes, kUnpackedMax);
-  check.limits = unpacking_limits(unpacked_max, task);
+  const size_t unpacked = unpacked_max();
+  check.limits = unpacking_limits(unpacked, task);
   auto valid = validate_produced(batch, check);
   if (!valid) {
     std::string message = valid.error().message;
@@ -134,7 +134,7 @@ Faulty<Appended> Partition::State::append(Slice batch, Acks acks, bool allow_zst
   // A forced compression.type re-encodes, and LogAppendTime re-checksums: once, before the append.
   if (config.compression >= 0 && valid->codec() != static_cast<Codec>(config.compression)) {
     const auto codec = static_cast<Codec>(config.compression);
-    const CodecLimits limits = unpacking_limits(codec == Codec::kNone ? check.max_size_bytes : unpacked_max, task);
+    const CodecLimits limits = unpacking_limits(codec == Codec::kNone ? check.max_size_bytes : unpacked, task);
     Result<Slice> again = recompress(*valid, codec, limits);
     // Its checksum is right, so it will not decompress the next time either.
     if (!again) return std::unexpected(Fault{PartitionFault::kBatch, again.error().message,

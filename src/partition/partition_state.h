@@ -2,6 +2,7 @@
 // read.cc (consuming) and apply.cc (what follows from committed entries).
 #pragma once
 
+#include <algorithm>
 #include <deque>
 #include <map>
 #include <set>
@@ -75,6 +76,7 @@ struct Partition::State final : GroupEvents {
   void run_unpacker(Task& task);
   std::optional<Fault> refuse_all();
   std::optional<Faulty<Appended>> settle(const BatchView& batch, Acks acks) const;
+  size_t unpacked_max() const { return std::max(static_cast<size_t>(config.max_message_bytes), kUnpackedMax); }
   template <typename Find>
   Result<std::optional<TimestampedOffset>> look_into(Task& task, const BatchView& batch, Find find) const;
   std::optional<Fault> wait(Task& task, const Appended& appended, Acks acks, Instant deadline);

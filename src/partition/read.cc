@@ -78,7 +78,7 @@ Result<std::optional<TimestampedOffset>> Partition::State::look_into(Task& task,
   const Patience patience(task);
   Result<Mutex::Lock> turn;
   if (batch.codec() != Codec::kNone && options.heavy != nullptr && !PLANT("N64")) turn = TRY(options.heavy->lock(task));
-  return find(while_others_run(task, std::max(static_cast<size_t>(config.max_message_bytes), kUnpackedMax)));
+  return find(while_others_run(task, unpacked_max()));
 }
 
 Faulty<Partition::TimedOffset> Partition::find_by_time(Task& task, int64_t timestamp) {

@@ -192,17 +192,22 @@ Result<WalSequence> Log::set_log_start(Offset start, LogIndex first, std::option
   if (first > committed_ + 1 || start > next_offset_)
     return fail(Errc::kInvalid, fmt::format("{} cannot start at offset {}, entry {}: {} is committed, offset {} is next",
                                             key_.text(), start.value, first.value, committed_.value, next_offset_.value));
-  if (start <= start_offset_ && first <= first_index()) return last_sequence_;
+  if (first <= first_index()) return begin_at(start, prefix_, first_offset);
+  const std::optional<Term> term = term_at(first - 1);
+  // Its neighbours bound it, yet who compares it would see another history.
+  if (!term && !PLANT("S86"))
+    return fail(Errc::kCorrupt, fmt::format("{} cannot start at entry {}: the one before does not read, and its term is not known",
+                                            key_.text(), first.value));
+  return begin_at(start, {first - 1, term.value_or(prefix_.term)}, first_offset);
+}
+
+WalSequence Log::begin_at(Offset start, EntryId before, std::optional<Offset> first_offset) {
+  if (start <= start_offset_ && before.index <= prefix_.index) return last_sequence_;
   start_offset_ = std::max(start_offset_, start);
-  if (first > first_index()) {
-    const LogIndex before = first - 1;
-    // A hole has no term, yet its neighbours bound it; nothing below the start is compared any more.
-    Term term = before == last_.index ? last_.term : prefix_.term;
-    for (const TermRun& run : terms_)
-      if (run.first <= before) term = run.term;
-    const Offset after = offset_after(before);
+  if (before.index > prefix_.index) {
+    const Offset after = offset_after(before.index);
     prefix_offset_ = after == kNoOffset ? first_offset.value_or(start_offset_) : after;
-    prefix_ = {before, term};
+    prefix_ = before;
     prune_below_prefix();
   }
   start_sequence_ = push_state(false);

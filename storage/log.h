@@ -91,7 +91,8 @@ class Log {
   /// every replica comes to the same), which begins at `first_offset`, at or below `start`; without that, at `start`.
   /// Both never fall; `first` may be last_index() + 1 and is at most
   /// committed() + 1. Whole segments below `first` are unlinked in the background once this is durable.
-  /// Errors: kInvalid past the committed end. An older start than the present one changes nothing.
+  /// Errors: kInvalid past the committed end; kCorrupt if nobody knows the term of the entry before `first`, which damage
+  /// hides. An older start than the present one changes nothing.
   Result<WalSequence> set_log_start(Offset start, LogIndex first, std::optional<Offset> first_offset = {});
   /// The active segment takes no more chunks if its newest batch is older than `timestamp_ms`.
   void seal_older_than(int64_t timestamp_ms);
@@ -275,6 +276,7 @@ class Log {
   void pop_back_tail();
   void pop_front_tail();
   void drop_flushed_front();
+  WalSequence begin_at(Offset start, EntryId before, std::optional<Offset> first_offset);
   void prune_below_prefix();
   void reset_memory();
   WalSequence push_state(bool reset);

@@ -230,14 +230,12 @@ Result<> Log::install_snapshot(Task& task, Snapshot snapshot, Offset start, cons
   const bool missing = snapshot.last.index <= committed_ && in_hole(snapshot.last.index);
   if (missing || term_at(snapshot.last.index) == snapshot.last.term) {
     // The log goes on behind the snapshot: only what it covers is dropped.
+    if (start > next_offset_)
+      return fail(Errc::kInvalid, fmt::format("{} cannot start at offset {}, as a snapshot says: offset {} is next",
+                                              key_.text(), start.value, next_offset_.value));
     if (missing) note_config(config);
     set_committed(snapshot.last.index);
-    WalSequence moved = TRY(set_log_start(start, snapshot.last.index + 1));
-    if (prefix_.index == snapshot.last.index && prefix_.term != snapshot.last.term) {
-      prefix_.term = snapshot.last.term;
-      moved = push_state(false);
-    }
-    return store_.wal().wait_durable(task, moved);
+    return store_.wal().wait_durable(task, begin_at(start, snapshot.last, {}));
   }
   reset_memory();
   std::vector<std::shared_ptr<Segment>> old = std::move(segments_);

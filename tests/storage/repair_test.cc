@@ -112,6 +112,24 @@ TEST(Repair, FillsAHoleInPiecesAndKeepsItOverAPowerCut) {
   }
 }
 
+// Its term would be guessed, and who compares it see another history (S86).
+TEST(Repair, ALogDoesNotStartBehindAnEntryThatDoesNotRead) {
+  TestWorld world;
+  std::pair<LogIndex, LogIndex> hole;
+  Log* log = open_with_a_hole(world, hole);
+  const EntryId before = log->prefix();
+  const auto refused = log->set_log_start(Offset(hole.second.value - 1), hole.second);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Errc::kCorrupt);
+  EXPECT_EQ(log->prefix(), before);
+  EXPECT_EQ(log->start_offset(), Offset(0)) << "all of it or nothing";
+  // Behind one that reads it may, the hole in front of it or not.
+  ASSERT_TRUE(log->set_log_start(Offset(hole.first.value - 1), hole.first));
+  ASSERT_TRUE(log->set_log_start(Offset(hole.second.value), hole.second + 1));
+  EXPECT_EQ(log->prefix(), entry_at(hole.second.value).meta.id());
+  EXPECT_TRUE(log->holes().empty());
+}
+
 TEST(Repair, WhoVotesIsKnownThoughTheSegmentsAreLost) {
   TestWorld world;
   ASSERT_TRUE(world.open(small()));

@@ -34,7 +34,7 @@ struct MemoryBudget::Waiter {
 
 // Likewise: of a fiber whose answer waits for room.
 struct MemoryBudget::Claim {
-  ByteCount wanted = 0;
+  Room wanted;
   Reservation reservation;
   Event granted;
 };
@@ -100,12 +100,12 @@ void MemoryBudget::wake_who_can_go_on() {
     went_on_[kReading] = runtime_.now();
     wake(waiter);
   }
-  for (const Kind kind : {kProven, kUnproven})
+  for (const Kind kind : {kProven, kTelling, kUnproven})
     while (!claims_[kind].empty() && left_for(kind) > 0) {
       Claim& claim = *claims_[kind].front();
       claims_[kind].pop_front();
       went_on_[kind] = runtime_.now();
-      claim.reservation = grant(claim.wanted, kind);
+      claim.reservation = grant(claim.wanted);
       claim.granted.set();
     }
   if (moving_ > 0 || reservations_ > 0 || favoured_ != nullptr || waiters_.empty() || PLANT("N61")) return;
@@ -153,37 +153,42 @@ bool MemoryBudget::cut_off_the_slow(ByteCount goal, const Holder* spared) {
 MemoryBudget::Reservation::~Reservation() {
   if (budget_ == nullptr) return;
   budget_->used_ -= bytes_;
-  budget_->answers_[takes_answers_ ? kProven : kUnproven] -= bytes_;
+  budget_->answers_[kind_] -= bytes_;
   --budget_->reservations_;
   budget_->wake_who_can_go_on();
+}
+
+ByteCount MemoryBudget::share_of(Kind kind) const {
+  return kind == kUnproven ? limit_ / 2 : kind == kTelling ? limit_ / 4 * 3 : limit_;
 }
 
 // A part of the limit is for answers, whatever requests hold: requests may pass the limit, one after another, for as long as
 // somebody sends them.
 ByteCount MemoryBudget::left_for(Kind kind) const {
   if (PLANT("N60") || PLANT("N62")) return UINT64_MAX;  // N62: an answer is read before there is room for it.
-  const ByteCount all = kind == kUnproven ? limit_ / 2 : limit_;
+  const ByteCount all = share_of(kind);
   const ByteCount kept = PLANT("N65") ? 0 : all / 4;
-  return std::max(all - std::min(all, used_), kept - std::min(kept, answers_[kind]));
+  // What was told and is not taken counts with all that such have not taken.
+  const ByteCount answers = answers_[kind] + (kind == kTelling ? answers_[kUnproven] : 0);
+  return std::max(all - std::min(all, used_), kept - std::min(kept, answers));
 }
 
-MemoryBudget::Reservation MemoryBudget::grant(ByteCount wanted, Kind kind) {
-  const ByteCount bytes = std::min(wanted, std::max(kGrantMin, left_for(kind)));
+MemoryBudget::Reservation MemoryBudget::grant(Room wanted) {
+  const ByteCount bytes = std::min(wanted.most, std::max(wanted.least, left_for(wanted.kind)));
   used_ += bytes;
-  answers_[kind] += bytes;
+  answers_[wanted.kind] += bytes;
   ++reservations_;
-  return {*this, bytes, kind == kProven};
+  return {*this, bytes, wanted.kind};
 }
 
-std::optional<MemoryBudget::Reservation> MemoryBudget::try_reserve(ByteCount wanted, bool takes_answers) {
-  const Kind kind = takes_answers ? kProven : kUnproven;
-  if (!claims_[kind].empty() || left_for(kind) == 0) return std::nullopt;
-  return grant(wanted, kind);
+std::optional<MemoryBudget::Reservation> MemoryBudget::try_reserve(Room wanted) {
+  if (!claims_[wanted.kind].empty() || left_for(wanted.kind) == 0) return std::nullopt;
+  return grant(wanted);
 }
 
-Result<MemoryBudget::Reservation> MemoryBudget::reserve(Task& task, ByteCount wanted, bool takes_answers, Instant deadline) {
-  if (auto now = try_reserve(wanted, takes_answers)) return *std::move(now);
-  const Kind kind = takes_answers ? kProven : kUnproven;
+Result<MemoryBudget::Reservation> MemoryBudget::reserve(Task& task, Room wanted, Instant deadline) {
+  if (auto now = try_reserve(wanted)) return *std::move(now);
+  const Kind kind = wanted.kind;
   if (claims_[kind].size() >= kClaimsMax) return fail(Errc::kTimedOut, "too many wait for room for an answer");
   Claim claim{.wanted = wanted, .reservation = {}, .granted = {}};
   struct Place {
@@ -198,7 +203,7 @@ Result<MemoryBudget::Reservation> MemoryBudget::reserve(Task& task, ByteCount wa
   const Place place(claims_[kind], claim);
   const Result<> waited = claim.granted.wait(task, deadline);
   if (!waited && waited.error().code == Errc::kTimedOut && went_on_[kind] <= runtime_.now() - kPatience)
-    cut_off_the_slow(kind == kUnproven ? limit_ / 2 : limit_, nullptr);
+    cut_off_the_slow(share_of(kind), nullptr);
   if (claim.granted.is_set()) return std::move(claim.reservation);
   return std::unexpected(waited.error());
 }

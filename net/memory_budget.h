@@ -2,6 +2,7 @@
 // leave room for the others.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <list>
 #include <map>
@@ -24,7 +25,8 @@ namespace taffrail {
 ///
 /// A large answer has its room before it is read from a disk: ten thousand clients may ask for a MiB each at once. Who has not
 /// been seen to take answers has half of the limit for that, together with all such; so there is room for others beside any
-/// number that never read. Whatever requests hold, a request of 100 MiB that is at work for one, there is room for some answers.
+/// number that never read. What tells of the cluster, which nobody can do without, has another quarter for them. Whatever
+/// requests hold, a request of 100 MiB that is at work for one, there is room for some answers.
 class MemoryBudget {
  public:
   static constexpr ByteCount kFree = 4_KiB;  ///< So much each connection may read at any time.
@@ -49,16 +51,29 @@ class MemoryBudget {
     uint64_t place_ = 0;  ///< Among the holders; 0: it never held anything.
   };
 
+  /// Whose turn it is among their like: answers for whom is not known to take them, what tells such of the cluster, answers
+  /// for whom is known; and who reads on.
+  enum Kind : size_t { kUnproven, kTelling, kProven, kReading, kKinds };
+  /// What an answer asks for: `most` bytes, or what there is, but not less than `least`.
+  struct Room {
+    ByteCount most;
+    ByteCount least;
+    Kind kind;
+  };
+  /// `takes_answers`: the peer has been seen to.
+  static Room records(ByteCount most, bool takes_answers) { return {most, std::min(most, kGrantMin), takes_answers ? kProven : kUnproven}; }
+  static Room telling(ByteCount size, bool takes_answers) { return {size, size, takes_answers ? kProven : kTelling}; }
+
   /// Bytes that were set aside for an answer; given back with its end, when the connection that sends the answer counts it.
   class Reservation {
    public:
     Reservation() = default;
     Reservation(Reservation&& o) noexcept
-        : budget_(std::exchange(o.budget_, nullptr)), bytes_(std::exchange(o.bytes_, 0)), takes_answers_(o.takes_answers_) {}
+        : budget_(std::exchange(o.budget_, nullptr)), bytes_(std::exchange(o.bytes_, 0)), kind_(o.kind_) {}
     Reservation& operator=(Reservation o) noexcept {
       std::swap(budget_, o.budget_);
       std::swap(bytes_, o.bytes_);
-      std::swap(takes_answers_, o.takes_answers_);
+      std::swap(kind_, o.kind_);
       return *this;
     }
     ~Reservation();
@@ -66,11 +81,10 @@ class MemoryBudget {
 
    private:
     friend class MemoryBudget;
-    Reservation(MemoryBudget& budget, ByteCount bytes, bool takes_answers)
-        : budget_(&budget), bytes_(bytes), takes_answers_(takes_answers) {}
+    Reservation(MemoryBudget& budget, ByteCount bytes, Kind kind) : budget_(&budget), bytes_(bytes), kind_(kind) {}
     MemoryBudget* budget_ = nullptr;
     ByteCount bytes_ = 0;
-    bool takes_answers_ = false;
+    Kind kind_ = kUnproven;
   };
 
   MemoryBudget(Runtime& runtime, ByteCount limit) : runtime_(runtime), limit_(limit) {}
@@ -85,11 +99,10 @@ class MemoryBudget {
   bool is_full() const;
   /// Returns when that may have changed. Errors: kCancelled.
   Result<> wait(Task& task, Holder& holder);
-  /// Room for an answer: `wanted` bytes or fewer, never less than kGrantMin of them. `takes_answers`: the peer has been seen to.
-  /// Errors: kTimedOut at `deadline`, or at once where too many wait; kCancelled.
-  Result<Reservation> reserve(Task& task, ByteCount wanted, bool takes_answers, Instant deadline);
+  /// Room for an answer. Errors: kTimedOut at `deadline`, or at once where too many wait; kCancelled.
+  Result<Reservation> reserve(Task& task, Room wanted, Instant deadline);
   /// The same if there is room now, and nobody waits for it.
-  std::optional<Reservation> try_reserve(ByteCount wanted, bool takes_answers);
+  std::optional<Reservation> try_reserve(Room wanted);
   /// If `holder` waits: it has another reason to go on.
   void nudge(const Holder& holder);
   ByteCount used() const { return used_; }
@@ -99,11 +112,10 @@ class MemoryBudget {
   const ByteCount limit_;
   struct Waiter;
   struct Claim;
-  /// What has its own turn: reading on, answers for whom is not known to take them, and for whom is.
-  enum Kind : size_t { kReading, kUnproven, kProven, kKinds };
+  ByteCount share_of(Kind kind) const;
   ByteCount left_for(Kind kind) const;
   void count_answers(Holder& holder, ByteCount answers, bool takes_answers);
-  Reservation grant(ByteCount wanted, Kind kind);
+  Reservation grant(Room wanted);
   bool cut_off_the_slow(ByteCount goal, const Holder* spared);
   void wake(Waiter& waiter);
   void wake_all();

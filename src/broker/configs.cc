@@ -177,8 +177,9 @@ std::vector<Config> broker_configs(BrokerContext& broker, bool cluster_wide) {
 }
 
 Outcome<protocol::DescribeConfigsResponse> describe_configs(const Request& request,
-                                                            const protocol::DescribeConfigsRequest& message) {
+                                                            protocol::DescribeConfigsRequest message) {
   BrokerContext& broker = request.broker;
+  drop_repeated(message.resources, [](const auto& resource) { return std::pair(resource.resource_type, resource.resource_name); });
   protocol::DescribeConfigsResponse response;
   for (const auto& resource : message.resources) {
     auto& out = response.results.emplace_back();

@@ -241,13 +241,13 @@ FetchResponse Fetch::answer_in_turn(Task& task, Instant deadline) {
   if (!takes_answers_) patience.emplace(task);
   MemoryBudget& memory = broker_.memory();
   const Readable found = readable();
-  std::optional<MemoryBudget::Reservation> room = memory.try_reserve(found.most, takes_answers_);
+  std::optional<MemoryBudget::Reservation> room = memory.try_reserve(MemoryBudget::records(found.most, takes_answers_));
   if (!room && found.about <= MemoryBudget::kFree) {
     FetchResponse little = answer(task, MemoryBudget::kFree, false);
     if (has_records_ || found.about == 0) return little;
   }
   if (!room) {
-    Result<MemoryBudget::Reservation> later = memory.reserve(task, found.most, takes_answers_, deadline);
+    Result<MemoryBudget::Reservation> later = memory.reserve(task, MemoryBudget::records(found.most, takes_answers_), deadline);
     if (!later) {
       FetchResponse without = answer(task, 0, false);
       without.throttle_time_ms = static_cast<int32_t>(MemoryBudget::kPatience.ms());

@@ -110,6 +110,7 @@ Outcome<ListGroupsResponse> list_here(const Request& request, ListGroupsRequest 
 }  // namespace
 
 Outcome<DescribeGroupsResponse> describe_groups(const Request& request, DescribeGroupsRequest message) {
+  drop_repeated(message.groups, std::identity{});
   std::map<ShardId, DescribeGroupsRequest> parts;
   for (std::string& id : message.groups) parts[shard_of_group(request.broker, id)].groups.push_back(std::move(id));
   if (parts.empty()) return DescribeGroupsResponse{};
@@ -129,6 +130,7 @@ Outcome<ConsumerGroupDescribeResponse> consumer_group_describe(const Request& re
     }
     return response;
   }
+  drop_repeated(message.group_ids, std::identity{});
   std::map<ShardId, ConsumerGroupDescribeRequest> parts;
   for (std::string& id : message.group_ids) parts[shard_of_group(request.broker, id)].group_ids.push_back(std::move(id));
   if (parts.empty()) return ConsumerGroupDescribeResponse{};

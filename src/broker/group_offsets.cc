@@ -226,6 +226,12 @@ Outcome<OffsetFetchResponse> offset_fetch(const Request& request, OffsetFetchReq
     message.group_id.clear();
     message.topics.emplace();
   }
+  drop_repeated(message.groups, [](const auto& group) { return group.group_id; });
+  for (auto& group : message.groups) {
+    if (!group.topics) continue;
+    drop_repeated(*group.topics, [](const auto& topic) { return std::pair(topic.name, topic.topic_id); });
+    for (auto& topic : *group.topics) drop_repeated(topic.partition_indexes, std::identity{});
+  }
   std::map<ShardId, OffsetFetchRequest> parts;
   for (auto& group : message.groups)
     parts[shard_of_group(request.broker, group.group_id)].groups.push_back(std::move(group));

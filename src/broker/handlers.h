@@ -4,10 +4,14 @@
 
 #include <expected>
 #include <functional>
+#include <set>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <variant>
+#include <vector>
 
+#include "base/plant.h"
 #include "broker/context.h"
 #include "broker/hurry.h"
 #include "net/server.h"
@@ -67,7 +71,7 @@ Outcome<protocol::InitProducerIdResponse> init_producer_id(const Request&, const
 Outcome<protocol::CreateTopicsResponse> create_topics(const Request&, protocol::CreateTopicsRequest);
 Outcome<protocol::DeleteTopicsResponse> delete_topics(const Request&, protocol::DeleteTopicsRequest);
 Outcome<protocol::CreatePartitionsResponse> create_partitions(const Request&, protocol::CreatePartitionsRequest);
-Outcome<protocol::DescribeConfigsResponse> describe_configs(const Request&, const protocol::DescribeConfigsRequest&);
+Outcome<protocol::DescribeConfigsResponse> describe_configs(const Request&, protocol::DescribeConfigsRequest);
 Outcome<protocol::IncrementalAlterConfigsResponse> incremental_alter_configs(const Request&, protocol::IncrementalAlterConfigsRequest);
 Outcome<protocol::AlterConfigsResponse> alter_configs(const Request&, protocol::AlterConfigsRequest);
 Outcome<protocol::DeleteRecordsResponse> delete_records(const Request&, protocol::DeleteRecordsRequest);
@@ -132,6 +136,13 @@ Instant deadline_in(Runtime& runtime, int64_t timeout_ms);
 
 /// fetch.max.bytes.
 inline constexpr ByteCount kFetchAnswerMax = 57'671'680;
+
+/// What is asked for twice is told once, where the first stood: a request of a few KiB may not make an answer of GiB.
+template <class T, class Key>
+void drop_repeated(std::vector<T>& asked, Key key) {
+  std::set<std::decay_t<std::invoke_result_t<Key, const T&>>> seen;
+  std::erase_if(asked, [&](const T& one) { return !seen.insert(key(one)).second && !PLANT("N67"); });
+}
 
 /// The error of a controller call that did not get through.
 protocol::ErrorCode error_of_submit(const Error& error);

@@ -5,8 +5,10 @@
 #include <array>
 #include <type_traits>
 
+#include "base/plant.h"
 #include "broker/handlers.h"
 #include "broker/quotas.h"
+#include "net/memory_budget.h"
 #include "protocol/codec.h"
 #include "protocol/frame.h"
 #include "runtime/log.h"
@@ -47,6 +49,9 @@ class KafkaHandler final : public RequestHandler {
   };
   template <class Message, class Handler>
   Begun run(ConnectionInfo& connection, const protocol::RequestFrame& frame, Handler handler);
+  template <class Message, class Handler>
+  handlers::Outcome<typename Message::Response> where_there_is_room(ConnectionInfo& connection, const protocol::RequestFrame& frame,
+                                                                    Handler handler, handlers::Outcome<typename Message::Response> made);
   template <class Message>
   Begun run_with_quotas(ConnectionInfo& connection, const protocol::RequestFrame& frame, Duration work,
                         handlers::Outcome<typename Message::Response> outcome);
@@ -79,6 +84,66 @@ void fit_quota(const ClusterSettings& settings, const ConnectionInfo& connection
   message.min_bytes = std::min(message.min_bytes, message.max_bytes);
 }
 
+// Requests of a few bytes whose answers are as large as the cluster is, and which change nothing: they may be asked twice.
+template <class Message, class... Others>
+constexpr bool kIsOneOf = (std::is_same_v<Message, Others> || ...);
+template <class Message>
+constexpr bool kTells =
+    kIsOneOf<Message, protocol::MetadataRequest, protocol::DescribeClusterRequest, protocol::DescribeTopicPartitionsRequest,
+             protocol::DescribeConfigsRequest, protocol::DescribeLogDirsRequest, protocol::DescribeGroupsRequest,
+             protocol::ListGroupsRequest, protocol::ConsumerGroupDescribeRequest, protocol::OffsetFetchRequest,
+             protocol::DescribeProducersRequest, protocol::ListPartitionReassignmentsRequest, protocol::DescribeQuorumRequest,
+             protocol::DescribeClientQuotasRequest, protocol::ListConfigResourcesRequest>;
+
+template <class Response>
+std::optional<Response> wait_for(Task& task, handlers::Outcome<Response>& outcome) {
+  if (auto* later = std::get_if<typename handlers::Outcome<Response>::Later>(&outcome.value)) return (*later)(task);
+  if (auto* now = std::get_if<Response>(&outcome.value)) return std::move(*now);
+  return std::nullopt;
+}
+
+// Ten thousand may ask and take nothing. An answer for which there is no room is let go, and made anew when there is.
+template <class Message, class Handler>
+handlers::Outcome<typename Message::Response> KafkaHandler::where_there_is_room(
+    ConnectionInfo& connection, const protocol::RequestFrame& frame, Handler handler,
+    handlers::Outcome<typename Message::Response> made) {
+  using Outcome = handlers::Outcome<typename Message::Response>;
+  const int16_t version = frame.header.request_api_version;
+  const auto room_for = [&connection, version](const typename Message::Response& response) {
+    return MemoryBudget::telling(protocol::encoded_size(response, version).value_or(0), connection.takes_answers);
+  };
+  std::optional<MemoryBudget::Room> wanted;
+  if (const auto* now = std::get_if<typename Message::Response>(&made.value)) {
+    wanted = room_for(*now);
+    // From now on it counts with its connection.
+    if (wanted->most <= MemoryBudget::kFree || broker_.memory().try_reserve(*wanted)) return made;
+    made = Outcome::none();
+  }
+  return Outcome::later([this, &connection, version, room_for, handler, body = frame.body, made = std::move(made), wanted,
+                         room = MemoryBudget::Reservation{}](Task& task) mutable -> std::optional<typename Message::Response> {
+    MemoryBudget& memory = broker_.memory();
+    if (!wanted) {
+      std::optional<typename Message::Response> response = wait_for(task, made);
+      if (!response) return response;
+      wanted = room_for(*response);
+      if (wanted->most <= MemoryBudget::kFree || PLANT("N66")) return response;  // N66: what tells of the cluster needs no room.
+      if (auto now = memory.try_reserve(*wanted)) {
+        room = *std::move(now);
+        return response;
+      }
+    }
+    Result<MemoryBudget::Reservation> later = memory.reserve(task, *wanted, broker_.runtime().now() + MemoryBudget::kPatience);
+    Result<Message> message = protocol::decode<Message>(body, version);
+    if (!later || !message) {
+      connection.close_because = fmt::format("there was no room for an answer of {} bytes", wanted->most);
+      return std::nullopt;
+    }
+    room = *std::move(later);
+    Outcome again = handler(handlers::Request{broker_, connection, version}, *std::move(message));
+    return wait_for(task, again);
+  });
+}
+
 template <class Message, class Handler>
 Begun KafkaHandler::run(ConnectionInfo& connection, const protocol::RequestFrame& frame, Handler handler) {
   using Response = typename Message::Response;
@@ -94,6 +159,7 @@ Begun KafkaHandler::run(ConnectionInfo& connection, const protocol::RequestFrame
     if (counted) fit_quota(settings, connection, *message);
   handlers::Outcome<Response> outcome = handler(handlers::Request{broker_, connection, version}, *std::move(message));
   if (!outcome.close_because.empty()) return Begun::close(std::move(outcome.close_because));
+  if constexpr (kTells<Message>) outcome = where_there_is_room<Message>(connection, frame, handler, std::move(outcome));
   if (counted) return run_with_quotas<Message>(connection, frame, broker_.runtime().fine_now() - began, std::move(outcome));
   if (auto* now = std::get_if<Response>(&outcome.value)) return Begun::now(answer(correlation_id, *now, version));
   if (auto* later = std::get_if<typename handlers::Outcome<Response>::Later>(&outcome.value))

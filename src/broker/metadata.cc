@@ -3,7 +3,6 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <set>
 
 #include "broker/first_leaders.h"
 #include "broker/handlers.h"
@@ -92,11 +91,9 @@ struct MetadataCall {
 // for their leaders for long: clients ask again while there is none.
 std::vector<std::string> MetadataCall::create_missing(Task& task) {
   CreateTopicsCommand command;
-  std::set<std::string_view> names;  // A name that is asked for twice is made once.
   if (!broker.config().auto_create_topics || !message.topics || (version >= 4 && !message.allow_auto_topic_creation)) return {};
   for (const auto& topic : *message.topics) {
     if (!topic.name || !topic.topic_id.is_zero() || bad_topic_name(*topic.name) || broker.controller().image().find_topic(std::string_view(*topic.name))) continue;
-    if (!names.insert(*topic.name).second) continue;
     if (*topic.name == kOffsetsTopic) {
       ensure_offsets_topic(task, broker, broker.runtime().now() + 5_s);
       continue;
@@ -155,6 +152,8 @@ MetadataResponse MetadataCall::answer(Task& task) {
         }
         return response;
       }
+  if (message.topics)
+    drop_repeated(*message.topics, [](const MetadataRequest::Topic& topic) { return std::pair(topic.name, topic.topic_id); });
   const std::vector<std::string> made = create_missing(task);
   const std::vector<BrokerId> alive = broker.alive_brokers();
   for (const BrokerId id : alive)

@@ -26,7 +26,8 @@ void answer(Task& task, BrokerContext& broker, bool takes_answers, int16_t versi
   // A search reads a batch.
   MemoryBudget::Reservation room;
   if (asked.timestamp >= 0 || asked.timestamp == ListOffsetsTimestamp::kMaxTimestamp) {
-    Result<MemoryBudget::Reservation> later = broker.memory().reserve(task, 1_MiB, takes_answers, broker.runtime().now() + 10_s);
+    Result<MemoryBudget::Reservation> later =
+        broker.memory().reserve(task, MemoryBudget::records(1_MiB, takes_answers), broker.runtime().now() + 10_s);
     if (!later) {
       out.error_code = ErrorCode::kRequestTimedOut;
       return;

@@ -308,6 +308,8 @@ Outcome<DeleteRecordsResponse> delete_records_on_shards(const Request& request, 
 }
 
 Outcome<DescribeProducersResponse> describe_producers_on_shards(const Request& request, DescribeProducersRequest message) {
+  drop_repeated(message.topics, [](const auto& topic) { return topic.name; });
+  for (auto& topic : message.topics) drop_repeated(topic.partition_indexes, std::identity{});
   if (request.broker.runtime().shard_count() == 1) return describe_producers(request, std::move(message));
   return on_shards<DescribeProducersRequest>(request, std::move(message), describe_producers);
 }

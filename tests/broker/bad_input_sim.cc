@@ -326,6 +326,52 @@ TEST_F(BadInput, ManyTopicsAndPartitionsInOneRequest) {
   });
 }
 
+// A few KiB would make an answer of as many times what is told of each.
+TEST_F(BadInput, WhatIsAskedForManyTimesIsToldOnce) {
+  w.run([&](Wire& wire) {
+    MetadataRequest metadata;
+    metadata.topics.emplace(1000, MetadataRequest::Topic{.name = "good"});
+    metadata.topics->push_back({.name = "none"});
+    metadata.topics->push_back({.name = "good"});
+    const auto topics = wire.ask(metadata, 9).topics;
+    ASSERT_EQ(topics.size(), 2u);
+    EXPECT_EQ(topics[0].name, "good");
+    EXPECT_EQ(topics[1].name, "none");
+
+    DescribeConfigsRequest configs;
+    for (int i = 0; i < 1000; ++i) configs.resources.push_back({.resource_type = ConfigResourceType::kTopic, .resource_name = "good"});
+    configs.resources.push_back({.resource_type = ConfigResourceType::kBroker, .resource_name = "1"});
+    EXPECT_EQ(wire.ask(configs, 4).results.size(), 2u);
+
+    DescribeProducersRequest producers;
+    producers.topics.assign(100, {.name = "good", .partition_indexes = std::vector<int32_t>(100, 0)});
+    const auto told = wire.ask(producers, 0).topics;
+    ASSERT_EQ(told.size(), 1u);
+    EXPECT_EQ(told[0].partitions.size(), 1u);
+
+    DescribeGroupsRequest groups;
+    groups.groups.assign(1000, "g");
+    EXPECT_EQ(wire.ask(groups, 5).groups.size(), 1u);
+    ConsumerGroupDescribeRequest consumers;
+    consumers.group_ids.assign(1000, "g");
+    EXPECT_EQ(wire.ask(consumers, 0).groups.size(), 1u);
+    OffsetFetchRequest offsets;
+    offsets.groups.resize(10);
+    for (auto& group : offsets.groups) {
+      group.group_id = "g";
+      group.topics.emplace(10, OffsetFetchRequest::Group::Topic{.name = "good", .partition_indexes = std::vector<int32_t>(1000, 0)});
+    }
+    // The group's coordinator is there once somebody asks for it.
+    (void)wire.ask(FindCoordinatorRequest{.coordinator_keys = {"g"}}, 4);
+    (void)wire.runtime().sleep_for(wire.task(), 5_s);
+    const auto committed = wire.ask(offsets, 9).groups;
+    ASSERT_EQ(committed.size(), 1u);
+    ASSERT_EQ(committed[0].topics.size(), 1u);
+    EXPECT_EQ(committed[0].topics[0].partitions.size(), 1u);
+    expect_others_do_not_notice(wire);
+  });
+}
+
 TEST_F(BadInput, WhoLeavesInTheMiddleLeavesNothingBehind) {
   w.run([&](Wire& wire) {
     FetchRequest poll = fetch_request("good", 0, 0);

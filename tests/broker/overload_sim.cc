@@ -156,5 +156,37 @@ TEST_F(Deaf, ReadersLeaveRoomForThoseWhoRead) {
   EXPECT_FALSE(w.log_lines("others need the memory").empty());
 }
 
+// The same of what tells of the cluster: a few bytes ask for it, and it is as large as the cluster is.
+TEST_F(Deaf, WhatTellsOfTheClusterHasItsRoom) {
+  protocol::MetadataRequest wide;
+  wide.topics.emplace();
+  for (int i = 0; i < 10; ++i) {
+    w.create_topic("wide" + std::to_string(i), 300);
+    wide.topics->push_back({.name = "wide" + std::to_string(i)});
+  }
+  w.run([&](Wire& wire) {
+    std::vector<Wire> deaf;
+    for (int i = 0; i < 60; ++i) {
+      deaf.push_back(w.connect(wire));
+      for (int k = 0; k < 8; ++k) deaf.back().send(deaf.back().frame_of(wide, 9));
+    }
+    ByteCount most = 0;
+    int told = 0;
+    const Instant began = wire.runtime().now();
+    // Somebody new has to know where the partitions are; those who took nothing make room for it.
+    while (told < 3 && wire.runtime().now() < began + 60_s) {
+      Wire one = w.connect(wire);
+      const auto answer = one.try_ask(wide, 9);
+      EXPECT_TRUE(!answer || answer->topics.size() == 10);
+      if (answer) told += answer->topics[0].partitions.size() == 300 ? 1 : 0;
+      most = std::max(most, used());
+      (void)wire.runtime().sleep_for(wire.task(), 10_ms);
+    }
+    EXPECT_EQ(told, 3);
+    EXPECT_GE(most, 1_MiB) << "or nobody asked for anything";
+    EXPECT_LE(most, 3_MiB + 500_KiB) << "three quarters, and an answer or two beyond";
+  }, 0, 300_s);
+}
+
 }  // namespace
 }  // namespace taffrail::test

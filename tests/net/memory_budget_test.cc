@@ -36,10 +36,11 @@ struct BudgetTest : testing::Test {
     EXPECT_EQ(budget.used(), 0u);
   }
   Asked& ask(ByteCount wanted, bool takes_answers, Duration limit = 100_s) {
+    return ask(MemoryBudget::records(wanted, takes_answers), limit);
+  }
+  Asked& ask(MemoryBudget::Room wanted, Duration limit = 100_s) {
     Asked& one = asked.emplace_back();
-    runtime.spawn(scope, "ask", [&, wanted, takes_answers, limit](Task& task) {
-      one.got = budget.reserve(task, wanted, takes_answers, runtime.now() + limit);
-    });
+    runtime.spawn(scope, "ask", [&, wanted, limit](Task& task) { one.got = budget.reserve(task, wanted, runtime.now() + limit); });
     runtime.settle();
     return one;
   }
@@ -77,10 +78,34 @@ TEST_F(BudgetTest, SomeAnswersHaveRoomWhateverRequestsHold) {
   budget.hold(reader, 256_KiB, 256_KiB, true);
   asked[1].got.reset();
   asked[2].got.reset();
-  EXPECT_FALSE(budget.try_reserve(1, true).has_value());
+  EXPECT_FALSE(budget.try_reserve(MemoryBudget::records(1, true)).has_value());
   budget.hold(reader, 256_KiB, 0, true);
-  EXPECT_TRUE(budget.try_reserve(1, true).has_value());
+  EXPECT_TRUE(budget.try_reserve(MemoryBudget::records(1, true)).has_value());
   budget.leave(reader);
+  budget.leave(giant);
+}
+
+// Who a topic's leader is has to be known by everybody, and is told whole.
+TEST_F(BudgetTest, WhatTellsOfTheClusterHasRoomBesideThoseWhoTakeNothing) {
+  EXPECT_EQ(ask(512_KiB, false).bytes(), 512_KiB);
+  EXPECT_FALSE(ask(1_KiB, false).got.has_value());
+  EXPECT_EQ(ask(MemoryBudget::telling(200_KiB, false)).bytes(), 200_KiB);
+  EXPECT_EQ(ask(MemoryBudget::telling(200_KiB, false)).bytes(), 200_KiB) << "not less than it needs";
+  EXPECT_FALSE(ask(MemoryBudget::telling(5_KiB, false)).got.has_value());
+  EXPECT_EQ(ask(MemoryBudget::telling(5_KiB, true)).bytes(), 5_KiB) << "who is known to take answers";
+  // Nor does a giant stand in its way, unless much of it is not taken.
+  asked[1].got.reset();
+  for (Asked& one : asked) one.got.reset();
+  runtime.settle();
+  for (Asked& one : asked) one.got.reset();
+  Peer giant;
+  budget.hold(giant, 100_MiB);
+  EXPECT_EQ(ask(MemoryBudget::telling(100_KiB, false)).bytes(), 100_KiB);
+  Peer deaf;
+  budget.hold(deaf, 192_KiB, 192_KiB);
+  EXPECT_FALSE(budget.try_reserve(MemoryBudget::telling(5_KiB, false)).has_value());
+  budget.leave(deaf);
+  EXPECT_TRUE(budget.try_reserve(MemoryBudget::telling(5_KiB, false)).has_value());
   budget.leave(giant);
 }
 
@@ -88,7 +113,7 @@ TEST_F(BudgetTest, RoomGoesToThoseWhoWaitInTheirOrder) {
   Asked& first = ask(1_MiB, true);
   Asked& second = ask(600_KiB, true);
   Asked& third = ask(600_KiB, true);
-  EXPECT_FALSE(budget.try_reserve(1, true).has_value());
+  EXPECT_FALSE(budget.try_reserve(MemoryBudget::records(1, true)).has_value());
   EXPECT_FALSE(second.got.has_value());
   first.got.reset();
   runtime.settle();

@@ -293,7 +293,7 @@ TEST_F(ServerTest, WhoAsksForMoreMeanwhileHasTakenNothingAllTheSame) {
   send(*deaf, {"b"});
   std::optional<Errc> told;
   runtime.start([&](Task& task) {
-    const auto room = memory.reserve(task, 1_MiB, false, runtime.now() + 6_s);
+    const auto room = memory.reserve(task, MemoryBudget::records(1_MiB, false), runtime.now() + 6_s);
     told = room ? std::optional<Errc>() : room.error().code;
   });
   for (int i = 0; i < 7; ++i) {

@@ -186,7 +186,7 @@ class Connection:
         writer.struct(layout.request, request)
         self.socket.sendall(struct.pack(">i", len(writer.out)) + writer.out)
         try:
-            answer = wire.receive(self.socket, struct.unpack(">i", wire.receive(self.socket, 4))[0])
+            answer = wire.answer(self.socket)
         except RuntimeError as hung_up:
             raise ConnectionError(str(hung_up)) from None
         reader = Reader(answer, layout.flexible)

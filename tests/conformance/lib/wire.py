@@ -26,12 +26,17 @@ def receive(connection, n):
     return bytes(data)
 
 
+def answer(connection):
+    """The next one, without its length."""
+    return receive(connection, struct.unpack(">i", receive(connection, 4))[0])
+
+
 def ask(address, key, version, body):
     header = struct.pack(">hhi", key, version, 1) + string("conformance")
     host, port = address.rsplit(":", 1)
     with socket.create_connection((host, int(port)), 20) as connection:
         connection.sendall(struct.pack(">i", len(header) + len(body)) + header + body)
-        return receive(connection, struct.unpack(">i", receive(connection, 4))[0])
+        return answer(connection)
 
 
 def coordinator(addresses, group):

@@ -60,7 +60,7 @@ class GroupEvents {
  public:
   virtual ~GroupEvents() = default;
   /// Entries up to `index` are committed, and may be read from the log; `next_offset` is the Kafka offset
-  /// behind the last of them.
+  /// behind the last of them. Said again when what could not be read has been repaired.
   virtual void on_commit(LogIndex index, Offset next_offset) = 0;
   /// This replica's own disk holds everything up to `index`.
   virtual void on_durable(LogIndex index) = 0;

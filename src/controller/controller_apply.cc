@@ -149,11 +149,16 @@ void Controller::State::on_commit(LogIndex index, Offset) {
 }
 
 void Controller::State::run_applier(Task& task) {
+  std::string told;
   while (group != nullptr) {
     if (const Result<> done = apply_committed(task); !done) {
       if (done.error().code == Errc::kCancelled) return;
-      runtime.log().error("controller", "the metadata log cannot be read: {}", done.error().text());
-      if (!runtime.sleep_for(task, kReadRetry)) return;
+      if (std::string why = done.error().text(); why != told) {
+        runtime.log().error("controller", "the metadata log cannot be read: {}", why);
+        told = std::move(why);
+      }
+      (void)commit_moved.wait(task, runtime.now() + kReadRetry);
+      if (task.cancelled()) return;
       continue;
     }
     if (group == nullptr || (applied.index < committed && !image_missing)) continue;

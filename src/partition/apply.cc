@@ -10,6 +10,7 @@
 namespace taffrail {
 namespace {
 constexpr uint16_t kFormat = 1;
+constexpr Duration kReadRetry = 1_s;
 constexpr uint16_t kSnapshotFormat = 2;
 /// With the state of the machine that the partition carries; others are written without.
 constexpr uint16_t kSnapshotFormatOfMachine = 3;
@@ -59,6 +60,7 @@ Result<PartitionCommand> PartitionCommand::decode(ByteView bytes) {
 
 // Applies what is committed, in order, on leader and follower alike: the only code that changes state.
 void Partition::State::run_applier(Task& task) {
+  std::string told;
   while (!task.cancelled()) {
     const LogIndex end = group == nullptr ? LogIndex{} : group->commit();
     if (applied.index >= end) {
@@ -74,9 +76,13 @@ void Partition::State::run_applier(Task& task) {
     turn = Mutex::Lock();
     if (done) continue;
     if (done.error().code == Errc::kCancelled) return;
-    runtime.log().error("partition", "{}-{}: cannot apply entry {}: {}", topic_name, key.partition,
-                        applied.index.value + 1, done.error().text());
-    if (!runtime.sleep_for(task, 1_s)) return;
+    std::string why = fmt::format("cannot apply entry {}: {}", applied.index.value + 1, done.error().text());
+    if (why != told) {
+      runtime.log().error("partition", "{}-{}: {}", topic_name, key.partition, why);
+      told = std::move(why);
+    }
+    // What damage hides comes from another replica, and is committed here as it is there.
+    (void)apply_wake.wait(task, runtime.now() + kReadRetry);
   }
 }
 

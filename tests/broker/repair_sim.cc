@@ -127,6 +127,37 @@ TEST_F(Repair, WhatIsGoneEverywhereIsNotWaitedFor) {
   EXPECT_EQ(there->view().log_end, w.replica(leader, "t")->view().log_end);
 }
 
+// A file that was cut short lacks one chunk after another, and the next one is only missed when the one before it is there.
+// A broker spent a second on each: a partition of which it led could not change its members for a minute.
+TEST(RepairOfMuch, TakesNoLongerThanToAskForIt) {
+  NodeConfig config = Repair::busy_config();
+  config.scrub_round = 3600_s;
+  config.snapshot_entries = 1000;
+  config.storage.segment_bytes = 16_MiB;
+  BrokerWorld w(82, 3, config);
+  w.create_topic("t", 1, 3);
+  const uint32_t leader = w.leader_of("t"), victim = (leader + 1) % 3;
+  w.run([&](Wire& wire) {
+    for (int i = 0; i < 60; ++i) wire.produce("t", batch_of({std::string(8'000, static_cast<char>('a' + i % 26))}));
+  }, leader);
+  w.world.run_for(3_s);
+  w.world.kill(w.cluster.broker(victim));
+  for (const auto& [path, file] : w.world.disk(w.cluster.broker(victim)).image().files()) {
+    if (!path.ends_with(".log")) continue;
+    const auto pages = sim::DiskImage::pages_at_rest(*file);
+    for (size_t i = 1; i < pages.size(); ++i) sim::DiskImage::rot(*file, pages[i], 100, w.world.stream(sim::StreamKind::kTest));
+  }
+  w.world.restart(w.cluster.broker(victim));
+  const Instant began = w.world.now();
+  const auto caught_up = [&] {
+    const Partition* there = w.replica(victim, "t");
+    return there != nullptr && there->applied() == w.replica(leader, "t")->applied();
+  };
+  EXPECT_TRUE(w.world.run_until(caught_up, 120_s));
+  EXPECT_LE(w.world.now() - began, 5_s);
+  EXPECT_GE(w.log_lines("were repaired from broker").size(), 10u) << "or little of it was missing";
+}
+
 TEST_F(Repair, WhatIsSoundIsNotCalledDamaged) {
   w.world.run_for(20_s);
   for (uint32_t i = 0; i < 3; ++i) EXPECT_EQ(repaired(i), 0u);

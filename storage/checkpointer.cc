@@ -90,9 +90,11 @@ Result<> Checkpointer::round(Task& task) {
     if (store_.slots_[slot] == nullptr || !store_.slots_[slot]->has_unlinkable()) unlink_.erase(slot);
   }
   if (store_.wal_->segments_held() > limit_) {
-    const ByteCount held = store_.wal_->oldest_bytes();
     copied_bytes_ = 0;
-    TRY(release_oldest(task));
+    // As many as there are too many: one group may be longer than a segment, and each time lets another one through.
+    const size_t too_many = is_long && !PLANT("S87") ? store_.wal_->segments_held() - segments_max() : 1;
+    const ByteCount held = store_.wal_->oldest(too_many).bytes;
+    TRY(release_oldest(task, too_many));
     // Not by the segments held: what others wrote meanwhile is among them. A group takes whole blocks, and so does its mark.
     limit_ = 2 * (copied_bytes_ + 4 * kWalBlock) <= held ? store_.options_.wal_segments_kept : store_.wal_->segments_held() + 1;
   }
@@ -118,9 +120,8 @@ Result<> Checkpointer::flush(Task& task, uint32_t slot, std::optional<LogIndex> 
 
 // What stands in the oldest write-ahead segment and is still needed moves: to segments if it is committed
 // and worth a chunk, or was moved before; else forward in the write-ahead log, under its old sequence.
-Result<> Checkpointer::release_oldest(Task& task) {
-  const uint64_t oldest = store_.wal_->oldest_segment();
-  const WalSequence floor = store_.wal_->first_after_oldest();
+Result<> Checkpointer::release_oldest(Task& task, size_t count) {
+  const auto [oldest, floor, bytes] = store_.wal_->oldest(count);
   const size_t slots = store_.slots_.size();
 
   for (uint32_t slot = 0; slot < slots; ++slot) {
@@ -205,7 +206,7 @@ Result<> Checkpointer::checkpoint(Task& task) {
     TRY(store_.wal_->wait_durable(task, store_.wal_->last()));
   }
   const uint64_t current = store_.wal_->current_segment();
-  while (store_.wal_->oldest_segment() < current) TRY(release_oldest(task));
+  while (store_.wal_->oldest_segment() < current) TRY(release_oldest(task, 1));
   return {};
 }
 

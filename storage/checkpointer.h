@@ -45,7 +45,7 @@ class Checkpointer {
   bool has_work() const;
   Result<> round(Task& task);
   Result<> flush(Task& task, uint32_t slot, std::optional<LogIndex> up_to);
-  Result<> release_oldest(Task& task);
+  Result<> release_oldest(Task& task, size_t count);
   Result<> sync_all(Task& task);
   Result<> release_below(Task& task, uint64_t oldest, WalSequence floor);
   Result<> copy_forward(Task& task, uint32_t slot, uint64_t segment);

@@ -112,18 +112,19 @@ void Store::on_durable(WalSequence sequence) {
 }
 
 // A term or a vote may be in a group, so it never waits for long.
-Duration Store::pace() const {
+Wal::Listener::Pace Store::pace() const {
   if (!checkpointer_->is_running() || PLANT("S81")) return {};
   // A disk must not be filled by what waits to leave the write-ahead log. One more, for it may be letting go of one.
   constexpr Duration kOfALongLog = 200_ms;
-  if (wal_->segments_held() > checkpointer_->segments_max() + 1) return kOfALongLog;
+  if (wal_->segments_held() > checkpointer_->segments_max() + 1)
+    return {kOfALongLog, PLANT("S87") ? UINT64_MAX : options_.wal_segment_bytes / 8};
   // What has left memory before it stands in a segment has to be read again for it.
   constexpr Duration kOfAFullMemory = 20_ms;
   if (cached_.empty() || cached_bytes_ < options_.arena_bytes / 8 * 7) return {};
   const Cached& next = cached_.front();
   const Log* log = slots_[next.slot];
   const bool waits = log != nullptr && next.index > log->flushed_.last.index && next.index <= log->committed_;
-  return waits && log->committed_unflushed_bytes_ >= options_.chunk_bytes ? kOfAFullMemory : Duration{};
+  return waits && log->committed_unflushed_bytes_ >= options_.chunk_bytes ? Pace{kOfAFullMemory} : Pace{};
 }
 
 void Store::on_failed(const Error& error) {

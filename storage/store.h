@@ -74,7 +74,7 @@ class Store final : private Wal::Listener {
 
   void on_placed(const WalFrame& frame, WalPosition at) override;
   void on_durable(WalSequence sequence) override;
-  Duration pace() const override;
+  Pace pace() const override;
   void on_failed(const Error& error) override;
 
   Log& add_log(const PartitionKey& key);

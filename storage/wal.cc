@@ -70,9 +70,9 @@ Result<> Wal::wait_durable(Task& task, WalSequence sequence) {
 void Wal::run_writer(Task& task) {
   while (!failed_) {
     if (!queue_.empty() || mark_wanted_) {
-      keep_pace(task);
+      const ByteCount most = keep_pace(task);
       if (failed_) break;  // A segment lost its sync meanwhile.
-      if (const Result<> written = write_group(task, queue_.empty()); !written) fail_for_good(written.error());
+      if (const Result<> written = write_group(task, queue_.empty(), most); !written) fail_for_good(written.error());
       continue;
     }
     if (closing_) {
@@ -90,12 +90,15 @@ void Wal::run_writer(Task& task) {
   end_writer();
 }
 
-void Wal::keep_pace(Task& task) {
+// Returns how much the next group may take.
+ByteCount Wal::keep_pace(Task& task) {
   const Instant began = runtime_.now();
-  // Never while what shortens this log waits for this very group.
-  while (!closing_ && !mark_wanted_ && !releasing_) {
-    const Instant until = began + listener_.pace();
-    if (until <= runtime_.now() || !moved_on_.wait(task, until)) return;
+  for (;;) {
+    const Listener::Pace pace = listener_.pace();
+    const Instant until = began + pace.wait;
+    // No waiting while what shortens this log waits for this very group.
+    const bool at_once = closing_ || mark_wanted_ || releasing_ || until <= runtime_.now();
+    if (at_once || !moved_on_.wait(task, until)) return std::min(pace.group_max, options_.wal_group_bytes_max);
   }
 }
 
@@ -117,7 +120,7 @@ void Wal::end_writer() {
 //       they let go of it (docs/formats.md, "Write-ahead log").
 //   W5  Behind every group lies a block of zeros, written with it: where the next header is still zero,
 //       no later sync ever ended.
-Result<> Wal::write_group(Task& task, bool mark) {
+Result<> Wal::write_group(Task& task, bool mark, ByteCount most) {
   CHECK(!in_flight_, "W2 one group at a time");
   // Take from the queue what fits. The frames stay with this call: appenders go on meanwhile.
   std::vector<WalFrame> frames;
@@ -125,7 +128,7 @@ Result<> Wal::write_group(Task& task, bool mark) {
   uint64_t frames_size = 0;
   while (!mark && !queue_.empty()) {
     const uint64_t size = kWalFrameHeaderSize + queue_.front().payload.size();
-    if (!frames.empty() && frames_size + size > options_.wal_group_bytes_max) break;
+    if (!frames.empty() && frames_size + size > most) break;
     frames_size += size;
     queued_bytes_ -= size;
     frames.push_back(std::move(queue_.front()));
@@ -394,9 +397,13 @@ Result<Slice> Wal::read_payload(Task& task, WalPosition at, const PartitionKey& 
 uint64_t Wal::oldest_segment() const { return files_.front()->number; }
 uint64_t Wal::current_segment() const { return files_.back()->number; }
 
-WalSequence Wal::first_after_oldest() const {
-  if (files_.size() < 2) return floor_;
-  return files_[1]->first == WalSequence() ? written_ : files_[1]->first;
+Wal::Oldest Wal::oldest(size_t count) const {
+  Oldest out{files_.front()->number, floor_, 0};
+  for (size_t i = 0; i + 1 < files_.size() && i < count; ++i) {
+    const WalFile& next = *files_[i + 1];
+    out = {files_[i]->number, next.first == WalSequence() ? written_ : next.first, out.bytes + files_[i]->end};
+  }
+  return out;
 }
 
 Result<> Wal::release_below(Task& task, WalSequence floor) {
@@ -412,7 +419,7 @@ Result<> Wal::release_below(Task& task, WalSequence floor) {
     if (writer_ended_) return fail(Errc::kClosed, "the write-ahead log was closed");
     TRY(done_.wait(task));
   }
-  while (files_.size() > 1 && first_after_oldest() <= floor_durable_) {
+  while (files_.size() > 1 && oldest(1).floor <= floor_durable_) {
     retired_.push_back(std::move(files_.front()));
     files_.pop_front();
   }

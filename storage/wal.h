@@ -90,9 +90,13 @@ class Wal {
     virtual void on_placed(const WalFrame& frame, WalPosition at) = 0;
     /// Everything up to `sequence` survives a power cut.
     virtual void on_durable(WalSequence sequence) = 0;
-    /// How long the next group should wait, and grow meanwhile, because segments are behind with what was written before.
-    /// Asked again after moved_on().
-    virtual Duration pace() const { return {}; }
+    /// What the next group should do because segments are behind with what was written before: wait so long, and then take no
+    /// more than that. Asked again after moved_on().
+    struct Pace {
+      Duration wait;
+      ByteCount group_max = UINT64_MAX;
+    };
+    virtual Pace pace() const { return {}; }
     /// Nothing that was not durable by now will be. Called once.
     virtual void on_failed(const Error& error) = 0;
   };
@@ -142,11 +146,14 @@ class Wal {
   /// Number of the oldest segment that is held, and of the one that is written to.
   uint64_t oldest_segment() const;
   uint64_t current_segment() const;
-  /// How far the oldest has been written.
-  ByteCount oldest_bytes() const { return files_.front()->end; }
   size_t segments_held() const { return files_.size(); }
-  /// Sequences below the oldest segment but one: what may go when the oldest goes.
-  WalSequence first_after_oldest() const;
+  /// The oldest segments, `count` of them, but never the one that is written to.
+  struct Oldest {
+    uint64_t segment = 0;  ///< Number of the last of them.
+    WalSequence floor;     ///< What lies below may go when they go.
+    ByteCount bytes = 0;   ///< How much has been written to them.
+  };
+  Oldest oldest(size_t count) const;
 
   /// Declares what lies below `floor` dead, durably (one group if nothing else is queued), and then lets
   /// go of the segments that hold nothing else. The caller has made the live part durable elsewhere.
@@ -160,8 +167,8 @@ class Wal {
  private:
   void run_writer(Task& task);
   void run_preparer(Task& task);
-  Result<> write_group(Task& task, bool mark);
-  void keep_pace(Task& task);
+  Result<> write_group(Task& task, bool mark, ByteCount most);
+  ByteCount keep_pace(Task& task);
   Result<std::shared_ptr<WalFile>> file_for(Task& task, uint64_t size);
   Result<std::shared_ptr<WalFile>> make_file(Task& task, ByteCount capacity);
   Result<std::shared_ptr<WalFile>> recycle(Task& task, std::shared_ptr<WalFile> old);

@@ -90,6 +90,32 @@ TEST(Store, TheWriteAheadLogWaitsForSegmentsThatAreBehind) {
   EXPECT_LE(world.store->wal().segments_held(), 4u);
 }
 
+// A follower that catches up is given more at a time than a segment holds, and each turn of the oldest segment lets a group
+// through: a disk was filled by a log of 1.2 GiB, which nothing could shorten then.
+TEST(Store, AWriteAheadLogThatIsTooLongGrowsSlowly) {
+  TestWorld world;
+  StoreOptions options = tiny_wal(16384);
+  options.wal_group_bytes_max = 1 << 20;
+  ASSERT_TRUE(world.open(options));
+  world.disk.hold_segments = true;
+  ASSERT_TRUE(world.run([&](Task& task) {
+    Log* log = OK(world.store->create_log(test_key(0)));
+    const Wal& wal = world.store->wal();
+    const auto write = [&](int batches) {
+      const Instant begin = world.runtime().now();
+      EXPECT_TRUE(world.store->wal().wait_durable(task, append_batches(*log, Term(1), batches, 1000)));
+      log->set_committed(log->last_index());
+      return world.runtime().now() - begin;
+    };
+    while (wal.segments_held() < 8) write(1);
+    EXPECT_GE(write(300), 10_s) << "an eighth of a segment at a time";
+    EXPECT_LE(write(1), 200_ms) << "and what is small goes as before";
+  }));
+  world.disk.release_segments();
+  world.pass(1_s);
+  EXPECT_LE(world.store->wal().segments_held(), 5u) << "all that is too much goes, not one with each group";
+}
+
 // However much comes, there is a turn for the oldest segment of the write-ahead log.
 TEST(Store, TheWriteAheadLogIsLetGoUnderLoad) {
   TestWorld world;

@@ -335,7 +335,7 @@ Result<> Wal::prepare(Task& task) {
 
 Result<std::shared_ptr<WalFile>> Wal::make_file(Task& task, ByteCount capacity) {
   auto made = std::make_shared<WalFile>();
-  made->number = next_segment_++;
+  made->number = PLANT("S88") ? next_segment_++ : next_segment_;
   made->path = wal_segment_path(directory_, made->number);
   made->capacity = std::max<uint64_t>(wal_round_up(capacity), 2 * kWalBlock);
   // What an earlier attempt left when the disk was full, or a crash in the middle of one, is nobody's.
@@ -353,6 +353,7 @@ Result<std::shared_ptr<WalFile>> Wal::make_file(Task& task, ByteCount capacity) 
   TRY(made->file->sync(task));
   TRY(runtime_.disk().sync_directory(task, directory_ + "/wal"));
   made->end = kWalBlock;
+  ++next_segment_;  // Not before: on a full disk each attempt would leave a file.
   ++stats_.segments_made;
   return made;
 }

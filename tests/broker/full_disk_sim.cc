@@ -40,6 +40,24 @@ TEST(FullDisk, RefusesProduceKeepsReadsAndGoesOnWhenThereIsRoom) {
   EXPECT_EQ(w.log_lines("there is room again").size(), 1u);
 }
 
+// Two attempts a second, each of which left an empty segment of the write-ahead log.
+TEST(FullDisk, WhatFindsNoRoomLeavesNothingBehind) {
+  BrokerWorld w(54);
+  w.create_topic("t");
+  const auto files = [&] {
+    size_t count = 0;
+    w.world.run_fiber(w.cluster.broker(0), [&](Task& task, Runtime& runtime) { count = runtime.disk().list(task, "shard-0/wal")->size(); });
+    return count;
+  };
+  w.run([&](Wire& wire) {
+    w.world.disk(w.cluster.broker(0)).limit_space(0);
+    EXPECT_EQ(write_until_refused(wire).first, ErrorCode::kKafkaStorageError);
+  });
+  const size_t before = files();
+  w.world.run_for(20_s);
+  EXPECT_LE(files(), before + 1);
+}
+
 TEST(FullDisk, ABatchLargerThanASegmentOfTheLogWaitsForRoom) {
   NodeConfig config = small_config();
   config.storage.wal_segment_bytes = 16_KiB;

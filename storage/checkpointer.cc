@@ -93,10 +93,10 @@ Result<> Checkpointer::round(Task& task) {
     copied_bytes_ = 0;
     // As many as there are too many: one group may be longer than a segment, and each time lets another one through.
     const size_t too_many = is_long && !PLANT("S87") ? store_.wal_->segments_held() - segments_max() : 1;
-    const ByteCount held = store_.wal_->oldest(too_many).bytes;
-    TRY(release_oldest(task, too_many));
+    const Wal::Oldest oldest = store_.wal_->oldest(too_many);
+    TRY(release(task, oldest));
     // Not by the segments held: what others wrote meanwhile is among them. A group takes whole blocks, and so does its mark.
-    limit_ = 2 * (copied_bytes_ + 4 * kWalBlock) <= held ? store_.options_.wal_segments_kept : store_.wal_->segments_held() + 1;
+    limit_ = 2 * (copied_bytes_ + 4 * kWalBlock) <= oldest.bytes ? store_.options_.wal_segments_kept : store_.wal_->segments_held() + 1;
   }
   return {};
 }
@@ -118,10 +118,9 @@ Result<> Checkpointer::flush(Task& task, uint32_t slot, std::optional<LogIndex> 
   }
 }
 
-// What stands in the oldest write-ahead segment and is still needed moves: to segments if it is committed
+// What stands in the oldest write-ahead segments and is still needed moves: to segments if it is committed
 // and worth a chunk, or was moved before; else forward in the write-ahead log, under its old sequence.
-Result<> Checkpointer::release_oldest(Task& task, size_t count) {
-  const auto [oldest, floor, bytes] = store_.wal_->oldest(count);
+Result<> Checkpointer::release(Task& task, const Wal::Oldest& oldest) {
   const size_t slots = store_.slots_.size();
 
   for (uint32_t slot = 0; slot < slots; ++slot) {
@@ -132,8 +131,8 @@ Result<> Checkpointer::release_oldest(Task& task, size_t count) {
     bool copied = false;
     for (const Log::Tail& t : log->tail_) {
       if (t.meta.index <= flushed || t.meta.index > log->committed_ || t.at.segment == 0) continue;
-      if (t.at.segment <= oldest) here = t.meta.index;
-      copied = copied || (t.copied && t.at.segment <= oldest);
+      if (t.at.segment <= oldest.segment) here = t.meta.index;
+      copied = copied || (t.copied && t.at.segment <= oldest.segment);
     }
     if (here && (copied || log->committed_unflushed_bytes_ >= store_.options_.quiet_bytes))
       TRY(flush(task, slot, here));
@@ -141,7 +140,7 @@ Result<> Checkpointer::release_oldest(Task& task, size_t count) {
   const auto lock = TRY(lock_files(task));
   TRY(sync_all(task));
   store_.wal_->begin_release();
-  const Result<> released = release_below(task, oldest, floor);
+  const Result<> released = release_below(task, oldest);
   store_.wal_->end_release();
   return released;
 }
@@ -158,11 +157,11 @@ Result<> Checkpointer::sync_all(Task& task) {
   });
 }
 
-Result<> Checkpointer::release_below(Task& task, uint64_t oldest, WalSequence floor) {
+Result<> Checkpointer::release_below(Task& task, const Wal::Oldest& oldest) {
   const size_t slots = store_.slots_.size();
-  for (uint32_t slot = 0; slot < slots; ++slot) TRY(copy_forward(task, slot, oldest));
+  for (uint32_t slot = 0; slot < slots; ++slot) TRY(copy_forward(task, slot, oldest.segment));
   TRY(store_.wal_->wait_durable(task, store_.wal_->last()));
-  return store_.wal_->release_below(task, floor);
+  return store_.wal_->release_below(task, oldest.floor);
 }
 
 Result<> Checkpointer::copy_forward(Task& task, uint32_t slot, uint64_t segment) {
@@ -206,7 +205,7 @@ Result<> Checkpointer::checkpoint(Task& task) {
     TRY(store_.wal_->wait_durable(task, store_.wal_->last()));
   }
   const uint64_t current = store_.wal_->current_segment();
-  while (store_.wal_->oldest_segment() < current) TRY(release_oldest(task, 1));
+  while (store_.wal_->oldest_segment() < current) TRY(release(task, store_.wal_->oldest(1)));
   return {};
 }
 

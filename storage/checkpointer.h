@@ -9,6 +9,7 @@
 #include "base/result.h"
 #include "runtime/runtime.h"
 #include "runtime/sync.h"
+#include "storage/wal.h"
 
 namespace taffrail {
 
@@ -45,9 +46,9 @@ class Checkpointer {
   bool has_work() const;
   Result<> round(Task& task);
   Result<> flush(Task& task, uint32_t slot, std::optional<LogIndex> up_to);
-  Result<> release_oldest(Task& task, size_t count);
+  Result<> release(Task& task, const Wal::Oldest& oldest);
   Result<> sync_all(Task& task);
-  Result<> release_below(Task& task, uint64_t oldest, WalSequence floor);
+  Result<> release_below(Task& task, const Wal::Oldest& oldest);
   Result<> copy_forward(Task& task, uint32_t slot, uint64_t segment);
 
   Store& store_;

@@ -84,9 +84,10 @@ void fit_quota(const ClusterSettings& settings, const ConnectionInfo& connection
   message.min_bytes = std::min(message.min_bytes, message.max_bytes);
 }
 
-// Requests of a few bytes whose answers are as large as the cluster is, and which change nothing: they may be asked twice.
 template <class Message, class... Others>
 constexpr bool kIsOneOf = (std::is_same_v<Message, Others> || ...);
+
+// Requests of a few bytes whose answers are as large as the cluster is, and which change nothing: they may be asked twice.
 template <class Message>
 constexpr bool kTells =
     kIsOneOf<Message, protocol::MetadataRequest, protocol::DescribeClusterRequest, protocol::DescribeTopicPartitionsRequest,

@@ -22,6 +22,28 @@ Offset RaftGroup::commit_offset() const { return state_->commit_offset; }
 const Configuration& RaftGroup::configuration() const { return state_->raft.configuration(); }
 const std::string& RaftGroup::quarantine() const { return state_->quarantine; }
 const Raft& RaftGroup::raft() const { return state_->raft; }
+
+std::string RaftGroup::trouble() const {
+  const State& g = *state_;
+  if (!g.quarantine.empty())
+    return fmt::format("it has stopped, for what it was given breaks an invariant ({}): restart its broker, and report this", g.quarantine);
+  if (g.raft.possibly_longer() || g.raft.vote_doubtful()) {
+    const std::string lost = "a crash or damage may have taken the end of its log";
+    if (const std::vector<ReplicaId> silent = g.raft.silent_in_doubt(); !silent.empty()) {
+      std::string names;
+      for (const ReplicaId& voter : silent) names += fmt::format("{}{}", names.empty() ? "" : ", ", voter.node.value);
+      return fmt::format("{}: it waits for broker {} to say what it holds, and neither votes nor leads", lost, names);
+    }
+    if (g.raft.leader()) return fmt::format("{}: broker {} sends it what is missing", lost, g.raft.leader()->node.value);
+    return fmt::format("{}: it ends at entry {}, entries up to {} are known to have been, and only who holds those gets its vote",
+                       lost, g.raft.log().last().index.value, std::max(g.raft.log().last().index, g.raft.furthest_told().index).value);
+  }
+  const std::vector<std::pair<LogIndex, LogIndex>> holes = g.log.holes();
+  if (holes.empty()) return {};
+  return fmt::format("entries {} to {}{} are damaged or missing: they are not served, and fetched from the other replicas", holes.front().first.value,
+                     holes.front().second.value - 1, holes.size() > 1 ? fmt::format(" and {} more pieces", holes.size() - 1) : "");
+}
+
 const Log& RaftGroup::log() const { return state_->log; }
 
 BrokerId RaftGroup::leader() const {
@@ -61,13 +83,13 @@ std::vector<RaftGroup::MemberView> RaftGroup::members() const {
   if (raft.role() != Role::kLeader) return out;
   const Configuration& configuration = raft.configuration();
   out.reserve(raft.progress().size() + 1);
-  out.push_back({raft.self(), raft.durable(), state_->driver.runtime.now(), configuration.is_voter(raft.self()), false});
+  out.push_back({raft.self(), raft.durable(), state_->driver.runtime.now(), configuration.is_voter(raft.self()), false, false});
   // Raft is told of answered heartbeats only when it would act on their absence; who asks here wants the latest.
   DriverState& d = state_->driver;
   for (const Progress& p : raft.progress()) {
     Instant contact = p.contact;
     if (const auto* answer = d.answer_of(state_->key, p.replica)) contact = std::max(contact, answer->sent);
-    out.push_back({p.replica, p.match, contact, configuration.is_voter(p.replica), d.is_replaced(p.replica)});
+    out.push_back({p.replica, p.match, contact, configuration.is_voter(p.replica), d.is_replaced(p.replica), p.match < p.refilled_at});
   }
   return out;
 }
@@ -293,6 +315,7 @@ Result<Chain> RaftDriver::serve(Task& task, std::string_view service, Slice body
   if (state_->stopping) return fail(Errc::kUnavailable, "this broker is stopping");
   if (service == "entries") return state_->serve_entries(task, std::move(body));
   if (service == "transfer") return state_->serve_transfer(task, std::move(body));
+  if (service == "give-up") return state_->serve_give_up(std::move(body));
   return state_->serve_snapshot(task, std::move(body));
 }
 

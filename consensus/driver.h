@@ -96,6 +96,8 @@ class RaftGroup {
   const Configuration& configuration() const;
   /// Not taking part any more, by name of the invariant that a message or entry broke; empty if healthy.
   const std::string& quarantine() const;
+  /// What is wrong with this replica and what is done about it, in words; empty if nothing is.
+  std::string trouble() const;
 
   /// Leader only: gives `entries` their index and term, queues them for this disk and for the followers,
   /// and returns the last one's place. Does not wait. Errors: kNotLeader.
@@ -107,6 +109,7 @@ class RaftGroup {
     Instant last_contact;
     bool voter = false;
     bool replaced = false;   ///< Its node was heard of with another disk: this one comes no more.
+    bool refilling = false;  ///< It is being given back what its disk lost, or may have lost.
   };
   /// Leader only, itself included; empty elsewhere.
   std::vector<MemberView> members() const;
@@ -175,11 +178,14 @@ class RaftDriver {
   /// From Peers: the node sends nothing until it dials again. last_heard() forgets it.
   void on_sender_gone(BrokerId node);
   /// Answers the calls of other drivers, each on the shard of its group: kServices.
-  static constexpr std::array<std::string_view, 3> kServices{"snapshot", "entries", "transfer"};
+  static constexpr std::array<std::string_view, 4> kServices{"snapshot", "entries", "transfer", "give-up"};
   static Result<ShardId> shard_for_call(ByteView body, NodeShape shape);
   /// What to ask the service "transfer" of a leader's node: that it hands the leadership to its replica on `to`. The
   /// answer comes when it leads no more. Errors there: kNotLeader; kInvalid (no voter there); kTimedOut.
   static Slice transfer_question(const PartitionKey& key, BrokerId to);
+  /// What to ask the service "give-up" of a replica's node: Raft::give_up_doubts, by an operator's word. `alive`: who may
+  /// still say what it holds. Errors there: as of that; kNotFound.
+  static Slice give_up_question(const PartitionKey& key, const std::vector<BrokerId>& alive);
   Result<Chain> serve(Task& task, std::string_view service, Slice body);
   /// Pieces of holes that were filled, and damaged ends of logs that were made good, from other replicas
   /// since the start.

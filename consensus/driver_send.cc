@@ -238,4 +238,30 @@ Result<Chain> DriverState::serve_transfer(Task& task, Slice body) {
   return fail(Errc::kTimedOut, fmt::format("broker {} did not take over", to.value));
 }
 
+Slice RaftDriver::give_up_question(const PartitionKey& key, const std::vector<BrokerId>& alive) {
+  ByteWriter question;
+  write_key(question, key);
+  question.u32(static_cast<uint32_t>(alive.size()));
+  for (const BrokerId id : alive) question.i32(id.value);
+  return Slice(question.view());
+}
+
+Result<Chain> DriverState::serve_give_up(Slice body) {
+  ByteReader in(body);
+  const PartitionKey key = read_key(in);
+  std::vector<BrokerId> alive;
+  for (uint32_t left = in.u32(); left > 0 && in.ok(); --left) alive.push_back(BrokerId(in.i32()));
+  if (!in.done()) return fail(Errc::kCorrupt, "a question to give up a doubt");
+  RaftGroup::State* g = find(key);
+  if (g == nullptr || !g->quarantine.empty()) return fail(Errc::kNotFound, "the replica is not there");
+  const EntryId last = g->raft.log().last();
+  const EntryId told = g->raft.furthest_told();
+  Effects effects;
+  TRY(g->raft.give_up_doubts([&](BrokerId id) { return std::ranges::count(alive, id) > 0; }, runtime.now(), effects));
+  runtime.log().warn("raft", "{}: an operator gave up what it may have lost behind entry {}; others held entries up to {}",
+                     key.text(), last.index.value, std::max(last.index, told.index).value);
+  carry_out(*g, effects, nullptr, {});
+  return Chain{};
+}
+
 }  // namespace taffrail

@@ -119,6 +119,7 @@ struct DriverState {
   Result<std::pair<EntryId, Slice>> call_for_snapshot(Task& task, BrokerId node, const PartitionKey& key, Duration wait);
   Result<Chain> serve_snapshot(Task& task, Slice body);
   Result<Chain> serve_transfer(Task& task, Slice body);
+  Result<Chain> serve_give_up(Slice body);
   void send_by_and_by(const RaftGroup::State& g, const ReplicaId& to, const CommitNotice& notice);
   void run_notices(Task& task);
 

@@ -1,4 +1,6 @@
 // Elections: asking for votes, giving them, losing the leadership, handing it over.
+#include <fmt/core.h>
+
 #include <algorithm>
 
 #include "base/check.h"
@@ -225,6 +227,10 @@ void Raft::set_vote_doubtful(Instant now, Effects& out) {
 void Raft::settle_vote_if_answered(Instant now, Effects& out) {
   if (!vote_doubtful_ || configuration().empty()) return;
   if (!std::ranges::includes(vote_answered_, asked_in_doubt())) return;
+  settle_vote(now, out);
+}
+
+void Raft::settle_vote(Instant now, Effects& out) {
   if (vote_seen_ > term_) become_follower(vote_seen_, std::nullopt, now, out);
   if (!vote_) {
     vote_ = options_.self;
@@ -254,6 +260,14 @@ void Raft::on_tail_query(ReplicaId from, const TailQuery& query, Effects& out) {
       TailAnswer{
           .term = term_, .asked = query.last, .last = log_.last(), .doubtful = possibly_longer_ || !has_joined(),
           .voters = log_.last() == query.last ? std::vector<ReplicaId>() : all_voters_of(configuration())});
+  // What this leader sent it before it could hear is lost, and some of what it had acknowledged may be: waiting for it to
+  // refuse the next request would take a timeout.
+  Progress* progress = role_ == Role::kLeader && term_start_ > LogIndex{} ? find_progress(from) : nullptr;
+  if (progress == nullptr || PLANT("R75")) return;
+  const LogIndex agreed = log_.shared_below(query.last).value_or(log_.prefix().index - 1);
+  if (agreed >= progress->match && progress->state == Progress::State::kStream) return;
+  progress->refilled_at = log_.last().index;
+  if (progress->state != Progress::State::kSnapshot) fell_back(*progress, agreed, out);
 }
 
 TailAnswer answer_for_old_disk() {
@@ -300,6 +314,24 @@ void Raft::voter_lost(ReplicaId voter, Instant now, Effects& out) {
   insert(tail_answered_, voter);
   if (PLANT("R53")) insert(tail_not_beyond_, voter);
   settle_tail_if_answered(out);
+}
+
+std::vector<ReplicaId> Raft::silent_in_doubt() const {
+  std::vector<ReplicaId> silent = asked_in_doubt();
+  std::erase_if(silent, [this](const ReplicaId& voter) {
+    return (!possibly_longer_ || holds(tail_answered_, voter)) && (!vote_doubtful_ || holds(vote_answered_, voter));
+  });
+  return silent;
+}
+
+Result<> Raft::give_up_doubts(const std::function<bool(BrokerId)>& may_answer, Instant now, Effects& out) {
+  if (!possibly_longer_ && !vote_doubtful_) return fail(Errc::kInvalid, "it has lost nothing that it knows of");
+  for (const ReplicaId& voter : silent_in_doubt())
+    if (may_answer(voter.node))
+      return fail(Errc::kBusy, fmt::format("broker {} has not said yet what it holds", voter.node.value));
+  if (vote_doubtful_) settle_vote(now, out);
+  if (possibly_longer_) settle_tail(out);
+  return {};
 }
 
 void Raft::settle_tail_if_answered(Effects& out) {

@@ -169,10 +169,16 @@ void Raft::on_append_reply(ReplicaId from, const AppendReply& reply, Instant now
   const std::optional<LogIndex> shared = log_.shared_below(reply.hint);
   // An index below the prefix: want() turns it into a snapshot.
   const LogIndex agreed = shared.value_or(log_.prefix().index - 1);
-  // It had acknowledged more: its disk went back on its word. What it lost no longer counts.
-  progress->match = std::min(progress->match, std::max(agreed, LogIndex{}));
-  progress->probe_from(std::max(agreed, LogIndex{-1}) + 1);
-  want(*progress, out);
+  fell_back(*progress, agreed, out);
+}
+
+// Its log is this one's up to `agreed` at most. Where it had acknowledged more, its disk went back on its word: what it
+// lost no longer counts.
+void Raft::fell_back(Progress& progress, LogIndex agreed, Effects& out) {
+  if (agreed < progress.match) progress.refilled_at = std::max(progress.refilled_at, progress.match);
+  progress.match = std::min(progress.match, std::max(agreed, LogIndex{}));
+  progress.probe_from(std::max(agreed, LogIndex{-1}) + 1);
+  want(progress, out);
 }
 
 void Raft::on_snapshot_reply(ReplicaId from, const SnapshotReply& reply, Instant now,

@@ -32,6 +32,8 @@ struct Progress {
   LogIndex
       match;  ///< Its log equals this one up to here, durably. Only an acknowledgement raises it.
   LogIndex next;         ///< The first entry of the next request.
+  /// It held more than it does now, or may have: below this it is being given back what it lost.
+  LogIndex refilled_at;
   LogIndex commit_told;  ///< The highest commit index sent to it.
   uint64_t next_serial = 1;
   /// Answers below this serial were given by a replica of the same name that was a member before.

@@ -1,6 +1,7 @@
 // Raft: a pure step function. Inputs in, effects out; no clock, no socket, no disk.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -146,6 +147,11 @@ class Raft {
 
   // Inputs: the operator.
 
+  /// What this replica may have lost is given up: it votes and campaigns again with what it holds, and what only it and
+  /// those that are gone had is lost. Errors: kInvalid: it is in no doubt; kBusy while a voter that `may_answer` has not
+  /// said what it holds.
+  Result<> give_up_doubts(const std::function<bool(BrokerId)>& may_answer, Instant now, Effects& out);
+
   /// Campaigns without waiting for a timeout, unless a leader is known: the first leader of a new
   /// group.
   void campaign(Instant now, Effects& out);
@@ -192,6 +198,10 @@ class Raft {
   ReplicaId self() const { return options_.self; }
   /// Whose answers a replica in doubt waits for, itself excepted: all voters that it knows, and those it was told of.
   std::vector<ReplicaId> asked_in_doubt() const;
+  /// Of those, who has said nothing yet; none without a doubt.
+  std::vector<ReplicaId> silent_in_doubt() const;
+  /// While possibly_longer(): the furthest end that another replica told.
+  EntryId furthest_told() const { return vote_floor_; }
   Role role() const { return role_; }
   Term term() const { return term_; }
   /// Of a follower: when its leader was last heard of, and when it campaigns unless it hears of it again.
@@ -233,8 +243,10 @@ class Raft {
   void on_vote_reply(ReplicaId from, const VoteReply& reply, Instant now, Effects& out);
   void on_timeout_now(ReplicaId from, const TimeoutNow& message, Instant now, Effects& out);
   void on_tail_query(ReplicaId from, const TailQuery& query, Effects& out);
+  void fell_back(Progress& progress, LogIndex agreed, Effects& out);
   void on_tail_answer(ReplicaId from, const TailAnswer& answer, Instant now, Effects& out);
   void settle_vote_if_answered(Instant now, Effects& out);
+  void settle_vote(Instant now, Effects& out);
   void note_later_voters(const TailAnswer& answer, Effects& out);
   void end_doubts(Effects& out);
   void ask_for_tail(Instant now, Effects& out);

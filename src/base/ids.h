@@ -77,6 +77,7 @@ struct PartitionKey {
 
 /// Group 0, the cluster's metadata: Kafka's own id for `__cluster_metadata`.
 inline constexpr PartitionKey kMetadataPartition{Uuid{0, 1}, 0};
+inline constexpr const char* kMetadataTopic = "__cluster_metadata";
 
 /// Data directories of a node.
 inline constexpr uint32_t kDirectoriesMax = 16;

@@ -47,6 +47,9 @@ class BrokerContext {
   /// Asks the broker that leads a partition to hand it to its replica on `to`, and waits until it has. Errors: as
   /// RaftDriver::transfer_question and PeerChannel::call.
   virtual Result<> hand_over(Task& task, const PartitionKey& key, BrokerId leader, BrokerId to, Instant deadline) = 0;
+  /// Tells the replica on a broker, by an operator's word, to go on without what it may have lost. Errors: as
+  /// RaftDriver::give_up_question and PeerChannel::call.
+  virtual Result<> give_up_doubts(Task& task, const PartitionKey& key, BrokerId on, Instant deadline) = 0;
 
   /// This node's other shards, and its own; where a partition lives is shard_of(key, runtime().shape()).
   virtual const Remote<BrokerShard>& shard(ShardId shard) = 0;

@@ -14,11 +14,39 @@ namespace {
 
 constexpr int8_t kPreferred = 0;
 constexpr int8_t kUnclean = 1;
+constexpr Duration kLook = 50_ms;
+constexpr Duration kElectionPatience = 10_s;
 
 using PartitionResult = protocol::ElectLeadersResponse::Partition;
 
 PartitionResult refused(int32_t partition, ErrorCode error, std::string message) {
   return {partition, error, std::move(message), {}};
+}
+
+// What a minority holds is never made the truth by asking for a leader. But a replica that may have lost the end of its
+// log votes for nobody who might hold less, and where those that held more are gone, nobody comes: the operator says
+// that it shall go on without.
+PartitionResult elect_unclean(Task& task, BrokerContext& broker, const PartitionKey& key, const PartitionRecord& record,
+                              Instant deadline) {
+  const auto leader = [&] { return leader_of(broker, key).first; };
+  if (leader() != kNoBroker) return refused(key.partition, ErrorCode::kElectionNotNeeded, "The partition has a leader.");
+  const std::vector<BrokerId> alive = broker.alive_brokers();
+  size_t gave_up = 0;
+  std::string why;
+  for (const ReplicaId& replica : std::vector<ReplicaId>(record.replicas)) {
+    if (!std::binary_search(alive.begin(), alive.end(), replica.node)) continue;
+    const Result<> done = broker.give_up_doubts(task, key, replica.node, std::min(deadline, broker.runtime().now() + kElectionPatience));
+    if (done) ++gave_up;
+    else why += fmt::format(" Broker {}: {}.", replica.node.value, done.error().message);
+  }
+  if (gave_up == 0)
+    return refused(key.partition, ErrorCode::kEligibleLeadersNotAvailable,
+                   fmt::format("No replica waits for an operator's word, and a majority has to be alive.{}", why));
+  for (const Instant end = std::min(deadline, broker.runtime().now() + kElectionPatience); leader() == kNoBroker;) {
+    if (broker.runtime().now() >= end || !broker.runtime().sleep_for(task, kLook))
+      return refused(key.partition, ErrorCode::kRequestTimedOut, fmt::format("Nobody was elected yet; a majority has to be alive.{}", why));
+  }
+  return {key.partition, ErrorCode::kNone, std::nullopt, {}};
 }
 
 PartitionResult elect(Task& task, BrokerContext& broker, const std::string& name, int32_t partition, int8_t type,
@@ -30,11 +58,7 @@ PartitionResult elect(Task& task, BrokerContext& broker, const std::string& name
     return refused(partition, ErrorCode::kUnknownTopicOrPartition, "This server does not host this topic-partition.");
   const BrokerId preferred = record->replicas.front().node;
   const BrokerId leader = leader_of(broker, key).first;
-  if (type != kPreferred) {
-    // What a minority holds is never made the truth by asking for a leader.
-    if (leader != kNoBroker) return refused(partition, ErrorCode::kElectionNotNeeded, "The partition has a leader.");
-    return refused(partition, ErrorCode::kEligibleLeadersNotAvailable, "No majority of the replicas can be reached.");
-  }
+  if (type == kUnclean) return elect_unclean(task, broker, key, *record, deadline);
   if (leader == preferred)
     return refused(partition, ErrorCode::kElectionNotNeeded, "Leader election not needed for topic partition.");
   const std::vector<BrokerId> alive = broker.alive_brokers();

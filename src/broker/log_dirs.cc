@@ -24,6 +24,7 @@ struct Directory {
   std::string failure;
   std::optional<DiskSpace> space;
   std::vector<Held> held;
+  std::vector<protocol::DescribeLogDirsResponse::Trouble> troubles;
 };
 
 Directory directory_of(Task& task, BrokerShard& shard) {
@@ -35,7 +36,12 @@ Directory directory_of(Task& task, BrokerShard& shard) {
     const ReadView view = partition->view();
     out.held.push_back({partition->topic_name(), partition->key().partition, partition->size_bytes(),
                         std::max<int64_t>(view.high_watermark - view.log_end, 0)});
+    const std::string trouble = partition->group() == nullptr ? std::string() : partition->group()->trouble();
+    if (!trouble.empty()) out.troubles.push_back({partition->topic_name(), partition->key().partition, trouble, {}});
   }
+  const RaftGroup* metadata = shard.driver() == nullptr ? nullptr : shard.driver()->find(kMetadataPartition);
+  if (const std::string trouble = metadata == nullptr ? std::string() : metadata->trouble(); !trouble.empty())
+    out.troubles.push_back({kMetadataTopic, 0, trouble, {}});
   if (!shard.runtime().is_first_of_directory()) return out;
   if (const auto space = shard.runtime().disk().space(task)) out.space = *space;
   return out;
@@ -74,6 +80,7 @@ Outcome<protocol::DescribeLogDirsResponse> describe_log_dirs(const Request& requ
       for (const Held& held : one->held)
         if (!message.topics || wanted.contains({held.topic, held.partition}))
           topics[one->number][held.topic].push_back({held.partition, static_cast<int64_t>(held.size), held.lag, false, {}});
+      directory.troubles.insert(directory.troubles.end(), one->troubles.begin(), one->troubles.end());
       if (one->space) {
         directory.total_bytes = static_cast<int64_t>(one->space->total);
         directory.usable_bytes = static_cast<int64_t>(one->space->free);

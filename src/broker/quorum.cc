@@ -14,7 +14,6 @@ using protocol::ErrorCode;
 
 namespace {
 
-constexpr std::string_view kMetadataTopic = "__cluster_metadata";
 constexpr Duration kPatience = 30_s;
 constexpr Duration kLook = 100_ms;
 

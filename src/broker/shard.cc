@@ -163,7 +163,14 @@ void BrokerShard::on_message(const PeerIdentity& from, PeerKind kind, Slice body
 }
 
 void BrokerShard::learn_leaders(std::span<const Leaders::Update> updates) {
-  for (const auto& [key, leadership] : updates) leaders_.update(key, leadership);
+  for (const auto& [key, leadership] : updates) {
+    if (!leaders_.update(key, leadership) || leadership.leader != config_.id || !is_mine(key) || PLANT("M66")) continue;
+    // Of the process that was here before this one: whoever still takes it for the leader would for as long as nobody else is.
+    leader_versions_[key] = leadership.version + 1;
+    leaders_.update(key, {leadership.epoch, kNoBroker, leader_versions_[key], leadership.in_sync});
+    announce_.insert(key);
+    announce_wake_.notify_all();
+  }
 }
 
 Endpoint BrokerShard::listener(const std::string& name) const {
@@ -216,25 +223,33 @@ Result<ProducerId> BrokerShard::new_producer_id(Task& task, Instant deadline) {
 }
 
 Result<> BrokerShard::hand_over(Task& task, const PartitionKey& key, BrokerId leader, BrokerId to, Instant deadline) {
-  const Slice body = RaftDriver::transfer_question(key, to);
-  if (leader != config_.id) {
-    TRY(peers_.call(task, leader, "transfer", {body}, deadline));
+  return ask_replica(task, "transfer", key, leader, RaftDriver::transfer_question(key, to), deadline);
+}
+
+Result<> BrokerShard::give_up_doubts(Task& task, const PartitionKey& key, BrokerId on, Instant deadline) {
+  return ask_replica(task, "give-up", key, on, RaftDriver::give_up_question(key, alive_()), deadline);
+}
+
+// One of RaftDriver::kServices that answers with nothing.
+Result<> BrokerShard::ask_replica(Task& task, const char* service, const PartitionKey& key, BrokerId on, const Slice& body, Instant deadline) {
+  if (on != config_.id) {
+    TRY(peers_.call(task, on, service, {body}, deadline));
     return {};
   }
   Question<Result<Chain>> question(runtime_);
-  shards_.at(shard_of(key, runtime_.shape()).value).post(runtime_, [body, answer = question.answer()](BrokerShard& s) {
-    s.serve_transfer(body, answer);
+  shards_.at(shard_of(key, runtime_.shape()).value).post(runtime_, [service, body, answer = question.answer()](BrokerShard& s) {
+    s.serve_replica(service, body, answer);
   });
   const Result<Chain> done = TRY(question.wait(task, deadline));
   if (!done) return std::unexpected(done.error());
   return {};
 }
 
-void BrokerShard::serve_transfer(Slice body, Question<Result<Chain>>::Answer answer) {
+void BrokerShard::serve_replica(const char* service, Slice body, Question<Result<Chain>>::Answer answer) {
   if (stopping_) return answer.give(runtime_, fail(Errc::kUnavailable, "this broker is stopping"));
-  runtime_.spawn(scope_, "node/transfer", [this, body = std::move(body), answer = std::move(answer)](Task& task) {
+  runtime_.spawn(scope_, "node/replica", [this, service, body = std::move(body), answer = std::move(answer)](Task& task) {
     Result<Chain> made = fail(Errc::kUnavailable, "this shard's data directory has failed");
-    if (driver_) made = driver_->serve(task, "transfer", body);
+    if (driver_) made = driver_->serve(task, service, body);
     answer.give(runtime_, std::move(made));
   });
 }

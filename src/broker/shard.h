@@ -48,6 +48,7 @@ class BrokerShard final : public BrokerContext {
   std::vector<BrokerId> alive_brokers() override { return alive_(); }
   Result<ProducerId> new_producer_id(Task& task, Instant deadline) override;
   Result<> hand_over(Task& task, const PartitionKey& key, BrokerId leader, BrokerId to, Instant deadline) override;
+  Result<> give_up_doubts(Task& task, const PartitionKey& key, BrokerId on, Instant deadline) override;
   const Remote<BrokerShard>& shard(ShardId shard) override { return shards_.at(shard.value); }
   Guests& guests() override { return guests_; }
   FetchSessions& fetch_sessions() override { return fetch_sessions_; }
@@ -114,7 +115,8 @@ class BrokerShard final : public BrokerContext {
 
   // Moving what group 0 has assigned to other replicas.
   void run_movers(Task& task);
-  void serve_transfer(Slice body, Question<Result<Chain>>::Answer answer);
+  Result<> ask_replica(Task& task, const char* service, const PartitionKey& key, BrokerId on, const Slice& body, Instant deadline);
+  void serve_replica(const char* service, Slice body, Question<Result<Chain>>::Answer answer);
 
   // Telling who leads.
   void on_leadership(Partition& partition);

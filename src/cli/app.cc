@@ -242,6 +242,13 @@ class Tree {
       if (!m->back && m->brokers.empty()) throw CLI::RequiredError("BROKER, or --back");
       chosen_.body = [m](Task& task, Session& session) { return topic_move(task, session, *m); };
     });
+
+    auto e = std::make_shared<TopicElect>();
+    CLI::App* elect = topic->add_subcommand("elect", "Hand a partition to its preferred leader, or get it a leader again");
+    elect->add_option("NAME", e->name)->required();
+    elect->add_option("PARTITION", e->partition)->required();
+    elect->add_flag("--unclean", e->unclean, "Without a leader: go on without the records that only disks held that are gone");
+    runs(elect, e, &topic_elect);
   }
 
   void add_cluster() {

@@ -47,6 +47,8 @@ void look_at_brokers(const std::vector<BrokerHealth>& brokers, Findings& finding
   for (const BrokerHealth& health : brokers) {
     const std::string name = broker_name(health.broker.id);
     if (!health.alive) findings.bad("broker away", name, "nothing was heard of it lately: start it, or decommission it");
+    for (const client::ReplicaTrouble& trouble : health.troubles)
+      findings.bad("replica damaged", fmt::format("{} on {}", trouble.of.text(), name), trouble.what);
     for (const std::string& directory : health.failed_directories)
       findings.bad("directory failed", fmt::format("{} {}", name, printable(directory)),
                    "its replicas have stopped: repair or replace the disk, and start the broker again");
@@ -68,14 +70,17 @@ void look_at_quorum(const MetadataQuorum& quorum, Findings& findings) {
     findings.bad("metadata at risk", "group 0", fmt::format("{} of {} voters are up to date, and {} have to be", well, voters, voters / 2 + 1));
 }
 
-void look_at_partition(const std::string& topic, const PartitionView& p, const std::set<BrokerId>& alive, Findings& findings) {
+void look_at_partition(const std::string& topic, const PartitionView& p, const std::set<BrokerId>& alive, bool damaged, Findings& findings) {
   const std::string name = partition_name(topic, p);
   const size_t majority = p.replicas.size() / 2 + 1;
   const auto living = static_cast<size_t>(std::count_if(p.replicas.begin(), p.replicas.end(), [&](BrokerId id) { return alive.contains(id); }));
   if (living < majority) {
     findings.bad("no majority", name, fmt::format("{} of its replicas ({}) are alive, and {} have to be", living, list_of(p.replicas), majority));
   } else if (p.leader == kNoBroker) {
-    findings.bad("no leader", name, "a majority of its replicas is alive: an election is under way");
+    findings.bad("no leader", name,
+                 damaged ? fmt::format("a replica is damaged, and whoever held more is not there: start that broker; if it is gone for good, `topic elect "
+                                       "{} {} --unclean` goes on without its records", printable(topic), p.index)
+                         : "a majority of its replicas is alive: an election is under way");
   } else if (p.in_sync.size() < p.replicas.size()) {
     std::vector<BrokerId> behind;
     for (const BrokerId id : p.replicas)
@@ -93,8 +98,11 @@ Result<ExitCode> cluster_health(Task& task, Session& session) {
     const std::vector<BrokerHealth> brokers = TRY(admin.brokers(task, deadline));
     look_at_brokers(brokers, findings);
     std::set<BrokerId> alive;
-    for (const BrokerHealth& health : brokers)
+    std::set<client::TopicPartition> damaged;
+    for (const BrokerHealth& health : brokers) {
       if (health.alive) alive.insert(health.broker.id);
+      for (const client::ReplicaTrouble& trouble : health.troubles) damaged.insert(trouble.of);
+    }
     // Half of the time: without a leader of the metadata there is more to tell.
     const Instant patience = cluster.runtime().now() + (deadline - cluster.runtime().now()) / 2;
     const Result<MetadataQuorum> quorum = admin.quorum(task, patience);
@@ -105,7 +113,7 @@ Result<ExitCode> cluster_health(Task& task, Session& session) {
     for (const client::TopicView& topic : TRY(cluster.list_topics(task, deadline)))
       for (const PartitionView& p : topic.partitions) {
         ++partitions;
-        look_at_partition(topic.name, p, alive, findings);
+        look_at_partition(topic.name, p, alive, damaged.contains({topic.name, p.index}), findings);
       }
     if (!findings.table.rows.empty() || session.out.json()) TRY(session.out.table(task, findings.table));
     if (findings.wrong > 0) {

@@ -62,6 +62,12 @@ struct TopicMove {
   bool back = false;             ///< To where it was before the move that is under way.
 };
 Result<ExitCode> topic_move(Task& task, Session& session, const TopicMove& options);
+struct TopicElect {
+  std::string name;
+  int32_t partition = 0;
+  bool unclean = false;  ///< Without what a replica may have lost.
+};
+Result<ExitCode> topic_elect(Task& task, Session& session, const TopicElect& options);
 struct Retire {
   int32_t broker = 0;
   bool undo = false;  ///< It stays after all.

@@ -1,4 +1,4 @@
-// taffrail topic move, cluster drain and cluster decommission: where replicas are, and who leads. Exit status kUnhealthy:
+// taffrail topic move, topic elect, cluster drain and cluster decommission: where replicas are, and who leads. Exit status kUnhealthy:
 // what was asked for is on its way, and was not there in time.
 #include <fmt/core.h>
 
@@ -68,6 +68,18 @@ Result<ExitCode> topic_move(Task& task, Session& session, const TopicMove& optio
       return p.at.topic == at.topic && p.at.partition == at.partition && p.replicas != *to;
     }));
     return settled(task, session, left, fmt::format("{} has moved", at.text()));
+  });
+}
+
+Result<ExitCode> topic_elect(Task& task, Session& session, const TopicElect& options) {
+  return with_cluster(task, session, [&](client::Cluster& cluster, Instant deadline) -> Result<ExitCode> {
+    const client::TopicPartition at{options.name, options.partition};
+    client::Admin admin(cluster);
+    TRY(options.unclean ? admin.elect_unclean(task, at, deadline) : admin.elect_preferred(task, at, deadline));
+    const std::vector<Placed> all = TRY(all_partitions(task, cluster, deadline));
+    for (const Placed& p : all)
+      if (p.at == at) TRY(session.out.note(task, fmt::format("{} is led by broker {}", at.text(), p.leader.value)));
+    return ExitCode::kOk;
   });
 }
 

@@ -41,8 +41,14 @@ Result<> Admin::move_partition(Task& task, const TopicPartition& of, const std::
   });
 }
 
-Result<> Admin::elect_preferred(Task& task, const TopicPartition& of, Instant deadline) {
+Result<> Admin::elect_preferred(Task& task, const TopicPartition& of, Instant deadline) { return elect(task, of, 0, deadline); }
+
+Result<> Admin::elect_unclean(Task& task, const TopicPartition& of, Instant deadline) { return elect(task, of, 1, deadline); }
+
+// `type`: of ElectLeadersRequest (KIP-460).
+Result<> Admin::elect(Task& task, const TopicPartition& of, int8_t type, Instant deadline) {
   protocol::ElectLeadersRequest request;
+  request.election_type = type;
   request.timeout_ms = timeout_ms(cluster_.runtime(), deadline);
   request.topic_partitions.emplace().push_back({of.topic, {of.partition}, {}});
   const auto answer = TRY(ask(task, request, deadline));

@@ -67,6 +67,9 @@ class Admin {
   /// Hands a partition to its preferred leader, unless that leads. Errors: kNotFound, kUnavailable: it cannot take
   /// over now; and as above.
   Result<> elect_preferred(Task& task, const TopicPartition& of, Instant deadline);
+  /// Where a partition has no leader because a replica may have lost what nobody else holds any more: has it go on
+  /// without. Errors: kUnavailable with the reason: there was nothing to give up, or nobody can be elected; and as above.
+  Result<> elect_unclean(Task& task, const TopicPartition& of, Instant deadline);
   /// Sets what has a value and deletes what has none. Errors: kNotFound, kInvalid, and as above.
   Result<> alter_topic(Task& task, const std::string& name,
                        const std::map<std::string, std::optional<std::string>>& changes,
@@ -82,6 +85,7 @@ class Admin {
   Result<Offset> offset_at(Task& task, const TopicPartition& of, WallTime time, Instant deadline);
 
  private:
+  Result<> elect(Task& task, const TopicPartition& of, int8_t type, Instant deadline);
   template <class Request>
   Result<typename Request::Response> ask(Task& task, const Request& request, Instant deadline);
   /// `what`: a time, or one of ListOffsetsTimestamp.

@@ -37,7 +37,7 @@ Result<std::vector<BrokerHealth>> ClusterAdmin::brokers(Task& task, Instant dead
     TRY(verdict(answer, "DescribeCluster"));
     std::vector<BrokerHealth> found;
     for (const auto& b : answer.brokers)
-      found.push_back({{b.broker_id, {b.host, static_cast<uint16_t>(b.port)}, b.rack}, !b.is_fenced, "none", {}});
+      found.push_back({{b.broker_id, {b.host, static_cast<uint16_t>(b.port)}, b.rack}, !b.is_fenced, "none", {}, {}});
     std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) { return a.broker.id < b.broker.id; });
     return found;
   }));
@@ -47,7 +47,7 @@ Result<std::vector<BrokerHealth>> ClusterAdmin::brokers(Task& task, Instant dead
     cluster_.learn_broker(health.broker.id, health.broker.at, health.broker.rack);
     const Instant patience = std::min(deadline, cluster_.runtime().now() + kBrokerPatience);
     const auto set = configs(task, health.broker.id, patience);
-    if (auto failed = failed_directories(task, health.broker.id, patience)) health.failed_directories = *std::move(failed);
+    (void)look_at_disks(task, health, patience);
     if (task.cancelled()) return fail(Errc::kCancelled);
     if (!set) continue;
     for (const ConfigEntry& config : *set)
@@ -59,7 +59,7 @@ Result<std::vector<BrokerHealth>> ClusterAdmin::brokers(Task& task, Instant dead
 Result<MetadataQuorum> ClusterAdmin::quorum(Task& task, Instant deadline) {
   return until_settled(task, cluster_, deadline, [&]() -> Result<MetadataQuorum> {
     protocol::DescribeQuorumRequest request;
-    request.topics.push_back({"__cluster_metadata", {{0, {}}}, {}});
+    request.topics.push_back({kMetadataTopic, {{0, {}}}, {}});
     const auto connection = TRY(cluster_.connect_any(task, deadline));
     const auto answer = TRY(connection->call(task, request, deadline));
     TRY(verdict(answer, "the cluster's metadata"));
@@ -100,17 +100,19 @@ Result<std::vector<ConfigEntry>> ClusterAdmin::configs(Task& task, std::optional
   });
 }
 
-Result<std::vector<std::string>> ClusterAdmin::failed_directories(Task& task, BrokerId broker, Instant deadline) {
-  return until_settled(task, cluster_, deadline, [&]() -> Result<std::vector<std::string>> {
+Result<> ClusterAdmin::look_at_disks(Task& task, BrokerHealth& health, Instant deadline) {
+  return until_settled(task, cluster_, deadline, [&]() -> Result<> {
     protocol::DescribeLogDirsRequest request;
     request.topics.emplace();
-    if (!cluster_.brokers().contains(broker)) TRY(cluster_.refresh(task, {}, deadline));
-    const auto connection = TRY(cluster_.connect(task, broker, deadline));
+    if (!cluster_.brokers().contains(health.broker.id)) TRY(cluster_.refresh(task, {}, deadline));
+    const auto connection = TRY(cluster_.connect(task, health.broker.id, deadline));
     const auto answer = TRY(connection->call(task, request, deadline));
-    std::vector<std::string> failed;
-    for (const auto& directory : answer.results)
-      if (directory.error_code == ErrorCode::kKafkaStorageError) failed.push_back(directory.log_dir);
-    return failed;
+    for (const auto& directory : answer.results) {
+      if (directory.error_code == ErrorCode::kKafkaStorageError) health.failed_directories.push_back(directory.log_dir);
+      for (const auto& trouble : directory.troubles)
+        health.troubles.push_back({{trouble.topic, trouble.partition_index}, trouble.what});
+    }
+    return {};
   });
 }
 

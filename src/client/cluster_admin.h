@@ -12,11 +12,18 @@
 
 namespace taffrail::client {
 
+/// A replica with which something is wrong.
+struct ReplicaTrouble {
+  TopicPartition of;
+  std::string what;  ///< That, and what is done about it, as its broker says it.
+};
+
 struct BrokerHealth {
   BrokerView broker;
   bool alive = false;
   std::string retire = "none";  ///< What is to leave it: none, leaders, replicas; only of one that answers.
   std::vector<std::string> failed_directories = {};  ///< Data directories that it goes on without; likewise.
+  std::vector<ReplicaTrouble> troubles = {};         ///< Of its replicas; likewise.
 };
 
 /// Group 0, as its leader says.
@@ -44,8 +51,6 @@ class ClusterAdmin {
   Result<MetadataQuorum> quorum(Task& task, Instant deadline);
   /// Of one broker, which has to answer itself, or of all.
   Result<std::vector<ConfigEntry>> configs(Task& task, std::optional<BrokerId> broker, Instant deadline);
-  /// Of one broker: data directories that failed and that it goes on without, by name.
-  Result<std::vector<std::string>> failed_directories(Task& task, BrokerId broker, Instant deadline);
   /// Sets what has a value and deletes what has none. Errors: kNotFound: there is no such broker.
   Result<> alter_configs(Task& task, std::optional<BrokerId> broker,
                          const std::map<std::string, std::optional<std::string>>& changes, Instant deadline);
@@ -56,6 +61,9 @@ class ClusterAdmin {
   Result<Offset> trim(Task& task, const TopicPartition& of, Offset before, Instant deadline);
 
  private:
+  /// Fills in what is wrong with its disks and replicas.
+  Result<> look_at_disks(Task& task, BrokerHealth& health, Instant deadline);
+
   Cluster& cluster_;
 };
 

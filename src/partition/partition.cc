@@ -176,6 +176,7 @@ std::vector<BrokerId> Partition::State::compute_in_sync() const {
   out.reserve(members.size());
   for (const RaftGroup::MemberView& member : members) {
     if (!member.voter || member.replaced) continue;
+    if (member.refilling && !PLANT("R76")) continue;
     const auto it = caught_up.find(member.replica);
     const bool recent = it != caught_up.end() && now - it->second <= options.replica_lag_max;
     const bool holds_all = member.match >= group->commit() && now - member.last_contact <= options.replica_lag_max;

@@ -44,6 +44,9 @@ struct DescribeLogDirsRequest {
 };
 
 struct DescribeLogDirsResponse {
+  /// Far from those that Kafka gives out, which other clients know; they pass over this one.
+  static constexpr int16_t kTroublesTag = 10'000;
+
   static constexpr Api kApi{.key = ApiKey::kDescribeLogDirs,
                             .name = "DescribeLogDirsResponse",
                             .versions = {1, 5},
@@ -77,6 +80,22 @@ struct DescribeLogDirsResponse {
     bool operator==(const Topic&) const = default;
   };
 
+  /// Taffrail's own: what is wrong with a replica and what is done about it, in words. Of all topics, whichever were
+  /// asked for.
+  struct Trouble {
+    std::string topic = {};
+    int32_t partition_index = 0;
+    std::string what = {};
+    UnknownTags unknown_tags = {};
+
+    static void fields(auto& self, auto& walk) {
+      walk("topic", self.topic);
+      walk("partition_index", self.partition_index);
+      walk("what", self.what);
+    }
+    bool operator==(const Trouble&) const = default;
+  };
+
   struct Directory {
     ErrorCode error_code = ErrorCode::kNone;
     std::string log_dir = {};
@@ -84,6 +103,7 @@ struct DescribeLogDirsResponse {
     int64_t total_bytes = -1;  ///< Of the disk; -1: unknown.
     int64_t usable_bytes = -1;
     bool is_cordoned = false;
+    std::vector<Trouble> troubles = {};
     UnknownTags unknown_tags = {};
 
     static void fields(auto& self, auto& walk) {
@@ -93,6 +113,7 @@ struct DescribeLogDirsResponse {
       walk("total_bytes", self.total_bytes, since(4).ignorable());
       walk("usable_bytes", self.usable_bytes, since(4).ignorable());
       walk("is_cordoned", self.is_cordoned, since(5).ignorable());
+      walk("troubles", self.troubles, since(2).tag(kTroublesTag).ignorable());
     }
     bool operator==(const Directory&) const = default;
   };

@@ -502,6 +502,62 @@ TEST(Raft, AFollowerThatLostWhatItAcknowledgedIsRefilled) {
   EXPECT_EQ(r.raft.next_append(replica(2))->first, LogIndex(3));
 }
 
+// It says so by asking: what it was sent before it could hear is lost, too, and the leader need not wait to find out.
+TEST(Raft, AFollowerInDoubtIsRefilledAsSoonAsItAsks) {
+  Replica r;
+  r.lead();
+  for (int i = 0; i < 3; ++i) r.append(EntryKind::kBatch);
+  EntryMeta noop;
+  noop.index = LogIndex(1);
+  noop.term = Term(1);
+  ASSERT_TRUE(r.raft.make_append(*r.raft.next_append(replica(2)), {&noop, 1}, r.now));
+  r.step(2, AppendReply{.term = Term(1), .serial = 1, .ok = true, .match = LogIndex(4)});
+  Effects out;
+  r.raft.link_reset(BrokerId(2), r.now, out);
+  ASSERT_TRUE(r.raft.make_append(*r.raft.next_append(replica(2)), {}, r.now));
+  ASSERT_FALSE(r.raft.next_append(replica(2)).has_value());
+  const Lines answered = r.step(2, TailQuery{Term(1), id(2, 1)});
+  EXPECT_EQ(answered.front(), "send 2: tail ends at 4@1");
+  const Progress& progress = r.raft.progress()[0];
+  EXPECT_EQ(progress.match, LogIndex(2));
+  EXPECT_LT(progress.match, progress.refilled_at);
+  const auto plan = r.raft.next_append(replica(2));
+  ASSERT_TRUE(plan.has_value());
+  EXPECT_EQ(plan->first, LogIndex(3));
+  // As long as it does not hold again what there was, it counts for less.
+  EntryMeta third;
+  third.index = LogIndex(3);
+  third.term = Term(1);
+  ASSERT_TRUE(r.raft.make_append(*plan, {&third, 1}, r.now));
+  r.step(2, AppendReply{.term = Term(1), .serial = plan->serial, .ok = true, .match = LogIndex(3)});
+  EXPECT_LT(progress.match, progress.refilled_at);
+  r.step(2, AppendReply{.term = Term(1), .serial = plan->serial, .ok = true, .match = LogIndex(4)});
+  EXPECT_GE(progress.match, progress.refilled_at);
+}
+
+// Somebody held more, and is gone with it: nobody who is left would ever have this replica's vote.
+TEST(Raft, WhatMayBeLostIsGivenUpByAnOperatorsWord) {
+  Replica r(log_of({1}), 1);
+  Effects out;
+  EXPECT_EQ(r.raft.give_up_doubts([](BrokerId) { return true; }, kStart, out).error().code, Errc::kInvalid);
+  r.raft.set_possibly_longer(true, kStart, out);
+  r.raft.set_vote_doubtful(kStart, out);
+  EXPECT_EQ(r.raft.silent_in_doubt().size(), 2u);
+  r.step(3, TailAnswer{Term(1), id(1, 1), id(5, 1)});
+  const auto alive = [](BrokerId id) { return id == BrokerId(2); };
+  EXPECT_EQ(r.raft.give_up_doubts(alive, kStart, out).error().code, Errc::kBusy) << "2 may know better";
+  r.step(2, TailAnswer{Term(1), id(1, 1), id(1, 1)});
+  EXPECT_TRUE(r.raft.silent_in_doubt().empty());
+  EXPECT_EQ(r.raft.furthest_told(), id(5, 1));
+  EXPECT_EQ(r.step(2, VoteRequest{Term(2), id(1, 1)}).back(), "send 2: vote no term 2");
+  out.clear();
+  ASSERT_TRUE(r.raft.give_up_doubts(alive, kStart, out).has_value());
+  EXPECT_EQ(Replica::lines(out).back(), "tail settled");
+  EXPECT_FALSE(r.raft.possibly_longer());
+  EXPECT_FALSE(r.raft.vote_doubtful());
+  EXPECT_EQ(r.step(2, VoteRequest{Term(3), id(1, 1)}).back(), "once durable 2: vote yes term 3");
+}
+
 TEST(Raft, AMembershipChangeKeepsToItsRules) {
   Replica r;
   Effects out;

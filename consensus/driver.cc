@@ -190,6 +190,7 @@ void RaftDriver::start() {
     d.repair_wake.notify_all();
   });
   d.runtime.spawn(d.scope, "raft/repairs", [&d](Task& task) { d.run_repairs(task); });
+  d.runtime.spawn(d.scope, "raft/doubts", [&d](Task& task) { d.run_doubts(task); });
   d.runtime.spawn(d.scope, "raft/ticker", [&d](Task& task) { d.run_ticker(task); });
   d.runtime.spawn(d.scope, "raft/notices", [&d](Task& task) { d.run_notices(task); });
   d.runtime.spawn(d.scope, "raft/heartbeats", [&d](Task& task) { d.run_heartbeats(task); });
@@ -236,9 +237,12 @@ Result<RaftGroup*> RaftDriver::add(Task& task, const PartitionKey& key, Log& log
   if (durable) state->marked = log.last_sequence();
   RaftGroup::State& g = *state;
   RaftGroup* group = d.groups.emplace(key, std::unique_ptr<RaftGroup>(new RaftGroup(std::move(state)))).first->second.get();
-  if (log.possibly_longer() || log.hard_state_doubtful())
+  if (log.possibly_longer() || log.hard_state_doubtful()) {
+    d.doubtful.insert(key);
+    d.doubts_wake.notify_all();
     d.runtime.log().warn("raft", "{}: a crash or damage may have taken the end of its log; until the other replicas say what "
                          "they hold it neither leads nor votes", key.text());
+  }
   // Whoever listed the group before it was here was told so, and would be told so for as long as its list stays the same.
   for (auto& [place, receiver] : d.heartbeat_from) receiver.follow(key);
   Effects effects;
@@ -259,6 +263,7 @@ std::unique_ptr<RaftGroup> DriverState::take_out(const PartitionKey& key) {
   std::unique_ptr<RaftGroup> gone = std::move(it->second);
   deadlines.erase({gone->state_->deadline, key});
   groups.erase(it);
+  doubtful.erase(key);
   relist.insert(key);
   heartbeat_due = true;
   heartbeat_wake.notify_all();
@@ -531,6 +536,7 @@ void DriverState::carry_out_one(RaftGroup::State& g, const Effect& e, const Appe
   } else if (const auto* fetch = std::get_if<effect::FetchSnapshot>(&e)) {
     fetch_snapshot(g.key, *fetch);
   } else if (std::holds_alternative<effect::TailSettled>(e)) {
+    doubtful.erase(g.key);
     g.log.settle();
     // After a mere power cut nothing was lost, most likely; after damage the others have made it good.
     if (!store.recovery().damage.empty()) ++repaired;

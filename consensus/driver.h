@@ -52,6 +52,9 @@ struct DriverOptions {
   /// meanwhile tell it, and what is left then goes to a node in one message for all groups. Group 0 waits for
   /// nothing: what brokers tell their clients hangs on it.
   Duration commit_notice_delay = 20_ms;
+  /// By an operator's word, replicas go on without what they may have lost and nobody who is there can tell of, ten
+  /// seconds after the start (Raft::give_up_doubts). Otherwise they wait, and the log says so.
+  bool unclean = false;
 };
 
 /// What a group tells the one that built on it. Called from within the driver: must not wait, and must

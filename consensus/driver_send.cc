@@ -246,6 +246,17 @@ Slice RaftDriver::give_up_question(const PartitionKey& key, const std::vector<Br
   return Slice(question.view());
 }
 
+Result<> DriverState::give_up_doubts(RaftGroup::State& g, const std::function<bool(BrokerId)>& may_answer) {
+  const EntryId last = g.raft.log().last();
+  const EntryId told = g.raft.furthest_told();
+  Effects effects;
+  TRY(g.raft.give_up_doubts(may_answer, runtime.now(), effects));
+  runtime.log().warn("raft", "{}: an operator gave up what it may have lost behind entry {}; entries up to {} are known to have been",
+                     g.key.text(), last.index.value, std::max(last.index, told.index).value);
+  carry_out(g, effects, nullptr, {});
+  return {};
+}
+
 Result<Chain> DriverState::serve_give_up(Slice body) {
   ByteReader in(body);
   const PartitionKey key = read_key(in);
@@ -254,14 +265,33 @@ Result<Chain> DriverState::serve_give_up(Slice body) {
   if (!in.done()) return fail(Errc::kCorrupt, "a question to give up a doubt");
   RaftGroup::State* g = find(key);
   if (g == nullptr || !g->quarantine.empty()) return fail(Errc::kNotFound, "the replica is not there");
-  const EntryId last = g->raft.log().last();
-  const EntryId told = g->raft.furthest_told();
-  Effects effects;
-  TRY(g->raft.give_up_doubts([&](BrokerId id) { return std::ranges::count(alive, id) > 0; }, runtime.now(), effects));
-  runtime.log().warn("raft", "{}: an operator gave up what it may have lost behind entry {}; others held entries up to {}",
-                     key.text(), last.index.value, std::max(last.index, told.index).value);
-  carry_out(*g, effects, nullptr, {});
+  TRY(give_up_doubts(*g, [&](BrokerId id) { return std::ranges::count(alive, id) > 0; }));
   return Chain{};
+}
+
+// Who is in doubt waits for the others as long as it takes. Whoever runs this broker hears of it, or has said before that
+// it shall not.
+void DriverState::run_doubts(Task& task) {
+  constexpr Duration kPatience = 10_s;
+  const Instant first_look = runtime.now() + kPatience;
+  for (bool told = false; !task.cancelled();) {
+    if (doubtful.empty()) {
+      if (!doubts_wake.wait(task)) return;
+      continue;
+    }
+    if (!runtime.sleep_for(task, 1_s)) return;
+    if (runtime.now() < first_look) continue;
+    std::vector<const RaftGroup*> waiting;
+    for (const PartitionKey& key : std::vector<PartitionKey>(doubtful.begin(), doubtful.end())) {
+      RaftGroup::State* g = find(key);
+      if (g == nullptr || !g->quarantine.empty() || g->raft.leader()) continue;
+      if (options.unclean && give_up_doubts(*g, [this](BrokerId id) { return peers.connected(id); })) continue;
+      waiting.push_back(owner->find(key));
+    }
+    if (waiting.empty() || std::exchange(told, true)) continue;
+    runtime.log().error("raft", "{} logs here wait for others, for example {}: {}. If who held more is gone for good, start this broker with "
+                        "--unclean: it goes on without", waiting.size(), waiting.front()->key().text(), waiting.front()->trouble());
+  }
 }
 
 }  // namespace taffrail

@@ -119,7 +119,9 @@ struct DriverState {
   Result<std::pair<EntryId, Slice>> call_for_snapshot(Task& task, BrokerId node, const PartitionKey& key, Duration wait);
   Result<Chain> serve_snapshot(Task& task, Slice body);
   Result<Chain> serve_transfer(Task& task, Slice body);
+  Result<> give_up_doubts(RaftGroup::State& g, const std::function<bool(BrokerId)>& may_answer);
   Result<Chain> serve_give_up(Slice body);
+  void run_doubts(Task& task);
   void send_by_and_by(const RaftGroup::State& g, const ReplicaId& to, const CommitNotice& notice);
   void run_notices(Task& task);
 
@@ -179,6 +181,8 @@ struct DriverState {
   std::set<PartitionKey> relist;  ///< Groups whose leadership or members changed since the last heartbeat.
   bool heartbeat_due = false;  ///< What this node leads has changed: tell before the interval is over.
   WaitQueue heartbeat_wake;
+  std::set<PartitionKey> doubtful;  ///< Groups whose logs may have lost their ends, as far as is known.
+  WaitQueue doubts_wake;
   std::set<PartitionKey> holed;  ///< Groups whose logs have holes, as far as is known.
   WaitQueue repair_wake;
   uint64_t repaired = 0;         ///< See RaftDriver::repaired().

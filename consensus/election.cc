@@ -327,7 +327,7 @@ std::vector<ReplicaId> Raft::silent_in_doubt() const {
 Result<> Raft::give_up_doubts(const std::function<bool(BrokerId)>& may_answer, Instant now, Effects& out) {
   if (!possibly_longer_ && !vote_doubtful_) return fail(Errc::kInvalid, "it has lost nothing that it knows of");
   for (const ReplicaId& voter : silent_in_doubt())
-    if (may_answer(voter.node))
+    if (may_answer(voter.node) && !PLANT("R77"))
       return fail(Errc::kBusy, fmt::format("broker {} has not said yet what it holds", voter.node.value));
   if (vote_doubtful_) settle_vote(now, out);
   if (possibly_longer_) settle_tail(out);

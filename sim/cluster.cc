@@ -25,6 +25,7 @@ SimCluster::SimCluster(World& world, ClusterOptions options) : world_(world), op
   for (uint32_t i = 0; i < options_.brokers; ++i)
     shards_.push_back(std::max(directories(), options_.shards.empty() ? options_.config.shards : options_.shards[i % options_.shards.size()]));
   for (uint32_t i = 0; i < options_.brokers; ++i) brokers_.push_back(world_.add_node({.shards = shards_of(i), .disks = directories()}));
+  unclean_.resize(options_.brokers);
   for (uint32_t i = 0; i < options_.clients; ++i) clients_.push_back(world_.add_node({.errors_fail = true}));
   std::vector<Endpoint> seeds;
   const uint32_t founders = options_.seeds == 0 ? options_.brokers : options_.seeds;
@@ -38,6 +39,7 @@ SimCluster::SimCluster(World& world, ClusterOptions options) : world_(world), op
     config.seeds = seeds;
     NodeMain main = [this, i, config](Runtime& runtime) mutable -> std::shared_ptr<void> {
       config.shards = runtime.shard_count();
+      config.unclean = unclean_[i];
       if (runtime.shard() != ShardId(0)) return std::make_shared<NodePart>(runtime, config, processes_[i].lock()->shards);
       auto process = std::make_shared<Process>(runtime, config);
       processes_[i] = process;

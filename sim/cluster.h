@@ -40,6 +40,8 @@ class SimCluster {
   uint32_t broker_count() const { return options_.brokers; }
   /// Of its last start, or of the next one if that was set meanwhile.
   uint32_t shards_of(uint32_t i) const { return shards_[i]; }
+  /// From its next start on: NodeConfig::unclean.
+  void set_unclean(uint32_t i, bool unclean) { unclean_[i] = unclean; }
   /// From its next start on; not fewer than it has directories.
   void set_shards(uint32_t i, uint32_t count);
   NodeId broker(uint32_t i) const { return brokers_[i]; }
@@ -76,6 +78,7 @@ class SimCluster {
   World& world_;
   ClusterOptions options_;
   std::vector<uint32_t> shards_;  ///< Of each broker.
+  std::vector<bool> unclean_;     ///< Likewise.
   std::vector<NodeId> brokers_;
   std::vector<NodeId> clients_;
   std::vector<std::weak_ptr<Process>> processes_;

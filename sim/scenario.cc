@@ -70,6 +70,19 @@ bool waits_for_others(const SimCluster& cluster, const std::vector<NodeId>& core
   return false;
 }
 
+// The last entry of each log of a broker rots while its power is off.
+void cut_power_and_rot_ends(SimCluster& cluster, World& world, uint32_t broker) {
+  std::vector<Log::Place> ends;
+  const auto add = [&](const Log& log) {
+    if (const auto place = log.place_of(log.last_index()); place && place->segment != 0) ends.push_back(*place);
+  };
+  for (const Partition* partition : cluster.node(broker)->partitions()) add(partition->log());
+  add(cluster.node(broker)->find_group(kMetadataPartition)->log());
+  const NodeId node = cluster.broker(broker);
+  world.power_cut(node);
+  for (const Log::Place& end : ends) (void)world.disk(node).rot_at(end.file, end.offset, 40, 3, world.stream(StreamKind::kKnobs, 16));
+}
+
 // In half of all runs with a group its offsets are kept for a few seconds.
 Duration drawn_retention(Tape& tape) {
   Stream& draws = tape.stream({.kind = StreamKind::kKnobs, .name = "retention"});
@@ -431,7 +444,10 @@ RunReport run_scenario(const Scenario& scenario, const RunOptions& options) {
       }
     };
     const auto spread = [&] { return Duration::from_ms(clocks ? clocks->second - clocks->first + 1 : 0); };
-    const auto counts = [&](const std::string& violation) { return scenario.run != RunKind::kAny || always_false(violation); };
+    // What an operator gave up may have been acknowledged, and committed.
+    bool gave_up = false;
+    uint64_t unclean_starts = 0;
+    const auto counts = [&](const std::string& violation) { return (scenario.run != RunKind::kAny && !gave_up) || always_false(violation); };
     const auto look = [&] {
       if (retention > Duration{}) look_at_clocks();
       if (report.violation.empty())
@@ -476,6 +492,32 @@ RunReport run_scenario(const Scenario& scenario, const RunOptions& options) {
           ++report.refused;
         }
       }
+      // An operator has these go on without what the disks of others held. Without a controller nobody serves, and nobody can
+      // be asked: then the brokers are told when they start. What was wrong if they do not come right.
+      const auto go_without = [&](const std::vector<NodeId>& nodes) {
+        const auto is_in = [&](uint32_t i) { return std::ranges::count(nodes, cluster.broker(i)) > 0; };
+        std::optional<std::string> why = cluster.await_settled(30_s, nodes);
+        for (int times = 0; times < 4 && why && look(); ++times) {
+          bool serving = true;
+          for (uint32_t i = 0; i < cluster.broker_count(); ++i) serving = serving && (!is_in(i) || cluster.serving(i));
+          if (serving) workload.go_without();
+          else ++unclean_starts;
+          for (uint32_t i = 0; i < cluster.broker_count() && !serving; ++i) {
+            if (!is_in(i)) continue;
+            cluster.set_unclean(i, true);
+            world->kill(cluster.broker(i));
+            world->restart(cluster.broker(i));
+          }
+          why = cluster.await_settled(30_s, nodes);
+        }
+        for (uint32_t i = 0; i < cluster.broker_count(); ++i) cluster.set_unclean(i, false);
+        return why;
+      };
+      const auto all_well = [&] {
+        bool well = cluster.broker_count() == 3 && nemesis.core().size() == 3 && scenario.directories == 1 && scenario.drawn_world;
+        for (uint32_t i = 0; i < cluster.broker_count(); ++i) well = well && cluster.serving(i) && !cluster.left(i);
+        return well;
+      };
       // A topic that was not made before a broker went for good cannot be made any more: nothing was asked then.
       size_t fit = nemesis.core().size();
       for (uint32_t i = 0; i < cluster.broker_count(); ++i)
@@ -532,6 +574,13 @@ RunReport run_scenario(const Scenario& scenario, const RunOptions& options) {
         if (waits) ++report.waiting;
         if (why && !waits) report.violation = "liveness: " + *why;
       }
+      // The operator does not wait: what is gone is given up, and everything comes right.
+      if (report.violation.empty() && !world->failure() && !idle && fit > static_cast<size_t>(load.replication_factor) / 2 &&
+          waits_for_operator(nemesis.core())) {
+        waits = gave_up = true;
+        const auto why = go_without(nemesis.core());
+        if (why) report.violation = "liveness: without what an operator gave up: " + *why;
+      }
       // Likewise a topic of offsets.
       const bool grouped = scenario.members > 0 && !idle && !waits && group.can_finish(nemesis.core().size(), shape.config.groups.offsets_replicas);
       if (report.violation.empty() && grouped)
@@ -543,6 +592,25 @@ RunReport run_scenario(const Scenario& scenario, const RunOptions& options) {
       if (report.violation.empty() && !waits && scrubbed <= 20_s && std::ranges::count(damaged, true) > 0) {
         go(scrubbed);
         if (auto v = inside.check_scrubbed(damaged); v && report.violation.empty()) report.violation = std::move(*v);
+      }
+      // At last more than is promised: of three brokers one loses the ends of its logs, and another stays away, so that nobody
+      // can say that the third one holds all there was. It takes an operator to say so.
+      Stream& whose = world->stream(StreamKind::kKnobs, 16);
+      const auto victim = static_cast<uint32_t>(whose.draw(3, "whose logs"));
+      const auto away = (victim + 1 + static_cast<uint32_t>(whose.draw(2, "who stays away"))) % 3;
+      const uint32_t third = 3 - victim - away;
+      const bool asked_operator = whose.hits(1, 8, "an operator has to say so") && report.violation.empty() && !waits && !idle && all_well() && !damaged[third];
+      if (asked_operator) {
+        const std::vector<NodeId> left{cluster.broker(victim), cluster.broker(third)};
+        gave_up = damaged[victim] = true;
+        world->power_cut(cluster.broker(away));
+        world->power_cut(left[1]);
+        cut_power_and_rot_ends(cluster, *world, victim);
+        for (const NodeId node : left) world->restart(node);
+        auto why = go_without(left);
+        world->restart(cluster.broker(away));
+        if (!why) why = cluster.await_settled(30_s, nemesis.core());
+        if (why && report.violation.empty()) report.violation = "liveness: by an operator's word: " + *why;
       }
       workload.stop_readers();
       strangers.stop();
@@ -571,8 +639,9 @@ RunReport run_scenario(const Scenario& scenario, const RunOptions& options) {
         const bool told = std::none_of(scenario.faults.begin(), scenario.faults.end(), [](const Fault& f) {
           return f.kind == FaultKind::kHalfOpen || f.kind == FaultKind::kConnReset || (f.kind == FaultKind::kHealCore && f.amount != 0);
         });
-        if (told && prompt && !idle && !waits && (grouped || scenario.members == 0))
+        if (told && prompt && !idle && !waits && !asked_operator && (grouped || scenario.members == 0))
           if (auto v = inside.check_left_behind()) report.all_violations.push_back(std::move(*v));
+        std::erase_if(report.all_violations, [&](const std::string& v) { return !counts(v); });
         if (!report.all_violations.empty()) report.violation = report.all_violations.front();
         look();
       }
@@ -597,6 +666,7 @@ RunReport run_scenario(const Scenario& scenario, const RunOptions& options) {
       if (const uint64_t n = nemesis.took_effect(kind)) report.faults[std::string(fault_kind_name(kind))] = n;
     }
     report.asides = {{"quotas set", workload.quotas_set()},
+                     {"operator's word", workload.gone_without() + unclean_starts},
                      {"records deleted", workload.deletions()},
                      {"counts told", group.counts_told()},
                      {"sessions by hand", strangers.sessions()},

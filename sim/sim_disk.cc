@@ -489,6 +489,14 @@ bool SimDisk::rot(uint32_t bits, Stream& draws) {
   return any;
 }
 
+bool SimDisk::rot_at(std::string_view path, uint64_t position, uint32_t size, uint32_t bits, Stream& draws) {
+  const Result<InodeRef> file = image_.find(path);
+  if (!file) return false;
+  DiskImage::rot(**file, position / kPageBytes, bits, draws, position % kPageBytes, size);
+  ++fault_stats_.rotten_pages;
+  return true;
+}
+
 bool SimDisk::spoil(Stream& draws) {
   bool any = false;
   for (uint64_t places = drawn_places(draws); places > 0; --places)

@@ -87,6 +87,8 @@ class SimDisk final : public Disk, public EventSink {
   void misdirect_pages(uint32_t count) { misdirecting_ += count; }
   /// Flips so many bits in each of some drawn pages at rest; false if nothing is at rest.
   bool rot(uint32_t bits, Stream& draws);
+  /// Flips so many bits of what stands there in a file, within one page; false if there is no such file.
+  bool rot_at(std::string_view path, uint64_t position, uint32_t size, uint32_t bits, Stream& draws);
   /// Drawn pages can no longer be read, until they are written again.
   bool spoil(Stream& draws);
   void heal();

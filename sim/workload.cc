@@ -303,6 +303,23 @@ void Workload::retire(uint32_t broker, int64_t how, std::function<void()> done) 
   });
 }
 
+void Workload::go_without() {
+  const auto clients = static_cast<uint32_t>(cluster_.machines().size() - cluster_.broker_count());
+  cluster_.world().spawn(cluster_.client(clients - 1), "workload/go-without", [this](Task& task, Runtime& runtime) {
+    client::Cluster view(runtime, cluster_.bootstrap());
+    client::Admin admin(view);
+    const auto elect = [&](const client::TopicPartition& of) {
+      if (admin.elect_unclean(task, of, runtime.now() + 5_s)) ++gone_without_;
+    };
+    elect({kMetadataTopic, 0});
+    if (const auto topics = view.list_topics(task, runtime.now() + 5_s))
+      for (const client::TopicView& topic : *topics)
+        for (const client::PartitionView& p : topic.partitions)
+          elect({topic.name, p.index});
+    view.close(task);
+  });
+}
+
 std::optional<std::string> Workload::read_finally(Duration limit) {
   std::optional<std::string> problem = "the final reader did not end";
   const bool ended = cluster_.world().run_fiber(cluster_.client(0), [&](Task& task, Runtime& runtime) {

@@ -66,6 +66,10 @@ class Workload {
   /// Likewise for a broker, from 1 on: it is to stay (0), to give up its leaderships (1) or to leave (2).
   void retire(uint32_t broker, int64_t how, std::function<void()> done);
 
+  /// An operator's word, for all that has no leader: what nobody holds any more who is left is given up.
+  void go_without();
+  uint64_t gone_without() const { return gone_without_; }  ///< How often that was done.
+
   /// What the administrator was told: how often a quota was set, and records were deleted.
   uint64_t quotas_set() const { return settings_->size(); }
   uint64_t deletions() const { return deletions_; }
@@ -85,6 +89,7 @@ class Workload {
   std::shared_ptr<std::set<std::string>> settings_ = std::make_shared<std::set<std::string>>();  ///< Acknowledged.
   std::string lost_setting_;
   uint64_t deletions_ = 0;
+  uint64_t gone_without_ = 0;
 };
 
 }  // namespace taffrail::sim

@@ -26,18 +26,18 @@ PartitionResult refused(int32_t partition, ErrorCode error, std::string message)
 // What a minority holds is never made the truth by asking for a leader. But a replica that may have lost the end of its
 // log votes for nobody who might hold less, and where those that held more are gone, nobody comes: the operator says
 // that it shall go on without.
-PartitionResult elect_unclean(Task& task, BrokerContext& broker, const PartitionKey& key, const PartitionRecord& record,
+PartitionResult elect_unclean(Task& task, BrokerContext& broker, const PartitionKey& key, const std::vector<BrokerId>& replicas,
                               Instant deadline) {
-  const auto leader = [&] { return leader_of(broker, key).first; };
+  const auto leader = [&] { return key == kMetadataPartition ? broker.controller().leader() : leader_of(broker, key).first; };
   if (leader() != kNoBroker) return refused(key.partition, ErrorCode::kElectionNotNeeded, "The partition has a leader.");
   const std::vector<BrokerId> alive = broker.alive_brokers();
   size_t gave_up = 0;
   std::string why;
-  for (const ReplicaId& replica : std::vector<ReplicaId>(record.replicas)) {
-    if (!std::binary_search(alive.begin(), alive.end(), replica.node)) continue;
-    const Result<> done = broker.give_up_doubts(task, key, replica.node, std::min(deadline, broker.runtime().now() + kElectionPatience));
+  for (const BrokerId replica : replicas) {
+    if (!std::binary_search(alive.begin(), alive.end(), replica)) continue;
+    const Result<> done = broker.give_up_doubts(task, key, replica, std::min(deadline, broker.runtime().now() + kElectionPatience));
     if (done) ++gave_up;
-    else why += fmt::format(" Broker {}: {}.", replica.node.value, done.error().message);
+    else why += fmt::format(" Broker {}: {}.", replica.value, done.error().message);
   }
   if (gave_up == 0)
     return refused(key.partition, ErrorCode::kEligibleLeadersNotAvailable,
@@ -51,6 +51,11 @@ PartitionResult elect_unclean(Task& task, BrokerContext& broker, const Partition
 
 PartitionResult elect(Task& task, BrokerContext& broker, const std::string& name, int32_t partition, int8_t type,
                       Instant deadline) {
+  std::vector<BrokerId> replicas;
+  if (type == kUnclean && name == kMetadataTopic && partition == 0) {
+    for (const auto& [id, record] : broker.controller().image().brokers()) replicas.push_back(id);
+    return elect_unclean(task, broker, kMetadataPartition, replicas, deadline);
+  }
   const TopicRecord* topic = broker.controller().image().find_topic(std::string_view(name));
   const PartitionKey key{topic == nullptr ? TopicId{} : topic->id, partition};
   const PartitionRecord* record = broker.controller().image().find_partition(key);
@@ -58,7 +63,10 @@ PartitionResult elect(Task& task, BrokerContext& broker, const std::string& name
     return refused(partition, ErrorCode::kUnknownTopicOrPartition, "This server does not host this topic-partition.");
   const BrokerId preferred = record->replicas.front().node;
   const BrokerId leader = leader_of(broker, key).first;
-  if (type == kUnclean) return elect_unclean(task, broker, key, *record, deadline);
+  if (type == kUnclean) {
+    for (const ReplicaId& replica : record->replicas) replicas.push_back(replica.node);
+    return elect_unclean(task, broker, key, replicas, deadline);
+  }
   if (leader == preferred)
     return refused(partition, ErrorCode::kElectionNotNeeded, "Leader election not needed for topic partition.");
   const std::vector<BrokerId> alive = broker.alive_brokers();

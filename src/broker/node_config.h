@@ -75,6 +75,8 @@ struct NodeConfig {
   uint64_t snapshot_entries = 10'000;     ///< A partition's entries between two snapshots of its producers.
   uint64_t metadata_snapshot_entries = 10'000;  ///< The same, of group 0's image.
 
+  bool unclean = false;                   ///< DriverOptions::unclean, of this start.
+
   RaftConfig raft;
   StorageConfig storage;
   ServerConfig server;

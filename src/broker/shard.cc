@@ -40,6 +40,7 @@ Result<> BrokerShard::open(Task& task, const NodeIdentity& identity, Look look) 
   raft.heartbeat_interval = config_.raft.heartbeat;
   raft.election_timeout_min = config_.raft.election_min;
   raft.election_timeout_max = config_.raft.election_max;
+  raft.unclean = config_.unclean;
   raft.append_entries_max = config_.raft.append_entries_max;
   driver_ = std::make_unique<RaftDriver>(runtime_, *store_, peers_, identity_.replica, raft);
   driver_->on_quarantine = [this](const PartitionKey& key, const std::string& invariant) {
@@ -417,6 +418,12 @@ Result<> BrokerShard::open_partition(Task& task, const TopicRecord& topic, int32
     partitions_.erase(key);
     groups_.erase(key);
     return started;
+  }
+  // Led before, and by nobody as far as anybody here has heard: it is no new one, whose first leader can be guessed.
+  if (const Term term = opened.group()->term(); term > Term{} && leaders_.find(key) == nullptr && !PLANT("M67")) {
+    leaders_.update(key, {term, kNoBroker, 0, {}});
+    announce_.insert(key);
+    announce_wake_.notify_all();
   }
   // The first of the list is preferred: it need not wait for a timeout to lead a group that is new.
   if (fresh && joined == 0 && record.replicas.front() == identity_.replica && takes_replicas(cluster_->image(), config_.id)) opened.group()->campaign_soon();

@@ -89,6 +89,7 @@ class Tree {
     CLI::App* c = app_.add_subcommand("serve", "Run one node of a cluster");
     c->add_option("--config", o->config_file, "Its configuration, a TOML file");
     c->add_option("--set", o->set, "KEY=VALUE over the file: node.id=2")->allow_extra_args(false);
+    c->add_flag("--unclean", o->unclean, "Go on without what this node's disks may have lost, if who could tell is gone for good");
     c->add_flag("--stop-with-input", *stop_with_input, "Stop when standard input ends");
     auto level = std::make_shared<std::string>("info");
     c->add_option("--log", *level, "The least that it logs")->check(CLI::IsMember({"debug", "info", "warn", "error"}))->capture_default_str();

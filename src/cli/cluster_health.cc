@@ -108,6 +108,9 @@ Result<ExitCode> cluster_health(Task& task, Session& session) {
     const Result<MetadataQuorum> quorum = admin.quorum(task, patience);
     if (task.cancelled()) return fail(Errc::kCancelled);
     if (quorum) look_at_quorum(*quorum, findings);
+    else if (damaged.contains({kMetadataTopic, 0}))
+      findings.bad("no controller", "group 0", fmt::format("a replica is damaged, and whoever held more is not there: start that broker; if it is gone for good, "
+                                                           "`topic elect {} 0 --unclean` goes on without what it held", kMetadataTopic));
     else findings.bad("no controller", "group 0", "most of the brokers that vote on the cluster's metadata are away");
     size_t partitions = 0;
     for (const client::TopicView& topic : TRY(cluster.list_topics(task, deadline)))

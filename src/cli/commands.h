@@ -161,6 +161,7 @@ Result<ExitCode> bench(Task& task, Session& session, const Bench& options);
 struct Serve {
   std::string config_file;
   std::vector<std::string> set;  ///< "key=value", over the file.
+  bool unclean = false;          ///< NodeConfig::unclean.
 };
 /// What the file and the flags say together. Errors: kInvalid with file, line and column.
 Result<NodeConfig> serve_config(Task& task, Session& session, const Serve& options);

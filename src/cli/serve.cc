@@ -16,6 +16,7 @@ Result<NodeConfig> serve_config(Task& task, Session& session, const Serve& optio
   const size_t slash = options.config_file.rfind('/');
   for (std::string& path : config.data_dirs)
     if (!path.starts_with('/') && slash != std::string::npos) path = options.config_file.substr(0, slash + 1) + path;
+  config.unclean = options.unclean;
   return config;
 }
 

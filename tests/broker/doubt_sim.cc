@@ -139,6 +139,24 @@ TEST_F(Doubt, WhatNobodyHoldsAnyMoreIsToldAndGivenUpByAnOperatorsWord) {
   EXPECT_EQ(trouble_on(follower), "");
 }
 
+// Without group 0 no broker serves, and nobody can be asked for anything but at a start.
+TEST_F(Doubt, WhatGroup0MayHaveLostIsGivenUpAtAStart) {
+  const Log& metadata = w.cluster.node(follower)->find_group(kMetadataPartition)->log();
+  const auto end = metadata.place_of(metadata.last_index());
+  ASSERT_TRUE(end.has_value() && end->segment != 0);
+  for (uint32_t i = 0; i < 3; ++i) w.world.power_cut(node(i));
+  ASSERT_TRUE(w.world.disk(node(follower)).rot_at(end->file, end->offset, 40, 3, w.world.stream(sim::StreamKind::kTest)));
+  w.world.restart(node(follower));
+  w.world.restart(node(leader));
+  w.world.run_for(30_s);
+  EXPECT_FALSE(w.cluster.serving(leader));
+  EXPECT_EQ(w.log_lines("start this broker with --unclean").size(), 1u);
+  w.cluster.set_unclean(follower, true);
+  w.world.kill(node(follower));
+  w.world.restart(node(follower));
+  EXPECT_EQ(w.cluster.await_settled(60_s, {node(follower), node(leader)}), std::nullopt);
+}
+
 // An operator's word is not needed as long as somebody may still say what is missing.
 TEST_F(Doubt, NothingIsGivenUpWhileSomebodyMayStillKnow) {
   w.world.kill(node(follower));
@@ -150,8 +168,9 @@ TEST_F(Doubt, NothingIsGivenUpWhileSomebodyMayStillKnow) {
   EXPECT_EQ(w.cluster.await_settled(60_s), std::nullopt);
 }
 
-// The broker is back and leads nothing: those that it once told so do not go on naming it.
-TEST(Leaders, WhoCameBackWithoutItsFollowersIsNotNamed) {
+// The broker is back and leads nothing: those that it once told so do not go on naming it, and those that are as new as it
+// do not guess.
+void come_back_without_followers(bool all_at_once) {
   BrokerWorld w(92, 3);
   w.create_topic("t", 3, 2);
   for (int32_t p = 0; p < 3; ++p) {
@@ -161,6 +180,10 @@ TEST(Leaders, WhoCameBackWithoutItsFollowersIsNotNamed) {
     const uint32_t outside = 3 - leader - follower;
     w.world.kill(w.cluster.broker(follower));
     w.world.kill(w.cluster.broker(leader));
+    if (all_at_once) {
+      w.world.kill(w.cluster.broker(outside));
+      w.world.restart(w.cluster.broker(outside));
+    }
     w.world.restart(w.cluster.broker(leader));
     w.world.run_for(10_s);
     w.run([&](Wire& wire) {
@@ -172,6 +195,10 @@ TEST(Leaders, WhoCameBackWithoutItsFollowersIsNotNamed) {
     ASSERT_EQ(w.cluster.await_settled(60_s), std::nullopt);
   }
 }
+
+TEST(Leaders, WhoCameBackWithoutItsFollowersIsNotNamed) { come_back_without_followers(false); }
+
+TEST(Leaders, NobodyIsGuessedToLeadWhatWasLedBefore) { come_back_without_followers(true); }
 
 }  // namespace
 }  // namespace taffrail::test

@@ -515,7 +515,7 @@ RunReport run_scenario(const Scenario& scenario, const RunOptions& options) {
       };
       const auto all_well = [&] {
         bool well = cluster.broker_count() == 3 && nemesis.core().size() == 3 && scenario.directories == 1 && scenario.drawn_world;
-        for (uint32_t i = 0; i < cluster.broker_count(); ++i) well = well && cluster.serving(i) && !cluster.left(i);
+        for (uint32_t i = 0; i < cluster.broker_count(); ++i) well = well && cluster.serving(i) && !cluster.left(i) && !damaged[i];
         return well;
       };
       // A topic that was not made before a broker went for good cannot be made any more: nothing was asked then.
@@ -599,7 +599,7 @@ RunReport run_scenario(const Scenario& scenario, const RunOptions& options) {
       const auto victim = static_cast<uint32_t>(whose.draw(3, "whose logs"));
       const auto away = (victim + 1 + static_cast<uint32_t>(whose.draw(2, "who stays away"))) % 3;
       const uint32_t third = 3 - victim - away;
-      const bool asked_operator = whose.hits(1, 8, "an operator has to say so") && report.violation.empty() && !waits && !idle && all_well() && !damaged[third];
+      const bool asked_operator = whose.hits(1, 4, "an operator has to say so") && report.violation.empty() && !waits && !idle && all_well();
       if (asked_operator) {
         const std::vector<NodeId> left{cluster.broker(victim), cluster.broker(third)};
         gave_up = damaged[victim] = true;

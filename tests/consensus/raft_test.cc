@@ -56,6 +56,18 @@ struct Replica {
     ASSERT_EQ(raft.role(), Role::kLeader);
     append(EntryKind::kNoop);
   }
+  /// Leads with four entries, which 2 acknowledged before its link broke; it is back now.
+  void lead_with_four_acknowledged() {
+    lead();
+    for (int i = 0; i < 3; ++i) append(EntryKind::kBatch);
+    EntryMeta noop;
+    noop.index = LogIndex(1);
+    noop.term = Term(1);
+    ASSERT_TRUE(raft.make_append(*raft.next_append(replica(2)), {&noop, 1}, now));
+    step(2, AppendReply{.term = Term(1), .serial = 1, .ok = true, .match = LogIndex(4)});
+    Effects out;
+    raft.link_reset(BrokerId(2), now, out);
+  }
   void append(EntryKind kind) {
     EntryMeta meta;
     meta.index = raft.log().last().index + 1;
@@ -485,15 +497,7 @@ TEST(Raft, EntriesThatDoNotContinueAreAQuarantine) {
 
 TEST(Raft, AFollowerThatLostWhatItAcknowledgedIsRefilled) {
   Replica r;
-  r.lead();
-  for (int i = 0; i < 3; ++i) r.append(EntryKind::kBatch);
-  EntryMeta noop;
-  noop.index = LogIndex(1);
-  noop.term = Term(1);
-  ASSERT_TRUE(r.raft.make_append(*r.raft.next_append(replica(2)), {&noop, 1}, r.now));
-  r.step(2, AppendReply{.term = Term(1), .serial = 1, .ok = true, .match = LogIndex(4)});
-  Effects out;
-  r.raft.link_reset(BrokerId(2), r.now, out);
+  r.lead_with_four_acknowledged();
   const auto plan = r.raft.next_append(replica(2));
   ASSERT_TRUE(plan.has_value());
   ASSERT_TRUE(r.raft.make_append(*plan, {}, r.now));
@@ -505,15 +509,7 @@ TEST(Raft, AFollowerThatLostWhatItAcknowledgedIsRefilled) {
 // It says so by asking: what it was sent before it could hear is lost, too, and the leader need not wait to find out.
 TEST(Raft, AFollowerInDoubtIsRefilledAsSoonAsItAsks) {
   Replica r;
-  r.lead();
-  for (int i = 0; i < 3; ++i) r.append(EntryKind::kBatch);
-  EntryMeta noop;
-  noop.index = LogIndex(1);
-  noop.term = Term(1);
-  ASSERT_TRUE(r.raft.make_append(*r.raft.next_append(replica(2)), {&noop, 1}, r.now));
-  r.step(2, AppendReply{.term = Term(1), .serial = 1, .ok = true, .match = LogIndex(4)});
-  Effects out;
-  r.raft.link_reset(BrokerId(2), r.now, out);
+  r.lead_with_four_acknowledged();
   ASSERT_TRUE(r.raft.make_append(*r.raft.next_append(replica(2)), {}, r.now));
   ASSERT_FALSE(r.raft.next_append(replica(2)).has_value());
   const Lines answered = r.step(2, TailQuery{Term(1), id(2, 1)});

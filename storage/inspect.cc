@@ -30,7 +30,7 @@ Result<> inspect_wal(Task& task, Disk& disk, const std::string& path, uint64_t n
     report.damage.push_back({.file = path, .position = 0, .size_bytes = kWalBlock, .log = std::nullopt,
                              .what = "the segment's header does not read, or is of an earlier use"});
   for (const ScannedGroup& group : scan.groups)
-    report.rows.push_back({.position = group.header.position, .kind = group.header.is_mark() ? "mark" : "group",
+    report.rows.push_back({.position = group.header.position, .kind = group.header.followed_by != 0 ? "end" : group.header.is_mark() ? "mark" : "group",
                            .log = std::nullopt, .sequence = group.header.first, .original = group.header.durable,
                            .meta = {}, .size_bytes = group.header.size()});
   for (const ScannedFrame& found : scan.frames)

@@ -17,7 +17,7 @@ namespace taffrail {
 /// A frame of the write-ahead log, or a chunk's entry.
 struct InspectRow {
   uint64_t position = 0;
-  std::string kind;           ///< "group", "mark", "entry", "truncate", "hard_state", "state", "delete", "chunk".
+  std::string kind;           ///< "group", "mark", "end" (of a full segment), "entry", "truncate", "hard_state", "state", "delete", "chunk".
   std::optional<PartitionKey> log;
   WalSequence sequence;       ///< 0 in segments.
   WalSequence original;       ///< Of groups and marks: what they say was durable before them.

@@ -56,7 +56,13 @@ Result<> Recovery::run(Task& task) {
   report.torn_bytes = scan_.torn_bytes;
   report.damage = scan_.damage;
   // Even a new store begins with a mark. Files without a single one are not new: they lost it all.
-  report.fresh = scan_.files.empty();
+  const bool used_before = store_.options_.used_before && !PLANT("S90");
+  report.fresh = scan_.files.empty() && !used_before;
+  if (scan_.groups == 0 && used_before) {
+    scan_.all_damaged = true;
+    report.damage.push_back({.file = directory + "/wal", .position = 0, .log = std::nullopt,
+                             .what = "all that was in the write-ahead log is gone: its logs are lost"});
+  }
 
   std::map<PartitionKey, std::vector<ScannedFrame*>> by_log;
   for (ScannedFrame& found : scan_.frames) by_log[found.frame.key].push_back(&found);
@@ -341,7 +347,7 @@ Result<> Recovery::keep_damaged(Task& task) {
   const std::string directory = store_.options_.directory + "/damaged";
   // Also where a log may have been lost without a trace: whoever makes it again makes it in doubt.
   store_.logs_lost_ = TRY(disk.exists(task, fmt::format("{}/{}", directory, kLogsLostFile)));
-  if (!store_.logs_lost_ && !scan_.files.empty() && doubtful()) {
+  if (!store_.logs_lost_ && !store_.recovery_.fresh && doubtful()) {
     TRY(write_logs_lost(task, disk, store_.options_.directory));
     store_.logs_lost_ = true;
   }

@@ -38,13 +38,14 @@ std::vector<uint32_t> shards_here(const Runtime& runtime, uint32_t count) {
 
 NodeShape with_shards(const Runtime& runtime, uint32_t count) { return {count, runtime.directory_count()}; }
 
-// One shard of the new layout while it is written. It has a write-ahead log once it has a log: without, it is as new.
+// One shard of the new layout while it is written. It has a write-ahead log even if it has no logs: without one it would have
+// lost it.
 class NewShard final : private Wal::Listener {
  public:
   NewShard(Runtime& runtime, StoreOptions options, uint64_t first_segment)
       : runtime_(runtime), options_(std::move(options)), first_segment_(first_segment) {}
 
-  Result<> make_directories(Task& task, bool logs_lost);
+  Result<> start(Task& task, bool logs_lost);
   Result<> take(Task& task, Log& log);
   /// Returns when all that was taken is durable. Errors: kNoSpace instead of waiting for room.
   Result<> settle(Task& task);
@@ -68,13 +69,18 @@ class NewShard final : private Wal::Listener {
   std::unique_ptr<Wal> wal_;
 };
 
-Result<> NewShard::make_directories(Task& task, bool logs_lost) {
+Result<> NewShard::start(Task& task, bool logs_lost) {
   Disk& disk = runtime_.disk();
   TRY(disk.make_directory(task, options_.directory));
   for (const char* part : {"wal", "logs", "damaged"}) TRY(disk.make_directory(task, fmt::format("{}/{}", options_.directory, part)));
   // Which shard a log that is gone would have come to is not known: none of them is free of the doubt.
   if (logs_lost) TRY(write_logs_lost(task, disk, options_.directory));
-  return disk.sync_directory(task, options_.directory);
+  TRY(disk.sync_directory(task, options_.directory));
+  wal_ = std::make_unique<Wal>(runtime_, options_, static_cast<Wal::Listener&>(*this), WalSequence(1), first_segment_,
+                               WalSequence(), WalSequence());
+  TRY(wal_->start(task));
+  // There are no older segments: from the first group on headers may say what is durable.
+  return wal_->release_below(task, WalSequence());
 }
 
 void NewShard::append(const PartitionKey& key, FrameKind kind, const EntryMeta& meta, Slice payload) {
@@ -85,13 +91,6 @@ void NewShard::append(const PartitionKey& key, FrameKind kind, const EntryMeta& 
 
 // As recovery writes a log anew: its state, and every entry that is not in its segments.
 Result<> NewShard::take(Task& task, Log& log) {
-  if (!wal_) {
-    wal_ = std::make_unique<Wal>(runtime_, options_, static_cast<Wal::Listener&>(*this), WalSequence(1), first_segment_,
-                                 WalSequence(), WalSequence());
-    TRY(wal_->start(task));
-    // There are no older segments: from the first group on headers may say what is durable.
-    TRY(wal_->release_below(task, WalSequence()));
-  }
   LogState state = log.state(/*reset=*/false);
   if (PLANT("S70")) state.possibly_longer = state.hard_state_doubtful = false;
   append(log.key(), FrameKind::kState, {}, Slice(std::string_view(encode_log_state(state))));
@@ -105,7 +104,6 @@ Result<> NewShard::take(Task& task, Log& log) {
 }
 
 Result<> NewShard::settle(Task& task) {
-  if (!wal_) return {};
   while (wal_->durable() < wal_->last()) {
     if (failed_) return std::unexpected(*failed_);
     if (wal_->disk_full()) return fail(Errc::kNoSpace, fmt::format("{}: the disk is full", options_.directory));
@@ -156,7 +154,7 @@ Result<> copy_logs(Task& task, Runtime& runtime, const StoreOptions& options, ui
     mine.directory = new_directory(i);
     mine.owner.shard = i;
     auto& made = new_shards[i] = std::make_unique<NewShard>(runtime, mine, first_segment);
-    TRY(made->make_directories(task, logs_lost));
+    TRY(made->start(task, logs_lost));
   }
   for (const auto& store : old_shards) TRY(check_can_move(task, runtime.disk(), new_shards.begin()->first, store->options().directory));
   runtime.log().info("storage", "moving {} logs from {} shard(s) to {}", logs, old_shards.size(), new_shards.size());

@@ -37,6 +37,8 @@ struct WalOwner {
 struct StoreOptions {
   std::string directory = "shard-0";  ///< Below the node's data directory; made if missing.
   WalOwner owner;
+  /// It has been open before, to its end: without a write-ahead log it is not new, but has lost it.
+  bool used_before = false;
 
   ByteCount wal_first_segment_bytes = 1u << 20;
   ByteCount wal_segment_bytes = 64u << 20;

@@ -226,11 +226,11 @@ Result<> Wal::write_group(Task& task, bool mark, ByteCount most) {
 
 Result<std::shared_ptr<WalFile>> Wal::file_for(Task& task, uint64_t size) {
   const auto fits = [size](const WalFile& file) {
-    // A group larger than a whole segment has one to itself, which then grows.
-    return file.end + size <= file.capacity || file.end == kWalBlock;
+    // A group larger than a whole segment has one to itself, which then grows. Behind each there is room for the last mark.
+    return file.end + size + kWalBlock <= file.capacity || file.end == kWalBlock;
   };
   if (fits(*files_.back())) {
-    TRY(make_room(task, *files_.back(), size));
+    TRY(make_room(task, *files_.back(), size + kWalBlock));
     return files_.back();
   }
   while (!spare_) {
@@ -238,11 +238,31 @@ Result<std::shared_ptr<WalFile>> Wal::file_for(Task& task, uint64_t size) {
     TRY(prepared_.wait(task));
     if (failed_) return std::unexpected(*failed_);
   }
+  TRY(hand_over(task, *files_.back(), spare_->number));
   files_.push_back(std::move(spare_));
   spare_.reset();
   prepare_.notify_one();
-  TRY(make_room(task, *files_.back(), size));
+  TRY(make_room(task, *files_.back(), size + kWalBlock));
   return files_.back();
+}
+
+// The newest segment is the one that no other speaks of: should its file go, the log would seem to end before it, whole. So
+// the one before says that there is another, before anything in that one can have been promised.
+Result<> Wal::hand_over(Task& task, WalFile& full, uint64_t next) {
+  const WalGroupHeader header{.segment = full.number, .position = full.end, .first = written_, .next = written_,
+                              .durable = rewriting_ ? mark_ : durable_, .floor = floor_, .list_crc = crc32c(ByteView{}),
+                              .followed_by = next};
+  std::string block = encode_wal_group_header(options_.owner, header);
+  block.resize(kWalBlock, '\0');
+  const ByteView part = as_bytes(block);
+  const Result<> written = full.file->write_and_sync(task, full.end, std::span(&part, 1));
+  ++stats_.writes;
+  ++stats_.syncs;
+  if (!written) return fail(written.error(), fmt::format("{} at {}", full.path, full.end));
+  full.end += kWalBlock;
+  ++stats_.marks;
+  stats_.bytes += kWalBlock;
+  return {};
 }
 
 // A group that makes its file grow asks for the room before it writes: a write that failed half-way would be the end.

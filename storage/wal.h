@@ -174,6 +174,7 @@ class Wal {
   Result<std::shared_ptr<WalFile>> recycle(Task& task, std::shared_ptr<WalFile> old);
   Result<> prepare(Task& task);
   Result<> make_room(Task& task, WalFile& file, uint64_t size);
+  Result<> hand_over(Task& task, WalFile& full, uint64_t next);
   void note_disk_full(const Error& error);
   void note_time(Duration taken);
   void note_room();

@@ -116,10 +116,9 @@ std::string encode_wal_group_header(const WalOwner& owner, const WalGroupHeader&
   out.u32(header.log_count);
   out.u64(header.frames_size);
   out.u32(header.list_crc);
-  out.u32(0);
-  out.u32(0);
+  out.u64(header.followed_by);
   out.u32(crc32c(out.view(), identity_crc(owner)));
-  static_assert(kWalGroupHeaderSize == 8 + 6 * 8 + 2 * 4 + 8 + 3 * 4 + 4);
+  static_assert(kWalGroupHeaderSize == 8 + 6 * 8 + 2 * 4 + 8 + 4 + 8 + 4);
   CHECK(out.size() == kWalGroupHeaderSize);
   return out.take();
 }
@@ -142,8 +141,7 @@ std::optional<WalGroupHeader> parse_group(const WalOwner& owner, ByteView bytes)
   header.log_count = in.u32();
   header.frames_size = in.u64();
   header.list_crc = in.u32();
-  in.u32();
-  in.u32();
+  header.followed_by = in.u64();
   if (in.u32() != crc32c(bytes.first(kWalGroupHeaderSize - 4), identity_crc(owner))) return std::nullopt;
   return header;
 }

@@ -47,6 +47,8 @@ struct WalGroupHeader {
   uint32_t log_count = 0;
   uint64_t frames_size = 0;
   uint32_t list_crc = 0;
+  /// Of the mark that ends a full segment: the number of the one where the log goes on. 0 in any other group.
+  uint64_t followed_by = 0;
 
   bool is_mark() const { return frame_count == 0; }
   /// Of header and list; where the frames begin, from the header's start.

@@ -28,6 +28,8 @@ class FileWalk {
     while (at + kWalGroupHeaderSize <= bytes_.size()) {
       if (const auto header = group_at(at)) {
         read_group(*header);
+        // What stands behind it is of an earlier use.
+        if (header->followed_by != 0) return;
         at = std::min<uint64_t>(at + wal_round_up(header->size()), bytes_.size());
         continue;
       }
@@ -104,6 +106,20 @@ class FileWalk {
 BadStretch whole_file(const std::string& path, uint64_t size, std::string what) {
   return {.file = path, .position = 0, .size_bytes = size, .what = std::move(what),
           .sequences = std::nullopt, .group_next = {}, .logs = std::nullopt};
+}
+
+// The newest segment with anything in it may say that there is a newer one, which was whole by then. Empty it may be: nothing
+// has been written to it yet.
+std::optional<Damage> missing_segment(const std::vector<WalFileScan>& files, const std::string& directory) {
+  const auto newest = std::find_if(files.rbegin(), files.rend(), [](const WalFileScan& file) { return !file.groups.empty(); });
+  if (newest == files.rend() || PLANT("S89")) return std::nullopt;
+  const uint64_t number = newest->groups.back().header.followed_by;
+  if (number == 0) return std::nullopt;
+  const auto next = std::ranges::find(files, number, &WalFileScan::number);
+  if (next != files.end() && next->header && next->size >= next->header->capacity) return std::nullopt;
+  const std::string what = next == files.end() ? "the segment is missing" : "the segment has lost all that was in it";
+  return Damage{.file = wal_segment_path(directory, number), .position = 0, .log = std::nullopt,
+                .what = fmt::format("{}: {} says that the log goes on there", what, newest->file)};
 }
 
 }  // namespace
@@ -316,6 +332,11 @@ Result<WalScan> scan_wal(Task& task, Runtime& runtime, const std::string& direct
       scan.damage.push_back({.file = bad->file, .position = bad->position, .size_bytes = bad->size_bytes,
                              .log = std::nullopt, .what = bad->what});
     }
+  }
+  if (auto missing = missing_segment(files, directory)) {
+    scan.all_damaged = true;
+    scan.damage.push_back(*std::move(missing));
+    scan.next = scan.next + 1;
   }
   return scan;
 }

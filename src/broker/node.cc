@@ -79,6 +79,8 @@ struct Node::State {
   std::unique_ptr<Retiring> retiring_;
   BrokerShard::Look look_;
   std::map<uint32_t, std::string> failed_directories_;  ///< When the node started, and why.
+  /// Directories but the first, by what their own identities say of the cluster: none, if the disk is new.
+  std::map<uint32_t, ClusterId> directory_clusters_;
   bool known_cluster_ = false;  ///< The identity named a cluster before this start: group 0 was here.
   bool joined_ = false;   ///< The parts have an image, and are told what changes.
   bool registered_ = false;
@@ -158,7 +160,7 @@ Result<> Node::State::start(Task& task) {
   if (!lock) return fail(lock.error(), "the data directory is in use by another process");
   lock_ = *std::move(lock);
   identity_ = TRY(load_identity(task, runtime_, config_.id));
-  TRY(match_shards(task, runtime_, identity_, store_options(config_, identity_.replica.disk, ShardId(0))));
+  TRY(match_shards(task, runtime_, identity_, store_options(config_, identity_, ShardId(0))));
   known_cluster_ = !identity_.cluster.is_zero();
   while (!all_arrived()) TRY(shards_->changed.wait(task));
   TRY(prepare_directories(task));
@@ -192,6 +194,7 @@ Result<> Node::State::prepare_directories(Task& task) {
     const std::string where = fmt::format("data directory {}{}", i + 1, i < config_.data_dirs.size() ? " (" + config_.data_dirs[i] + ")" : "");
     if (one) {
       disks.push_back(one->replica.disk);
+      directory_clusters_[i] = one->cluster;
       continue;
     }
     if (one.error().code != Errc::kIo || i > identity_.more_disks.size()) return fail(one.error(), where);
@@ -208,10 +211,14 @@ Result<> Node::State::prepare_directories(Task& task) {
 
 Result<> Node::State::open_shards(Task& task) {
   TRY(shard_.open(task, identity_, look_));
-  return on_parts(task, [identity = identity_, failed = failed_directories_, look = look_](Task& t, NodePart& part) {
+  return on_parts(task, [identity = identity_, failed = failed_directories_, clusters = directory_clusters_, look = look_](Task& t, NodePart& part) {
     const uint32_t directory = part.shard().runtime().directory();
     NodeIdentity own = identity;
-    if (directory > 0) own.replica.disk = identity.more_disks[directory - 1];
+    if (directory > 0) {
+      own.replica.disk = identity.more_disks[directory - 1];
+      const auto cluster = clusters.find(directory);
+      own.cluster = cluster == clusters.end() ? ClusterId{} : cluster->second;
+    }
     const auto why = failed.find(directory);
     return part.open(t, own, why == failed.end() ? std::string() : why->second, look);
   });

@@ -29,7 +29,7 @@ Result<NodeIdentity> NodePart::prepare_directory(Task& task, const ClusterId& cl
   if (!directory_.cluster.is_zero() && !cluster.is_zero() && directory_.cluster != cluster && !PLANT("M59"))
     return fail(Errc::kInvalid, fmt::format("it belongs to cluster {}, and the node's first data directory to {}. Give the node its own "
                                             "directories", directory_.cluster.text(), cluster.text()));
-  TRY(match_shards(task, runtime_, directory_, store_options(config_, directory_.replica.disk, runtime_.shard())));
+  TRY(match_shards(task, runtime_, directory_, store_options(config_, directory_, runtime_.shard())));
   return directory_;
 }
 

@@ -22,7 +22,7 @@ BrokerShard::~BrokerShard() = default;
 
 Result<> BrokerShard::open(Task& task, const NodeIdentity& identity, Look look) {
   identity_ = identity;
-  const StoreOptions options = store_options(config_, identity_.replica.disk, runtime_.shard());
+  const StoreOptions options = store_options(config_, identity_, runtime_.shard());
   // Who the cluster is stands in the first directory: without that there is no broker.
   const bool needed = runtime_.directory() == 0 || PLANT("M57");
   auto opened = needed ? Store::open(task, runtime_, options)

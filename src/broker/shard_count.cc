@@ -9,10 +9,12 @@
 
 namespace taffrail {
 
-StoreOptions store_options(const NodeConfig& config, const DiskId& disk, ShardId shard) {
+StoreOptions store_options(const NodeConfig& config, const NodeIdentity& identity, ShardId shard) {
   StoreOptions options;
   options.directory = shard_directory(shard.value);
-  options.owner = {disk, shard.value};
+  options.owner = {identity.replica.disk, shard.value};
+  // A directory is told its cluster when all its stores have been opened.
+  options.used_before = !identity.cluster.is_zero();
   options.wal_segment_bytes = config.storage.wal_segment_bytes;
   options.wal_segments_kept = config.storage.wal_segments_kept;
   options.wal_first_segment_bytes = std::min<ByteCount>(options.wal_first_segment_bytes, options.wal_segment_bytes);

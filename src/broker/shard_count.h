@@ -10,7 +10,7 @@
 namespace taffrail {
 
 /// Of the store of one shard.
-StoreOptions store_options(const NodeConfig& config, const DiskId& disk, ShardId shard);
+StoreOptions store_options(const NodeConfig& config, const NodeIdentity& identity, ShardId shard);
 
 /// Brings the directory to as many shards as `runtime` has, and `identity`, which was read from it, along (storage/reshard.h).
 /// A crash at any step leaves what the next start, with whatever number of shards, goes on from. `options`: of any of the

@@ -244,6 +244,58 @@ TEST(Damage, AFileThatIsCutShortIsDamageAlsoBetweenGroups) {
   }
 }
 
+// What the last mark of the segment before says of it. Nothing behind the newest one could.
+TEST(Damage, TheNewestSegmentIsMissedByTheOneBefore) {
+  enum class Loss { kFile, kAllButItsHeader, kAll, kGroups };
+  for (const Loss loss : {Loss::kFile, Loss::kAllButItsHeader, Loss::kAll, Loss::kGroups}) {
+    TestWorld world;
+    write_ten_groups(world, tiny_options());
+    world.crash(false);
+    const std::string newest = frames(world, "group", std::nullopt).back().file;
+    ASSERT_LT(frames(world, "end", std::nullopt).back().file, newest);
+    const std::string bytes = world.disk.contents(newest);
+    ASSERT_TRUE(world.run([&](Task& task) {
+      if (loss != Loss::kFile) return;
+      ASSERT_TRUE(world.disk.remove(task, newest));
+      ASSERT_TRUE(world.disk.sync_directory(task, "shard-0/wal"));
+    }));
+    if (loss == Loss::kAllButItsHeader) world.disk.overwrite(newest, bytes.substr(0, kWalBlock));
+    if (loss == Loss::kAll) world.disk.overwrite(newest, "");
+    // As it was when the one before was full: that is no damage.
+    if (loss == Loss::kGroups) world.disk.overwrite(newest, bytes.substr(0, kWalBlock) + std::string(bytes.size() - kWalBlock, '\0'));
+    ASSERT_TRUE(world.open(tiny_options()));
+    const std::vector<Damage>& damage = world.store->recovery().damage;
+    ASSERT_EQ(damage.empty(), loss == Loss::kGroups) << static_cast<int>(loss);
+    if (!damage.empty()) {
+      EXPECT_EQ(damage.back().file, newest);
+    }
+    ASSERT_EQ(world.store->logs().size(), 2u);
+    for (Log* log : world.store->logs()) {
+      EXPECT_EQ(log->possibly_longer(), loss != Loss::kGroups) << static_cast<int>(loss);
+      EXPECT_EQ(log->hard_state_doubtful(), loss != Loss::kGroups) << static_cast<int>(loss);
+    }
+  }
+}
+
+TEST(Damage, AStoreThatWasOpenBeforeIsNotNewWithoutItsLog) {
+  TestWorld world;
+  write_ten_groups(world);
+  world.close();
+  ASSERT_TRUE(world.run([&](Task& task) {
+    for (const std::string& file : wal_files(world)) ASSERT_TRUE(world.disk.remove(task, file));
+    ASSERT_TRUE(world.disk.sync_directory(task, "shard-0/wal"));
+  }));
+  StoreOptions options = roomy();
+  options.used_before = true;
+  for (int start = 0; start < 2; ++start) {
+    ASSERT_TRUE(world.open(options));
+    EXPECT_FALSE(world.store->recovery().fresh);
+    EXPECT_EQ(world.store->recovery().damage.empty(), start > 0) << start;
+    EXPECT_TRUE((*world.store->create_log(test_key(start), Store::Past::kPossible))->possibly_longer()) << start;
+    world.close();
+  }
+}
+
 // Not damage: a shard that never had a log. What is made there later is made without doubt.
 TEST(Damage, AStoreWithoutLogsIsWhole) {
   TestWorld world;

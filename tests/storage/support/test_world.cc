@@ -347,8 +347,8 @@ StoreOptions tiny_options() {
   StoreOptions o;
   o.directory = "shard-0";
   o.owner.disk = Uuid{7, 9};
-  o.wal_first_segment_bytes = 2048;
-  o.wal_segment_bytes = 4096;
+  o.wal_first_segment_bytes = 2560;  // Its header, three blocks of groups, and the last mark.
+  o.wal_segment_bytes = 4608;
   o.wal_segments_kept = 2;
   o.wal_group_bytes_max = 4096;
   o.arena_bytes = 2048;

@@ -476,6 +476,18 @@ void DiskImage::spoil(Inode& file, uint64_t page) {
   file.at(page).harmed = true;
 }
 
+void DiskImage::cut(Inode& file, uint64_t size) {
+  file.truncate(size);
+  for (uint64_t page = size / kPageBytes; page < file.chunks_.size() * Inode::kChunkPages; ++page) {
+    if (file.find(page) == nullptr) continue;
+    Inode::Entry& entry = file.at(page);
+    // What of it stays and was not synced yet is now.
+    entry.durable = entry.cache;
+    entry.harmed = true;
+  }
+  file.durable_size_ = size;
+}
+
 uint64_t DiskImage::digest_tree(bool durable) const {
   uint64_t sum = 0;
   std::vector<std::pair<std::string, const Inode*>> open{{"", root_.get()}};

@@ -161,6 +161,8 @@ class DiskImage {
   static void rot(Inode& file, uint64_t page, uint32_t bits, Stream& draws, uint32_t from = 0, uint32_t within = kPageBytes);
   /// The page gives kIo until it is written again.
   static void spoil(Inode& file, uint64_t page);
+  /// Ends there, durably.
+  static void cut(Inode& file, uint64_t size);
   /// Digest of all durable names and bytes; zero pages and absent ones are the same.
   uint64_t durable_digest() const;
   uint64_t cache_digest() const;

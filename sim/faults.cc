@@ -18,7 +18,7 @@ constexpr std::array<std::string_view, kFaultKinds> kNames{
     "conn_reset", "half_open",  "disk_slow",     "stuck_sync",    "sync_fail",  "read_error",
     "write_error", "bad_page",  "disk_full",     "bit_rot",       "misdirected", "lost_write",
     "clock_jump", "clock_drift", "heal",         "heal_core",  "move",       "elect",
-    "retire"};
+    "retire",     "truncate",  "delete"};
 
 std::string print_time(int64_t ns) {
   if (ns % 1'000'000'000 == 0) return fmt::format("{}s", ns / 1'000'000'000);
@@ -131,6 +131,7 @@ class Expansion {
     const uint64_t count = kinds.empty() ? 0 : plan_.draw(profile_.faults_max + 1, "how many faults");
     for (uint32_t id = 1; id <= count; ++id) faults.push_back(draw(id, kinds, faults));
     beset(faults);
+    take_files(faults);
     std::sort(faults.begin(), faults.end(), [](const Fault& a, const Fault& b) {
       return a.at != b.at ? a.at < b.at : a.id < b.id;
     });
@@ -200,6 +201,21 @@ class Expansion {
       f.duration = Duration{1'000'000 + own.draw_between(0, kApart[own.draw(3, "how long, roughly")], "how long")};
       f.amount = amount(f.kind, own);
       at = at + Duration{own.draw_between(0, kApart[own.draw(4, "how soon, roughly")], "how soon")};
+      faults.push_back(std::move(f));
+    }
+  }
+
+  // In a quarter of the runs with damage somebody cleans up, or a file system does, while a broker is down.
+  void take_files(std::vector<Fault>& faults) {
+    constexpr uint32_t kFirst = 3000;  // Above the ids of beset().
+    Stream& s = tape_.stream({.kind = StreamKind::kFaultPlan, .a = kFirst});
+    if (!s.hits(1, 4, "files go") || !allowed(FaultKind::kDelete)) return;
+    const auto count = static_cast<uint32_t>(s.draw_between(1, 3, "how many"));
+    for (uint32_t id = kFirst + 1; id <= kFirst + count; ++id) {
+      Fault f{.id = id, .kind = s.hits(1, 2, "cut short only") ? FaultKind::kTruncate : FaultKind::kDelete};
+      f.at = profile_.from + Duration{s.draw_between(0, (profile_.heal_at - profile_.from).ns - 1, "when")};
+      f.duration = Duration{1'000'000 + s.draw_between(0, 1'000'000'000, "how long")};
+      f.nodes = {victims_[s.draw(victims_.size(), "which victim")]};
       faults.push_back(std::move(f));
     }
   }
@@ -297,6 +313,8 @@ bool Profile::damages(FaultKind kind) {
     case FaultKind::kBitRot:
     case FaultKind::kMisdirected:
     case FaultKind::kLostWrite:
+    case FaultKind::kTruncate:
+    case FaultKind::kDelete:
       return true;
     default:
       return false;

@@ -47,8 +47,11 @@ enum class FaultKind : uint8_t {
   kMove,          ///< Partition `amount` of the workload's topic moves to nodes.
   kElect,         ///< It gets its preferred leader.
   kRetire,        ///< nodes[0] is to give up its leaderships (amount 1), or its replicas too, and to leave (2); or to stay (0).
+  // What becomes of files behind a broker's back: nodes[0] is killed; again after `duration`.
+  kTruncate,      ///< One of its files is shorter then.
+  kDelete,        ///< One is gone.
 };
-inline constexpr size_t kFaultKinds = static_cast<size_t>(FaultKind::kRetire) + 1;
+inline constexpr size_t kFaultKinds = static_cast<size_t>(FaultKind::kDelete) + 1;
 
 /// "power_cut".
 std::string_view fault_kind_name(FaultKind kind);

@@ -47,6 +47,8 @@ void Nemesis::begin(const Fault& fault) {
     case FaultKind::kKill:
     case FaultKind::kPowerCut:
     case FaultKind::kWipe:
+    case FaultKind::kTruncate:
+    case FaultKind::kDelete:
       return take_down(fault, machine);
     case FaultKind::kPowerCutAll:
       for (size_t i = 0; i < options_.brokers; ++i) take_down(fault, i);
@@ -122,10 +124,18 @@ std::optional<uint32_t> Nemesis::which_wiped(const Fault& fault, NodeId node) {
 
 void Nemesis::take_down(const Fault& fault, size_t machine) {
   const NodeId node = machines_[machine];
-  count(fault.kind, fault.kind == FaultKind::kWipe || is_up(machine));
-  if (fault.kind == FaultKind::kKill) world_.kill(node);
+  const bool takes_file = fault.kind == FaultKind::kTruncate || fault.kind == FaultKind::kDelete;
+  if (!takes_file) count(fault.kind, fault.kind == FaultKind::kWipe || is_up(machine));
+  if (fault.kind == FaultKind::kKill || takes_file) world_.kill(node);
   else if (fault.kind == FaultKind::kWipe) world_.wipe(node, which_wiped(fault, node));
   else world_.power_cut(node);
+  if (takes_file) {
+    Stream& draws = world_.stream(StreamKind::kFault, fault.id);
+    SimDisk& disk = world_.disk(node, static_cast<uint32_t>(draws.draw(world_.disk_count(node), "which disk")));
+    const auto path = fault.kind == FaultKind::kTruncate ? disk.truncate_file(draws) : disk.delete_file(draws);
+    count(fault.kind, path.has_value());
+    if (path && world_.trace().telling()) world_.trace().tell(static_cast<int32_t>(node.value), fmt::format("{}: {}", fault_kind_name(fault.kind), *path));
+  }
   stopped_[machine] = 0;
   ++down_[machine];
   if (fault.duration.ns == 0) return;  // For good, or until the heal.

@@ -442,6 +442,14 @@ void SimDisk::slow_down(uint32_t factor, Instant until) {
   slow_until_ = until;
 }
 
+void SimDisk::narrow_to_a_kind(std::vector<std::pair<std::string, InodeRef>>& files, Stream& draws) {
+  std::set<std::string_view> kinds;
+  for (const auto& [path, file] : files) kinds.insert(kind_of(path));
+  if (kinds.empty()) return;
+  const std::string kind(*std::next(kinds.begin(), static_cast<std::ptrdiff_t>(draws.draw(kinds.size(), "which kind"))));
+  std::erase_if(files, [&](const auto& file) { return kind_of(file.first) != kind; });
+}
+
 template <class Hit>
 bool SimDisk::hit_a_page(Stream& draws, Place place, Hit&& hit) {
   std::vector<std::pair<Inode*, uint64_t>> pages;
@@ -449,12 +457,8 @@ bool SimDisk::hit_a_page(Stream& draws, Place place, Hit&& hit) {
   // A disk does not know files: of all that was written, every page is as likely to go as the next. In half of the cases
   // every kind of file is, which otherwise the one that is the longest hides.
   if (draws.hits(1, 2, "a kind of file is hit")) {
-    std::set<std::string_view> kinds;
-    for (const auto& [path, file] : files)
-      if (!DiskImage::pages_at_rest(*file).empty()) kinds.insert(kind_of(path));
-    if (kinds.empty()) return false;
-    const std::string kind(*std::next(kinds.begin(), static_cast<std::ptrdiff_t>(draws.draw(kinds.size(), "which kind"))));
-    std::erase_if(files, [&](const auto& file) { return kind_of(file.first) != kind; });
+    std::erase_if(files, [](const auto& file) { return DiskImage::pages_at_rest(*file.second).empty(); });
+    narrow_to_a_kind(files, draws);
   }
   for (const auto& [path, file] : files)
     for (const uint64_t page : DiskImage::pages_at_rest(*file))
@@ -505,6 +509,32 @@ bool SimDisk::spoil(Stream& draws) {
       ++fault_stats_.spoiled_pages;
     });
   return any;
+}
+
+std::optional<std::pair<std::string, InodeRef>> SimDisk::drawn_file(Stream& draws) {
+  CHECK(ops_.empty(), "the process dies before its files go");
+  auto files = image_.files();
+  if (draws.hits(1, 2, "a kind of file is hit")) narrow_to_a_kind(files, draws);
+  if (files.empty()) return std::nullopt;
+  ++fault_stats_.taken_files;
+  return files[draws.draw(files.size(), "which file")];
+}
+
+std::optional<std::string> SimDisk::truncate_file(Stream& draws) {
+  const auto found = drawn_file(draws);
+  if (!found) return std::nullopt;
+  DiskImage::cut(*found->second, draws.draw(found->second->size(), "how much stays"));
+  return found->first;
+}
+
+std::optional<std::string> SimDisk::delete_file(Stream& draws) {
+  const auto found = drawn_file(draws);
+  if (!found) return std::nullopt;
+  const std::string& path = found->first;
+  const size_t slash = path.rfind('/');
+  const bool gone = image_.remove(path, /*directory=*/false) && image_.sync_names(slash == std::string::npos ? "" : path.substr(0, slash));
+  CHECK(gone, "what is listed can be removed");
+  return path;
 }
 
 void SimDisk::heal() {

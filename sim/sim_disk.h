@@ -38,6 +38,7 @@ struct DiskFaultStats {
   uint64_t misdirected_writes = 0;
   uint64_t rotten_pages = 0;
   uint64_t spoiled_pages = 0;
+  uint64_t taken_files = 0;  ///< Cut short or deleted.
   DiskImage::CutCounts cut;
 };
 
@@ -91,6 +92,9 @@ class SimDisk final : public Disk, public EventSink {
   bool rot_at(std::string_view path, uint64_t position, uint32_t size, uint32_t bits, Stream& draws);
   /// Drawn pages can no longer be read, until they are written again.
   bool spoil(Stream& draws);
+  /// After process_died(): a drawn file loses its end, or goes, for good. Its path; none if there was none.
+  std::optional<std::string> truncate_file(Stream& draws);
+  std::optional<std::string> delete_file(Stream& draws);
   void heal();
 
   const DiskStats& stats() const { return stats_; }
@@ -102,6 +106,8 @@ class SimDisk final : public Disk, public EventSink {
  private:
   enum class Place : uint8_t { kAnywhere, kFileHead, kWriteHead };
   static uint64_t drawn_places(Stream& draws);
+  static void narrow_to_a_kind(std::vector<std::pair<std::string, InodeRef>>& files, Stream& draws);
+  std::optional<std::pair<std::string, InodeRef>> drawn_file(Stream& draws);
   template <class Hit>
   bool hit_a_page(Stream& draws, Place place, Hit&& hit);
   class SimFile;

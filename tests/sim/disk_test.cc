@@ -323,6 +323,39 @@ TEST_F(SimDiskTest, AKillDuringAWriteLeavesABeginningOfIt) {
   EXPECT_GT(whole[false], 10);
 }
 
+TEST_F(SimDiskTest, AFileThatWasTakenStaysSoThroughAPowerCut) {
+  for (uint64_t seed = 0; seed < 20; ++seed) {
+    begin(seed);
+    run([](Task& task, Disk& disk) {
+      const auto file = *disk.open(task, "f", OpenMode::kCreate);
+      ASSERT_TRUE(file->write_at(task, 0, as_bytes(block('a', 3 * kPageBytes))));
+      ASSERT_TRUE(file->sync(task));
+      ASSERT_TRUE(disk.sync_directory(task, ""));
+      ASSERT_TRUE(file->write_at(task, 0, as_bytes(block('a', 3 * kPageBytes))));
+    });
+    world->kill(node);
+    Stream& draws = world->stream(StreamKind::kTest);
+    EXPECT_EQ(world->disk(node).truncate_file(draws), "f");
+    uint64_t left = 0;
+    for (int cut = 0; cut < 2; ++cut) {
+      world->restart(node);
+      run([&](Task& task, Disk& disk) {
+        const std::string got = read_whole(task, disk, "f");
+        EXPECT_EQ(got, block('a', got.size()));
+        EXPECT_LT(got.size(), 3 * kPageBytes);
+        EXPECT_TRUE(cut == 0 || got.size() == left);
+        left = got.size();
+      });
+      world->power_cut(node);
+    }
+    const auto deleted = world->disk(node).delete_file(draws);
+    EXPECT_EQ(deleted.has_value(), left > 0) << "what is empty is not looked at";
+    world->power_cut(node);
+    EXPECT_TRUE(world->disk(node).image().files().empty());
+    EXPECT_EQ(world->disk(node).faults().taken_files, left > 0 ? 2u : 1u);
+  }
+}
+
 TEST_F(SimDiskTest, AWipedDiskIsEmpty) {
   begin(1);
   run([](Task& task, Disk& disk) { ASSERT_TRUE(replace_file(task, disk, "f", as_bytes("x"))); });

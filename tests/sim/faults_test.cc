@@ -62,7 +62,7 @@ TEST(Faults, ASurvivableRunDamagesAMinorityOfDisks) {
     EXPECT_LE(damaged.size(), 2u);
     without_kills += kills ? 0 : 1;
   }
-  EXPECT_EQ(seen.size(), static_cast<size_t>(FaultKind::kHealCore)) << "every kind but heal_core, and what an operator does";
+  EXPECT_EQ(seen.size(), static_cast<size_t>(FaultKind::kHealCore) + 2) << "every kind but heal_core, and what an operator does";
   EXPECT_GT(without_kills, 150u) << "swarm: most runs lack most kinds";
 }
 
@@ -188,6 +188,19 @@ TEST_F(Cluster, AProcessThatStopsOverItsDiskIsStartedAgain) {
   EXPECT_EQ(nemesis->took_effect(FaultKind::kSyncFail), 1u);
   EXPECT_GT(nemesis->took_effect(FaultKind::kDiskSlow), 0u);
   EXPECT_EQ(nemesis->summary().find("kill"), std::string::npos);
+}
+
+TEST_F(Cluster, WhoseFileIsTakenIsDownMeanwhile) {
+  release("fault 1 delete nodes=1 at=1s for=1s\nfault 2 truncate nodes=2 at=1s for=1s\n");
+  world.run_for(1500_ms);
+  EXPECT_FALSE(world.up(nodes[0]));
+  EXPECT_FALSE(world.up(nodes[1]));
+  EXPECT_TRUE(world.disk(nodes[0]).image().files().empty());
+  world.run_for(1_s);
+  EXPECT_TRUE(world.up(nodes[0]));
+  EXPECT_TRUE(world.up(nodes[1]));
+  EXPECT_EQ(nemesis->took_effect(FaultKind::kDelete), 1u);
+  EXPECT_EQ(nemesis->took_effect(FaultKind::kTruncate), 1u);
 }
 
 TEST_F(Cluster, AHealedCoreRunsAndTheOthersMayBeGone) {

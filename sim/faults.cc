@@ -160,16 +160,17 @@ class Expansion {
 
   uint32_t broker(Stream& s) const { return static_cast<uint32_t>(s.draw(profile_.brokers, "which broker")); }
 
+  void follow(Fault& f, const Fault& other, Stream& s) const {
+    const Instant soon = other.at + other.duration + Duration{s.draw_between(0, 500'000'000, "how soon after")};
+    if (soon < profile_.heal_at) f.at = soon;
+  }
+
   Fault draw(uint32_t id, const std::vector<FaultKind>& kinds, const std::vector<Fault>& earlier) {
     Stream& s = tape_.stream({.kind = StreamKind::kFaultPlan, .a = id});
     Fault f{.id = id, .kind = kinds[s.draw(kinds.size(), "which fault")]};
     const int64_t span = profile_.heal_at.ns - profile_.from.ns;
     f.at = profile_.from + Duration{s.draw_between(0, std::max<int64_t>(span - 1, 0), "when")};
-    if (!earlier.empty() && s.hits(1, 3, "on the heels of another")) {
-      const Fault& other = earlier[s.draw(earlier.size(), "of which")];
-      const Instant soon = other.at + other.duration + Duration{s.draw_between(0, 500'000'000, "how soon after")};
-      if (soon < profile_.heal_at) f.at = soon;
-    }
+    if (!earlier.empty() && s.hits(1, 3, "on the heels of another")) follow(f, earlier[s.draw(earlier.size(), "of which")], s);
     // Over before anybody notices, or longer than every timeout; cut at the heal by itself.
     constexpr int64_t kLengths[] = {1'000'000, 30'000'000, 300'000'000, 2'000'000'000, 10'000'000'000};
     const int64_t length = kLengths[s.draw(5, "how long, roughly")];
@@ -216,6 +217,11 @@ class Expansion {
       f.at = profile_.from + Duration{s.draw_between(0, (profile_.heal_at - profile_.from).ns - 1, "when")};
       f.duration = Duration{1'000'000 + s.draw_between(0, 1'000'000'000, "how long")};
       f.nodes = {victims_[s.draw(victims_.size(), "which victim")]};
+      // Who has just started has few files.
+      if (id > kFirst + 1 && s.hits(1, 2, "on the heels of the one before")) {
+        f.nodes = faults.back().nodes;
+        follow(f, faults.back(), s);
+      }
       faults.push_back(std::move(f));
     }
   }

@@ -27,13 +27,31 @@ std::optional<PartitionKey> parse_log_directory(std::string_view name) {
   return key.text() == name ? std::optional(key) : std::nullopt;
 }
 
+namespace {
+
+// Twice: what took the logs may take one of them as well.
+std::vector<std::string> logs_lost_files(const std::string& directory) {
+  return {fmt::format("{}/damaged/{}", directory, kLogsLostFile), fmt::format("{}/wal/{}", directory, kLogsLostFile)};
+}
+
+}  // namespace
+
 Result<> write_logs_lost(Task& task, Disk& disk, const std::string& directory) {
-  return replace_file(task, disk, fmt::format("{}/damaged/{}", directory, kLogsLostFile),
-                      as_bytes(std::string_view("Logs may have been lost here. A log that existed before is made again in "
-                                                "doubt: it asks the other replicas before it votes.\n")));
+  constexpr std::string_view kText = "Logs may have been lost here. A log that existed before is made again in doubt: it asks the other "
+                                     "replicas before it votes.\n";
+  for (const std::string& file : logs_lost_files(directory))
+    if (!TRY(disk.exists(task, file))) TRY(replace_file(task, disk, file, as_bytes(kText)));
+  return {};
+}
+
+Result<bool> logs_were_lost(Task& task, Disk& disk, const std::string& directory) {
+  for (const std::string& file : logs_lost_files(directory))
+    if (TRY(disk.exists(task, file))) return true;
+  return false;
 }
 
 Result<> Recovery::run(Task& task) {
+  const Instant began = runtime_.now();
   Disk& disk = runtime_.disk();
   const std::string& directory = store_.options_.directory;
   TRY(disk.make_directory(task, directory));
@@ -64,6 +82,7 @@ Result<> Recovery::run(Task& task) {
                              .what = "all that was in the write-ahead log is gone: its logs are lost"});
   }
 
+  const Instant scanned = runtime_.now();
   std::map<PartitionKey, std::vector<ScannedFrame*>> by_log;
   for (ScannedFrame& found : scan_.frames) by_log[found.frame.key].push_back(&found);
   std::map<PartitionKey, Replay> replays;
@@ -78,6 +97,7 @@ Result<> Recovery::run(Task& task) {
   TRY(judge_directories(task));
   TRY(keep_damaged(task));
 
+  const Instant restored = runtime_.now();
   // Everything that was read is written again, into files that this process made: what the page cache
   // shows after a failed sync, or a mere kill, need not be on the disk. Only when all of it is durable
   // does the floor move, and the old segments go.
@@ -91,6 +111,11 @@ Result<> Recovery::run(Task& task) {
   for (Log* log : store_.logs())
     if (log->has_unlinkable()) store_.want_unlink(*log);
   scan_ = {};
+  const auto ms = [](Instant from, Instant to) { return (to - from).ms(); };
+  if (!report.fresh)
+    runtime_.log().info("storage", "{}: {} logs recovered in {} ms: {} to read {} segments of the write-ahead log, {} to open the logs, {} "
+                        "to write anew what is not in their segments", directory, report.logs.size(), ms(began, runtime_.now()),
+                        ms(began, scanned), report.wal_segments, ms(scanned, restored), ms(restored, runtime_.now()));
   return {};
 }
 
@@ -346,11 +371,8 @@ Result<> Recovery::keep_damaged(Task& task) {
   Disk& disk = runtime_.disk();
   const std::string directory = store_.options_.directory + "/damaged";
   // Also where a log may have been lost without a trace: whoever makes it again makes it in doubt.
-  store_.logs_lost_ = TRY(disk.exists(task, fmt::format("{}/{}", directory, kLogsLostFile)));
-  if (!store_.logs_lost_ && !store_.recovery_.fresh && doubtful()) {
-    TRY(write_logs_lost(task, disk, store_.options_.directory));
-    store_.logs_lost_ = true;
-  }
+  store_.logs_lost_ = TRY(logs_were_lost(task, disk, store_.options_.directory)) || (!store_.recovery_.fresh && doubtful());
+  if (store_.logs_lost_) TRY(write_logs_lost(task, disk, store_.options_.directory));
   for (const std::string& file : scan_.damaged_files) {
     const std::string copy = directory + file.substr(file.rfind('/'));
     const auto opened = TRY(disk.open(task, file, OpenMode::kRead));

@@ -15,10 +15,11 @@
 
 namespace taffrail {
 
-/// In `damaged` of a store where damage may have taken whole logs (docs/formats.md, "A node's directory").
+/// In `damaged`, and in `wal`, of a store where damage may have taken whole logs (docs/formats.md, "A node's directory").
 inline constexpr std::string_view kLogsLostFile = "logs-lost";
-/// Durably.
+/// Whichever is missing, durably.
 Result<> write_logs_lost(Task& task, Disk& disk, const std::string& directory);
+Result<bool> logs_were_lost(Task& task, Disk& disk, const std::string& directory);
 /// Whose directory of segments it is; nothing if `name` is not that of one.
 std::optional<PartitionKey> parse_log_directory(std::string_view name);
 

@@ -144,7 +144,7 @@ Result<> copy_logs(Task& task, Runtime& runtime, const StoreOptions& options, ui
   for (const auto& store : old_shards) {
     first_segment = std::max(first_segment, store->wal().current_segment() + 1);
     logs += store->logs().size();
-    logs_lost = logs_lost || TRY(runtime.disk().exists(task, fmt::format("{}/damaged/{}", store->options().directory, kLogsLostFile)));
+    logs_lost = logs_lost || TRY(logs_were_lost(task, runtime.disk(), store->options().directory));
     for (const Damage& damage : store->recovery().damage)
       runtime.log().error("storage", "damage found while logs were moved: {}. It is kept, not served, and repaired from "
                           "the other replicas where they have it", damage.text());

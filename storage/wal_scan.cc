@@ -165,6 +165,10 @@ Result<WalFileScan> scan_wal_file(Task& task, Disk& disk, const std::string& pat
   // Half a header is what a failed write leaves of a new segment, or damage of an old one: what it held nobody knows.
   if ((!header || *named != *owner) && out.groups.empty() && !all_zero(all.first(std::min(kWalBlock, all.size()))))
     out.bad.push_back(whole_file(path, size, "the segment's header does not read, nor does any group"));
+  // How long it was stood there: that it ends where it did nobody can say now.
+  if (!out.header && !out.groups.empty() && !PLANT("S91"))
+    out.bad.push_back({.file = path, .position = size, .size_bytes = 0, .what = "the segment's header does not read, nor can be said how long it was",
+                       .sequences = std::nullopt, .group_next = {}, .logs = std::nullopt, .was_whole = true});
   // Before a group is written to it a file is as long as its header says, durably.
   if (out.header && !out.groups.empty() && size < out.header->capacity)
     out.bad.push_back({.file = path, .position = size, .size_bytes = out.header->capacity - size,

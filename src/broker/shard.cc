@@ -168,9 +168,7 @@ void BrokerShard::learn_leaders(std::span<const Leaders::Update> updates) {
     if (!leaders_.update(key, leadership) || leadership.leader != config_.id || !is_mine(key) || PLANT("M66")) continue;
     // Of the process that was here before this one: whoever still takes it for the leader would for as long as nobody else is.
     leader_versions_[key] = leadership.version + 1;
-    leaders_.update(key, {leadership.epoch, kNoBroker, leader_versions_[key], leadership.in_sync});
-    announce_.insert(key);
-    announce_wake_.notify_all();
+    announce(key, {leadership.epoch, kNoBroker, leader_versions_[key], leadership.in_sync});
   }
 }
 
@@ -420,11 +418,8 @@ Result<> BrokerShard::open_partition(Task& task, const TopicRecord& topic, int32
     return started;
   }
   // Led before, and by nobody as far as anybody here has heard: it is no new one, whose first leader can be guessed.
-  if (const Term term = opened.group()->term(); term > Term{} && leaders_.find(key) == nullptr && !PLANT("M67")) {
-    leaders_.update(key, {term, kNoBroker, 0, {}});
-    announce_.insert(key);
-    announce_wake_.notify_all();
-  }
+  if (const Term term = opened.group()->term(); term > Term{} && leaders_.find(key) == nullptr && !PLANT("M67"))
+    announce(key, {term, kNoBroker, 0, {}});
   // The first of the list is preferred: it need not wait for a timeout to lead a group that is new.
   if (fresh && joined == 0 && record.replicas.front() == identity_.replica && takes_replicas(cluster_->image(), config_.id)) opened.group()->campaign_soon();
   return {};
@@ -446,13 +441,17 @@ void BrokerShard::on_leadership(Partition& partition) {
     // Whoever was told that this broker leads hears that it does no more, also if nobody else does yet.
     const Leadership* known = leaders_.find(key);
     if (known == nullptr || known->leader != config_.id) return;
-    leaders_.update(key, {known->epoch, kNoBroker, ++leader_versions_[key], known->in_sync});
+    announce(key, {known->epoch, kNoBroker, ++leader_versions_[key], known->in_sync});
   } else {
-    leaders_.update(key, {partition.epoch(), config_.id, ++leader_versions_[key], partition.in_sync()});
+    announce(key, {partition.epoch(), config_.id, ++leader_versions_[key], partition.in_sync()});
   }
+  movers_wake_.notify_all();
+}
+
+void BrokerShard::announce(const PartitionKey& key, Leadership leadership) {
+  leaders_.update(key, std::move(leadership));
   announce_.insert(key);
   announce_wake_.notify_all();
-  movers_wake_.notify_all();
 }
 
 // A link begins with all that is known, and what comes later goes to the registered. Whoever registers behind its link

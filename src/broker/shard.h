@@ -120,6 +120,7 @@ class BrokerShard final : public BrokerContext {
 
   // Telling who leads.
   void on_leadership(Partition& partition);
+  void announce(const PartitionKey& key, Leadership leadership);
   void run_announcer(Task& task);
 
   Runtime& runtime_;

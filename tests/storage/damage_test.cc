@@ -22,7 +22,7 @@ StoreOptions roomy() {
 std::vector<std::string> wal_files(const TestWorld& world) {
   std::vector<std::string> found;
   for (const std::string& path : world.disk.paths())
-    if (path.find("/wal/") != std::string::npos) found.push_back(path);
+    if (path.ends_with(".wal")) found.push_back(path);
   return found;
 }
 
@@ -244,6 +244,23 @@ TEST(Damage, AFileThatIsCutShortIsDamageAlsoBetweenGroups) {
   }
 }
 
+// What its header said of its length went with the header.
+TEST(Damage, AFileThatIsCutShortIsDamageAlsoWithoutItsHeader) {
+  TestWorld world;
+  write_ten_groups(world);
+  world.crash(false);
+  const Found last = frames(world, "group", std::nullopt).at(6);
+  world.disk.overwrite(last.file, world.disk.contents(last.file).substr(0, last.row.position));
+  world.disk.spoil(last.file, 9);
+  ASSERT_TRUE(world.open(roomy()));
+  EXPECT_FALSE(world.store->recovery().damage.empty());
+  ASSERT_EQ(world.store->logs().size(), 2u);
+  for (Log* log : world.store->logs()) {
+    EXPECT_TRUE(log->possibly_longer());
+    EXPECT_TRUE(log->hard_state_doubtful());
+  }
+}
+
 // What the last mark of the segment before says of it. Nothing behind the newest one could.
 TEST(Damage, TheNewestSegmentIsMissedByTheOneBefore) {
   enum class Loss { kFile, kAllButItsHeader, kAll, kGroups };
@@ -288,6 +305,8 @@ TEST(Damage, AStoreThatWasOpenBeforeIsNotNewWithoutItsLog) {
   StoreOptions options = roomy();
   options.used_before = true;
   for (int start = 0; start < 2; ++start) {
+    // What says so stands there twice.
+    ASSERT_TRUE(world.run([&](Task& task) { EXPECT_EQ(world.disk.remove(task, "shard-0/damaged/logs-lost").has_value(), start > 0); }));
     ASSERT_TRUE(world.open(options));
     EXPECT_FALSE(world.store->recovery().fresh);
     EXPECT_EQ(world.store->recovery().damage.empty(), start > 0) << start;

@@ -263,7 +263,7 @@ TEST(Repair, ALogThatDamageMayHaveTakenIsMadeAgainInDoubt) {
     write_log(world);
     if (damaged)
       for (const std::string& path : world.disk.paths())
-        if (path.find("/wal/") != std::string::npos) world.disk.overwrite(path, std::string(world.disk.contents(path).size(), 'x'));
+        if (path.ends_with(".wal")) world.disk.overwrite(path, std::string(world.disk.contents(path).size(), 'x'));
     ASSERT_TRUE(world.open(small()));
     EXPECT_EQ(world.store->find_log(test_key(0)) == nullptr, damaged);
     for (int restart = 0; restart < 2; ++restart) {

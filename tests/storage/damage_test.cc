@@ -106,6 +106,28 @@ TEST(Damage, BelowAMarkIsReportedAndKeptAndHitsOneLogOnly) {
   EXPECT_FALSE(world.store->find_log(test_key(0))->possibly_longer());
 }
 
+// Whoever took it for the end of the file would lose the other log, too.
+TEST(Damage, APageThatCannotBeReadCostsNoMoreThanWhatStandsThere) {
+  TestWorld world;
+  ASSERT_TRUE(world.open(roomy()));
+  ASSERT_TRUE(world.run([&](Task& task) {
+    Log* a = *world.store->create_log(test_key(0));
+    Log* b = *world.store->create_log(test_key(1));
+    for (int i = 0; i < 3; ++i)
+      for (Log* log : {a, b}) ASSERT_TRUE(world.store->wal().wait_durable(task, append_batches(*log, Term(1), 1, 9'000)));
+  }));
+  world.crash(false);
+  const Found hit = frames(world, "entry", 0).at(1);
+  world.disk.unreadable = hit.file;
+  world.disk.unreadable_at = hit.row.position + 4'500;  // Of this entry alone: none of its neighbours' lies in the page.
+  ASSERT_TRUE(world.open(roomy()));
+  EXPECT_FALSE(world.store->recovery().damage.empty());
+  EXPECT_EQ(world.store->find_log(test_key(0))->last_index(), LogIndex(1));
+  EXPECT_TRUE(world.store->find_log(test_key(0))->possibly_longer());
+  EXPECT_EQ(world.store->find_log(test_key(1))->last_index(), LogIndex(3));
+  EXPECT_FALSE(world.store->find_log(test_key(1))->possibly_longer());
+}
+
 TEST(Damage, OfTheLastGroupIsPossiblyLongerUnlessAMarkFollowed) {
   for (const bool marked : {false, true}) {
     TestWorld world;

@@ -40,7 +40,8 @@ class TestFile final : public File {
   }
   Result<size_t> read_at(Task& task, uint64_t position, MutableBytes into) override {
     task.scheduler().yield(task);
-    if (path_ == disk_.unreadable) return fail(Errc::kIo, path_);
+    const std::optional<uint64_t> at = disk_.unreadable_at;
+    if (path_ == disk_.unreadable && (!at || (*at >= position && *at - position < into.size()))) return fail(Errc::kIo, path_);
     if (position >= node_->cache.size()) return size_t{0};
     const size_t count = std::min<uint64_t>(into.size(), node_->cache.size() - position);
     if (count > 0) std::memcpy(into.data(), node_->cache.data() + position, count);

@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -40,8 +41,9 @@ class TestDisk final : public Disk {
   int fail_syncs = 0;
   /// Bytes that may still be written beyond the files' ends; writes stop in the middle there.
   uint64_t room = UINT64_MAX;
-  /// Reads of this path fail.
+  /// Reads of this path fail, if they touch this byte of it or it is of no byte.
   std::string unreadable;
+  std::optional<uint64_t> unreadable_at;
   uint64_t writes = 0;
   uint64_t syncs = 0;
   uint64_t directory_syncs = 0;

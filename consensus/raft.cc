@@ -40,6 +40,9 @@ Raft::Raft(const Options& options, HardState hard, LogView log, LogIndex commit,
   durable_ = log_.last().index;
   announced_term_ = term_;
   draw_timeout(now);
+  // Alone there is nobody whose silence would have to be heard first.
+  const Configuration& members = configuration();
+  if (!members.joint() && members.voters == std::vector{options_.self}) deadline_ = now;
 }
 
 void Raft::step(ReplicaId from, const Message& message, Instant now, Effects& out) {

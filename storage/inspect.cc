@@ -37,7 +37,7 @@ Result<> inspect_wal(Task& task, Disk& disk, const std::string& path, uint64_t n
     report.rows.push_back({.position = found.at.offset, .kind = std::string(name_of(found.frame.kind)),
                            .log = found.frame.key, .sequence = found.frame.sequence,
                            .original = found.frame.original, .meta = found.frame.meta,
-                           .size_bytes = found.frame.payload.size() + kWalFrameHeaderSize});
+                           .size_bytes = found.payload_size + kWalFrameHeaderSize});
   // No two rows of a segment begin at one place.
   std::sort(report.rows.begin(), report.rows.end(),
             [](const InspectRow& a, const InspectRow& b) { return a.position < b.position; });

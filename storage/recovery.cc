@@ -222,6 +222,8 @@ Result<> Recovery::restore(Task& task, Log& log, Replay& r) {
       found.known_last = meta.id();
       continue;
     }
+    // The state that said it lies in segments was lost, or torn away with its group.
+    if (e->left_there && !PLANT("S92")) e->frame.payload = TRY(read_scanned(task, runtime_.disk(), store_.options_.directory, *e));
     log.push_tail({meta, e->frame.payload}, e->frame.original, e->frame.payload_crc);
   }
   log.prune_below_prefix();

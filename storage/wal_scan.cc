@@ -4,10 +4,13 @@
 
 #include <algorithm>
 #include <charconv>
+#include <map>
+#include <numeric>
 
 #include "base/crc32c.h"
 #include "base/plant.h"
 #include "runtime/at_once.h"
+#include "runtime/sync.h"
 #include "storage/read_damaged.h"
 
 namespace taffrail {
@@ -75,9 +78,7 @@ class FileWalk {
       const ByteView payload = body.subspan(payload_at, frame->payload_size);
       const bool good = crc32c(payload) == frame->frame.payload_crc;
       if (good || PLANT("S07")) {
-        ScannedFrame found{frame->frame, {out_.number, header.position + at}};
-        found.frame.payload = Slice(payload);
-        out_.frames.push_back(std::move(found));
+        out_.frames.push_back({frame->frame, {out_.number, header.position + at}, frame->payload_size});
       } else {
         // Its header says whose it is, and where the next one begins.
         out_.bad.push_back({.file = out_.file, .position = header.position + at,
@@ -122,27 +123,47 @@ std::optional<Damage> missing_segment(const std::vector<WalFileScan>& files, con
                 .what = fmt::format("{}: {} says that the log goes on there", what, newest->file)};
 }
 
-}  // namespace
+// What later states say of their logs, while files are looked at from the newest to the oldest.
+class LaterStates {
+ public:
+  /// Keeps the payloads in `bytes`, which are those of the file, but those of entries that lie in segments.
+  void keep_payloads(WalFileScan& file, ByteView bytes) {
+    for (auto found = file.frames.rbegin(); found != file.frames.rend(); ++found) {
+      const WalFrame& frame = found->frame;
+      const auto known = in_segments_.find(frame.key);
+      found->left_there = frame.kind == FrameKind::kEntry && known != in_segments_.end() && frame.meta.index <= known->second;
+      if (found->left_there) continue;
+      found->frame.payload = Slice(bytes.subspan(found->at.offset + kWalFrameHeaderSize, found->payload_size));
+      if (known != in_segments_.end()) continue;
+      if (frame.kind == FrameKind::kDelete) in_segments_.emplace(frame.key, LogIndex(INT64_MAX));
+      if (frame.kind != FrameKind::kState) continue;
+      if (const Result<LogState> state = decode_log_state(frame.payload.view()))
+        in_segments_.emplace(frame.key, std::max(state->flushed.index, state->prefix.index));
+    }
+  }
 
-std::optional<uint64_t> parse_wal_file_name(std::string_view name) {
-  if (name.size() != 20 || name.substr(16) != ".wal") return std::nullopt;
-  uint64_t number = 0;
-  const auto [end, error] = std::from_chars(name.data(), name.data() + 16, number, 16);
-  if (error != std::errc{} || end != name.data() + 16 || number == 0 || number > UINT64_MAX / 2)
-    return std::nullopt;
-  return number;
+ private:
+  std::map<PartitionKey, LogIndex> in_segments_;
+};
+
+struct FileBytes {
+  uint64_t size = 0;
+  Slice bytes;
+};
+
+Result<FileBytes> read_wal_file(Task& task, Disk& disk, const std::string& path) {
+  const auto file = TRY(disk.open(task, path, OpenMode::kRead));
+  const uint64_t size = TRY(file->size(task));
+  return FileBytes{size, TRY(read_damaged(task, *file, 0, size))};
 }
 
-Result<WalFileScan> scan_wal_file(Task& task, Disk& disk, const std::string& path, uint64_t number,
-                                  std::optional<WalOwner> owner) {
+Result<WalFileScan> walk_wal_file(const std::string& path, uint64_t number, std::optional<WalOwner> owner, const FileBytes& read) {
   WalFileScan out;
   out.file = path;
   out.number = number;
-  const auto file = TRY(disk.open(task, path, OpenMode::kRead));
-  const uint64_t size = TRY(file->size(task));
+  const uint64_t size = read.size;
   out.size = size;
-  const Slice bytes = TRY(read_damaged(task, *file, 0, size));
-  const ByteView all = bytes.view();
+  const ByteView all = read.bytes.view();
   const Result<WalSegmentHeader> header = parse_wal_segment_header(all.first(std::min(kWalBlock, all.size())), path);
   if (!header && header.error().code == Errc::kUnsupported) return std::unexpected(header.error());
   const std::optional<WalOwner> named = header ? std::optional(header->owner) : owner;
@@ -176,6 +197,34 @@ Result<WalFileScan> scan_wal_file(Task& task, Disk& disk, const std::string& pat
   return out;
 }
 
+}  // namespace
+
+std::optional<uint64_t> parse_wal_file_name(std::string_view name) {
+  if (name.size() != 20 || name.substr(16) != ".wal") return std::nullopt;
+  uint64_t number = 0;
+  const auto [end, error] = std::from_chars(name.data(), name.data() + 16, number, 16);
+  if (error != std::errc{} || end != name.data() + 16 || number == 0 || number > UINT64_MAX / 2)
+    return std::nullopt;
+  return number;
+}
+
+Result<WalFileScan> scan_wal_file(Task& task, Disk& disk, const std::string& path, uint64_t number,
+                                  std::optional<WalOwner> owner) {
+  const FileBytes read = TRY(read_wal_file(task, disk, path));
+  WalFileScan out = TRY(walk_wal_file(path, number, owner, read));
+  LaterStates().keep_payloads(out, read.bytes.view());
+  return out;
+}
+
+Result<Slice> read_scanned(Task& task, Disk& disk, const std::string& directory, const ScannedFrame& frame) {
+  const std::string path = wal_segment_path(directory, frame.at.segment);
+  const auto file = TRY(disk.open(task, path, OpenMode::kRead));
+  Slice payload = TRY(read_damaged(task, *file, frame.at.offset + kWalFrameHeaderSize, frame.payload_size));
+  if (crc32c(payload.view()) != frame.frame.payload_crc)
+    return fail(Errc::kCorrupt, fmt::format("{} at {}: an entry read whole a moment ago and does not any more", path, frame.at.offset));
+  return payload;
+}
+
 Result<WalScan> scan_wal(Task& task, Runtime& runtime, const std::string& directory, const WalOwner& owner) {
   Disk& disk = runtime.disk();
   WalScan scan;
@@ -191,11 +240,25 @@ Result<WalScan> scan_wal(Task& task, Runtime& runtime, const std::string& direct
     file.file = scan.files.back();
     file.number = *number;
   }
-  // One is looked through while the next is read.
+  // Newest first. While one is looked through the next two are read.
   constexpr size_t kAtOnce = 3;
-  TRY(for_each_at_once(task, runtime, "storage/scan", std::span(files), kAtOnce, [&](Task& one, WalFileScan& file) -> Result<> {
-    file = TRY(scan_wal_file(one, disk, file.file, file.number, owner));
-    return {};
+  LaterStates later;
+  std::vector<size_t> order(files.size());
+  std::iota(order.rbegin(), order.rend(), size_t{0});
+  size_t left = files.size();
+  WaitQueue turned;
+  TRY(for_each_at_once(task, runtime, "storage/scan", std::span(order), kAtOnce, [&](Task& one, size_t i) -> Result<> {
+    WalFileScan& file = files[i];
+    const Result<FileBytes> read = read_wal_file(one, disk, file.file);
+    while (left != i + 1) turned.wait_through(one);
+    Result<WalFileScan> walked = read ? walk_wal_file(file.file, file.number, owner, *read) : std::unexpected(read.error());
+    if (walked) {
+      file = *std::move(walked);
+      later.keep_payloads(file, read->bytes.view());
+    }
+    --left;
+    turned.notify_all();
+    return walked ? Result<>() : std::unexpected(walked.error());
   }));
 
   // Files from elsewhere; or pages that went astray, headers too: among ours, or from another shard over our only segment.

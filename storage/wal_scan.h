@@ -20,6 +20,8 @@ namespace taffrail {
 struct ScannedFrame {
   WalFrame frame;
   WalPosition at;
+  uint32_t payload_size = 0;
+  bool left_there = false;  ///< An entry that, by a later state of its log, lies in segments: its payload was not kept.
 };
 
 /// A header that was found good.
@@ -82,6 +84,9 @@ struct WalScan {
   bool all_damaged = false;
   uint64_t groups = 0;
 };
+
+/// The payload of a frame that was left there. Errors: kIo; kCorrupt if it no longer reads as it did.
+Result<Slice> read_scanned(Task& task, Disk& disk, const std::string& directory, const ScannedFrame& frame);
 
 /// Reads every segment below `directory`/wal and judges (docs/formats.md, "Reading it back"). Writes nothing. Errors: those
 /// of one segment; kCorrupt if what reads there belongs to another disk or shard.

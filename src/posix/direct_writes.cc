@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <memory>
 
 namespace taffrail::posix {
@@ -59,6 +60,20 @@ DirectWrites::Step DirectWrites::next_step(int fd, uint64_t position, uint64_t t
 std::span<uint8_t> DirectWrites::buffer(uint64_t size) {
   static thread_local const std::unique_ptr<uint8_t, Freed> mine(static_cast<uint8_t*>(std::aligned_alloc(kPage, kBuffer)));
   return {mine.get(), static_cast<size_t>(std::min<uint64_t>(size, kBuffer))};
+}
+
+uint64_t read_past_cache(int fd, uint64_t position, MutableBytes into) {
+  const Fd direct(::open(fmt::format("/proc/self/fd/{}", fd).c_str(), O_RDONLY | O_DIRECT | O_CLOEXEC));
+  uint64_t done = 0;
+  while (direct.valid() && into.size() - done >= kPage) {
+    const std::span<uint8_t> buffer = DirectWrites::buffer((into.size() - done) / kPage * kPage);
+    const ssize_t got = ::pread(direct.get(), buffer.data(), buffer.size(), static_cast<off_t>(position + done));
+    if (got <= 0) break;
+    std::memcpy(into.data() + done, buffer.data(), static_cast<size_t>(got));
+    done += static_cast<uint64_t>(got);
+    if (static_cast<size_t>(got) < buffer.size()) break;
+  }
+  return done;
 }
 
 int64_t DirectWrites::write(uint64_t position, ByteView bytes) {

@@ -41,4 +41,11 @@ class DirectWrites {
   std::atomic<uint64_t> unit_ = 0;  ///< Positions, sizes and addresses are multiples of it; 0: there is no such way.
 };
 
+/// Reads smaller than this go through the cache.
+inline constexpr uint64_t kReadPastCache = 8 << 20;
+/// Reads past the page cache as far as whole blocks go, from a position that is a multiple of 4096: whole files that are read
+/// once, at a start, would put out what others read, and fill pages that nobody has touched before. Returns how much; the rest,
+/// or what the disk or the file system would not give this way, is for a read through the cache to find.
+uint64_t read_past_cache(int fd, uint64_t position, MutableBytes into);
+
 }  // namespace taffrail::posix

@@ -51,6 +51,7 @@ void write_all(DiskOp& op) {
 }
 
 void read_all(DiskOp& op) {
+  if (op.into.size() >= kReadPastCache && op.position % 4096 == 0) op.bytes = read_past_cache(op.fd, op.position, op.into);
   while (op.bytes < op.into.size()) {
     const ssize_t got = pread(op.fd, op.into.data() + op.bytes, op.into.size() - op.bytes,
                               static_cast<off_t>(op.position + op.bytes));

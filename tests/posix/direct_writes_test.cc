@@ -2,6 +2,7 @@
 // file system that has no such way too. Method: writes of all sizes and places over one another, in several pieces, each
 // compared with a copy in memory as a reader sees it; and the plan of each write, step by step.
 #include <fcntl.h>
+#include <fmt/core.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -52,6 +53,28 @@ void write_over_and_over(Task& task, Shard& shard, uint64_t seed) {
 TEST(DirectWrites, AndThoseThroughTheCacheAreOneFile) {
   for (uint64_t seed = 1; seed <= 5; ++seed)
     TestWorld().run([&](Task& task, Shard& shard) { write_over_and_over(task, shard, seed); });
+}
+
+// Also what has not reached the disk yet, and the end that is no whole block.
+TEST(DirectReads, SeeWhatWasWrittenThroughTheCache) {
+  TestWorld().run([&](Task& task, Shard& shard) {
+    std::mt19937_64 draw(7);
+    for (const uint64_t size : {kReadPastCache, kReadPastCache + 4096, kReadPastCache + 5'001}) {
+      std::string bytes(size, '\0');
+      for (size_t i = 0; i < size; i += 97) bytes[i] = static_cast<char>(draw());
+      const auto file = *shard.runtime.disk().open(task, fmt::format("f{}", size), OpenMode::kCreate);
+      ASSERT_TRUE(file->write_at(task, 0, as_bytes(bytes)));
+      ASSERT_TRUE(file->write_at(task, 300'001, as_bytes("through the cache")));
+      bytes.replace(300'001, 17, "through the cache");
+      for (const uint64_t from : {0, 4'096, 777}) {
+        std::string seen(size + 10'000, '?');
+        const auto got = file->read_at(task, from, {reinterpret_cast<uint8_t*>(seen.data()), seen.size()});
+        ASSERT_TRUE(got.has_value()) << got.error().text();
+        EXPECT_EQ(*got, size - from);
+        EXPECT_TRUE(seen.substr(0, *got) == bytes.substr(from)) << size << " from " << from;
+      }
+    }
+  });
 }
 
 TEST(DirectWrites, WhereThereIsNoSuchWay) {

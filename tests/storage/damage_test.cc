@@ -250,6 +250,59 @@ TEST(Damage, ASegmentOfAnotherShardIsDamageUnlessAllAre) {
   }));
 }
 
+// Its group went with a frame before it: what it said to lie in segments is taken from the write-ahead log after all.
+TEST(Damage, WhatATornStateSaidIsNotBelieved) {
+  TestWorld world;
+  ASSERT_TRUE(world.open(roomy()));
+  ASSERT_TRUE(world.run([&](Task& task) {
+    Log* log = *world.store->create_log(test_key(0));
+    ASSERT_TRUE(world.store->wal().wait_durable(task, append_batches(*log, Term(1), 3, 100)));
+  }));
+  world.crash(false);
+  const WalOwner owner = roomy().owner;
+  const Found last = frames(world, "group", std::nullopt).back();
+  std::string bytes = world.disk.contents(last.file);
+  const uint64_t number = *parse_wal_file_name(last.file.substr(last.file.rfind('/') + 1));
+  const uint64_t at = wal_round_up(last.row.position + last.row.size_bytes);
+  const auto before = parse_wal_group_header(owner, number, last.row.position, as_bytes(bytes).subspan(last.row.position));
+  ASSERT_TRUE(before.has_value());
+
+  LogState state;
+  state.flushed = {LogIndex(3), Term(1)};
+  state.flushed_offset = Offset(3);
+  const Entry fourth = batch_entry(LogIndex(4), Term(1), Offset(3), 1, 100);
+  std::vector<WalFrame> group(2);
+  group[0] = {.kind = FrameKind::kEntry, .key = test_key(0), .meta = fourth.meta, .payload = fourth.payload, .payload_crc = 0, .original = {}, .slot = 0, .sequence = {}};
+  group[1] = {.kind = FrameKind::kState, .key = test_key(0), .meta = {}, .payload = Slice(encode_log_state(state)), .payload_crc = 0, .original = {}, .slot = 0, .sequence = {}};
+  const std::string list = encode_wal_logs({test_key(0)});
+  ByteWriter body;
+  body.bytes(as_bytes(list));
+  for (size_t i = 0; i < group.size(); ++i) {
+    group[i].sequence = group[i].original = before->next + i;
+    group[i].payload_crc = crc32c(group[i].payload.view()) + (i == 0 ? 1 : 0);  // The entry did not arrive whole.
+    encode_wal_frame_header(body, owner, number, group[i]);
+    body.bytes(group[i].payload.view());
+  }
+  const WalGroupHeader header{.segment = number, .position = at, .first = before->next, .next = before->next + 2, .durable = before->next - 1,
+                              .floor = before->floor, .frame_count = 2, .log_count = 1, .frames_size = body.size() - list.size(),
+                              .list_crc = crc32c(as_bytes(list))};
+  bytes.replace(at, kWalGroupHeaderSize, encode_wal_group_header(owner, header));
+  bytes.replace(at + kWalGroupHeaderSize, body.size(), reinterpret_cast<const char*>(body.view().data()), body.size());
+  world.disk.overwrite(last.file, bytes);
+
+  ASSERT_TRUE(world.open(roomy()));
+  Log* log = world.store->find_log(test_key(0));
+  ASSERT_EQ(log->last_index(), LogIndex(3));
+  EXPECT_TRUE(log->possibly_longer());
+  ASSERT_TRUE(world.run([&](Task& task) {
+    const auto entries = log->read_entries(task, LogIndex(1), 1 << 20, 10);
+    ASSERT_TRUE(entries.has_value()) << entries.error().text();
+    ASSERT_EQ(entries->size(), 3u);
+    for (const Entry& entry : *entries)
+      EXPECT_EQ(entry.payload, batch_entry(entry.meta.index, Term(1), entry.meta.base_offset, 1, 100).payload);
+  }));
+}
+
 TEST(Damage, AFileThatIsCutShortIsDamageAlsoBetweenGroups) {
   TestWorld world;
   write_ten_groups(world);

@@ -75,7 +75,9 @@ class Load:
         if error is not None:
             self.refused.append((number, error))
             return
-        self.acknowledged[number] = (message.partition(), message.offset())
+        # None: acknowledged with a later one, after an answer that never came.
+        offset = message.offset()
+        self.acknowledged[number] = (message.partition(), -1 if offset is None else offset)
         with self.lock:
             now = time.monotonic()
             for p in (None, message.partition()):

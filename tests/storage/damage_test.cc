@@ -303,37 +303,39 @@ TEST(Damage, WhatATornStateSaidIsNotBelieved) {
   }));
 }
 
-TEST(Damage, AFileThatIsCutShortIsDamageAlsoBetweenGroups) {
-  TestWorld world;
+// Ten groups, and the file ends behind one in the middle: what is left reads well to its end. The file.
+std::string cut_between_groups(TestWorld& world) {
   write_ten_groups(world);
   world.crash(false);
-  // Behind a group in the middle: what is left reads well to its end.
   const Found last = frames(world, "group", std::nullopt).at(6);
   world.disk.overwrite(last.file, world.disk.contents(last.file).substr(0, last.row.position));
-  ASSERT_TRUE(world.open(roomy()));
-  ASSERT_FALSE(world.store->recovery().damage.empty());
-  EXPECT_NE(world.store->recovery().damage.front().text().find("cut short"), std::string::npos);
+  return last.file;
+}
+
+void expect_both_in_doubt(TestWorld& world) {
+  ASSERT_EQ(world.store->logs().size(), 2u);
   for (Log* log : world.store->logs()) {
     EXPECT_TRUE(log->possibly_longer());
     EXPECT_TRUE(log->hard_state_doubtful());
   }
 }
 
+TEST(Damage, AFileThatIsCutShortIsDamageAlsoBetweenGroups) {
+  TestWorld world;
+  cut_between_groups(world);
+  ASSERT_TRUE(world.open(roomy()));
+  ASSERT_FALSE(world.store->recovery().damage.empty());
+  EXPECT_NE(world.store->recovery().damage.front().text().find("cut short"), std::string::npos);
+  expect_both_in_doubt(world);
+}
+
 // What its header said of its length went with the header.
 TEST(Damage, AFileThatIsCutShortIsDamageAlsoWithoutItsHeader) {
   TestWorld world;
-  write_ten_groups(world);
-  world.crash(false);
-  const Found last = frames(world, "group", std::nullopt).at(6);
-  world.disk.overwrite(last.file, world.disk.contents(last.file).substr(0, last.row.position));
-  world.disk.spoil(last.file, 9);
+  world.disk.spoil(cut_between_groups(world), 9);
   ASSERT_TRUE(world.open(roomy()));
   EXPECT_FALSE(world.store->recovery().damage.empty());
-  ASSERT_EQ(world.store->logs().size(), 2u);
-  for (Log* log : world.store->logs()) {
-    EXPECT_TRUE(log->possibly_longer());
-    EXPECT_TRUE(log->hard_state_doubtful());
-  }
+  expect_both_in_doubt(world);
 }
 
 // What the last mark of the segment before says of it. Nothing behind the newest one could.

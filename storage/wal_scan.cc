@@ -211,9 +211,7 @@ std::optional<uint64_t> parse_wal_file_name(std::string_view name) {
 Result<WalFileScan> scan_wal_file(Task& task, Disk& disk, const std::string& path, uint64_t number,
                                   std::optional<WalOwner> owner) {
   const FileBytes read = TRY(read_wal_file(task, disk, path));
-  WalFileScan out = TRY(walk_wal_file(path, number, owner, read));
-  LaterStates().keep_payloads(out, read.bytes.view());
-  return out;
+  return walk_wal_file(path, number, owner, read);
 }
 
 Result<Slice> read_scanned(Task& task, Disk& disk, const std::string& directory, const ScannedFrame& frame) {

@@ -61,7 +61,7 @@ struct WalFileScan {
 };
 
 /// Reads one segment. `number` is that of its name; `owner` empty: taken from its first block (for looking
-/// at files of any disk). Never fails for what the bytes are, but for kUnsupported. Errors: kIo, kNotFound too.
+/// at files of any disk). Payloads are not kept. Never fails for what the bytes are, but for kUnsupported. Errors: kIo, kNotFound too.
 Result<WalFileScan> scan_wal_file(Task& task, Disk& disk, const std::string& path, uint64_t number,
                                   std::optional<WalOwner> owner);
 

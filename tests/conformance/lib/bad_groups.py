@@ -267,6 +267,7 @@ def into_connect(p, group, member):
 
 def run(p):
     p.create(TOPIC, partitions=2)
-    p.coordinator("OffsetFetch", "twice", Groups=[{"GroupId": "twice", "Topics": None}])  # From here on there are coordinators.
+    p.coordinator("OffsetFetch", "twice", Groups=[{"GroupId": "twice", "Topics": None}])
+    p.led("__consumer_offsets")  # From here on every group has a coordinator.
     for part in (finding, joining, living, static, absent, listing, newer):
         part(p)

@@ -83,6 +83,17 @@ class Probe:
             time.sleep(0.1)
         raise RuntimeError(f"nobody leads {topic}-{partition}")
 
+    def led(self, name):
+        """Waits until every broker knows a leader of each of the topic's partitions."""
+        for node in self.nodes:
+            for _ in range(100):
+                found = self.broker("Metadata", node, Topics=[{"Name": name}], AllowAutoTopicCreation=False)["Topics"][0]
+                if found["ErrorCode"] == 0 and all(each["ErrorCode"] == 0 and each["LeaderId"] >= 0 for each in found["Partitions"]):
+                    break
+                time.sleep(0.1)
+            else:
+                raise RuntimeError(f"broker {node} does not know {name}")
+
     def create(self, name, partitions=1, replicas=1, assignments=()):
         """A topic that all brokers have heard of."""
         counts = {} if assignments else {"NumPartitions": partitions, "ReplicationFactor": replicas}
@@ -92,14 +103,7 @@ class Probe:
         if made["ErrorCode"] != 0:
             raise RuntimeError(f"{name}: {made}")
         self.alias(str(made["TopicId"]), f"id of {name}")
-        for node in self.nodes:
-            for _ in range(100):
-                found = self.broker("Metadata", node, Topics=[{"Name": name}], AllowAutoTopicCreation=False)["Topics"][0]
-                if found["ErrorCode"] == 0 and all(each["ErrorCode"] == 0 and each["LeaderId"] >= 0 for each in found["Partitions"]):
-                    break
-                time.sleep(0.1)
-            else:
-                raise RuntimeError(f"broker {node} does not know {name}")
+        self.led(name)
         return made["TopicId"]
 
     def alias(self, real, name):

@@ -34,7 +34,7 @@ struct RaftConfig {
 struct StorageConfig {
   ByteCount wal_segment_bytes = 64_MiB;  ///< Size of a recycled segment of the write-ahead log.
   uint32_t wal_segments_kept = 4;        ///< More of them than that, and the oldest is emptied into segments.
-  ByteCount memory = 40_MiB;             ///< For the tails of all logs of one shard.
+  ByteCount memory = 32_MiB;             ///< For the tails of all logs of one shard.
   ByteCount flush_bytes = 256_KiB;       ///< Committed bytes that move to a segment in one piece.
   ByteCount segment_bytes = 1_GiB;       ///< A segment file takes no more chunks past this.
   bool operator==(const StorageConfig&) const = default;

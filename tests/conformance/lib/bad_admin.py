@@ -3,6 +3,8 @@
 import time
 import uuid
 
+from load import wait_until
+
 TOPIC, ABSENT = "bad-admin", "bad-absent"
 TOPIC_TYPE, BROKER, CLUSTER_TYPE, GROUP = 2, 4, 99, 32
 SET, DELETE, APPEND, SUBTRACT = 0, 1, 2, 3
@@ -259,10 +261,8 @@ def quotas(p):
                           Strict=strict)
         p.case(f"DescribeClientQuotas: {name}", answer, "Entries")
     everybody = [{"EntityType": "user", "MatchType": 2, "Match": None}]
-    for _ in range(100):  # A broker hears later than the controller that bad-user has no quota any more.
-        if "bad-user" not in str(p.broker("DescribeClientQuotas", None, Components=everybody, Strict=False)):
-            break
-        time.sleep(0.1)
+    wait_until(lambda: "bad-user" not in str(p.broker("DescribeClientQuotas", None, Components=everybody, Strict=False)), 10,
+               "a broker has heard of what its controller took away")
     describe("what is there after all that", ("user", 2, None))
     describe("an entity that is none", ("bad", 0, "x"))
     describe("an entity without a kind", ("", 0, "x"))

@@ -5,6 +5,7 @@ import time
 import uuid
 
 import wire
+from load import wait_until
 from messages import ERRORS, Connection
 
 # What an element of an answer is called by, and what of it is compared beside error codes only where a case asks for it.
@@ -85,14 +86,11 @@ class Probe:
 
     def led(self, name):
         """Waits until every broker knows a leader of each of the topic's partitions."""
+        def knows(node):
+            found = self.broker("Metadata", node, Topics=[{"Name": name}], AllowAutoTopicCreation=False)["Topics"][0]
+            return found["ErrorCode"] == 0 and all(each["ErrorCode"] == 0 and each["LeaderId"] >= 0 for each in found["Partitions"])
         for node in self.nodes:
-            for _ in range(100):
-                found = self.broker("Metadata", node, Topics=[{"Name": name}], AllowAutoTopicCreation=False)["Topics"][0]
-                if found["ErrorCode"] == 0 and all(each["ErrorCode"] == 0 and each["LeaderId"] >= 0 for each in found["Partitions"]):
-                    break
-                time.sleep(0.1)
-            else:
-                raise RuntimeError(f"broker {node} does not know {name}")
+            wait_until(lambda node=node: knows(node), 10, f"broker {node} knows {name}")
 
     def create(self, name, partitions=1, replicas=1, assignments=()):
         """A topic that all brokers have heard of."""
